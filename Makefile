@@ -1,0 +1,92 @@
+# Everything a developer or CI does, a target each; `make help` lists them.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN     := bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X github.com/wreg-project/wreg/internal/version.version=$(VERSION)
+TOOL    := go tool -modfile=tools/go.mod
+
+# How long each fuzz target runs, and how often the crash test kills.
+FUZZTIME ?= 10s
+KILLS    ?= 100
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build bin/wreg and bin/wpkg
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/wreg ./cmd/wpkg
+
+.PHONY: setup
+setup: ## install what the tests need and this machine lacks (Debian packages, as root)
+	./test/setup.sh
+
+.PHONY: demo
+demo: build ## build a package, push it to a running wreg, inspect, pull and verify it
+	@./test/demo.sh $(BIN)
+
+.PHONY: test
+test: setup build ## set up and pass all tests
+	go vet ./...
+	go test ./...
+
+.PHONY: race
+race: ## the tests under the race detector
+	go test -race -short ./...
+
+.PHONY: lint
+lint: ## golangci-lint
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: vuln
+vuln: ## known vulnerabilities in what the binaries call (VULNDB=folder or zip of advisories)
+	go run ./test/vuln
+
+.PHONY: conformance
+conformance: ## the OCI conformance tests on every database and blob driver
+	go test -count=1 -run 'Conformance' ./registry/ociapi/...
+
+.PHONY: interop
+interop: setup build ## real clients against wreg, and wpkg against another registry
+	go test -count=1 -tags interop -timeout 20m ./test/interop/...
+
+.PHONY: crash
+crash: build ## kill -9 under load, full disks and failing reads, with a checker (KILLS=100)
+	go test -count=1 -tags crash -timeout 30m ./test/crash/... -run 'Kill|Fault' -kills $(KILLS)
+
+.PHONY: powerloss
+powerloss: setup build ## replay every prefix of the recorded writes with only what was synced
+	go test -count=1 -tags crash -timeout 30m ./test/crash/... -run PowerLoss
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	./test/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: setup build ## the operations of the budget table, beside peers; results in docs/bench
+	go run ./test/bench -bin $(BIN) -out docs/bench
+
+.PHONY: golden
+golden: ## rewrite golden files and generated documents
+	UPDATE=1 go test ./... -run 'Golden|Generated'
+
+.PHONY: generate
+generate: golden ## regenerate and show what changed
+	git diff --exit-code -- '*.golden' docs
+
+.PHONY: check
+check: test lint race vuln fuzz crash powerloss interop ## what CI runs
+
+.PHONY: soak
+soak: setup build ## the long runs: 1,000 kills, 10 minutes of fuzzing a target, 100,000 operations
+	$(MAKE) crash KILLS=1000
+	$(MAKE) fuzz FUZZTIME=10m
+	go test -count=1 -tags soak -timeout 60m ./test/soak/...
+
+.PHONY: clean
+clean: ## remove what the targets made
+	rm -rf $(BIN) .cache

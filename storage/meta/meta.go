@@ -133,7 +133,8 @@ type ManifestWriter interface {
 	// pinned by it: the caller has checked that the repository holds them.
 	PutManifest(ctx context.Context, m NewManifest) (created bool, err error)
 	// DeleteManifest removes a manifest, its pins and the tags that point to
-	// it, and returns those tags.
+	// it, and returns those tags. Each of them leaves a tombstone, as if DeleteTag
+	// had removed it with one.
 	DeleteManifest(ctx context.Context, repo string, d digest.Digest) ([]string, error)
 }
 

@@ -1,0 +1,180 @@
+// Package config is everything that can be set about a wreg server: one struct
+// whose field comments are the manual.
+//
+// The zero value is the documented default. Load fills it from a YAML file,
+// then the environment, then flags, each overruling the one before. Flags,
+// variables, the file's keys, `wreg serve --help` and docs/ops/configuration.md
+// all follow from the struct: a new setting is a new field and nothing else
+// (run `UPDATE=1 go test ./internal/config` after it).
+package config
+
+import (
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Config is the configuration of a server. Its field comments are the manual:
+// the first sentence is what --help shows.
+type Config struct {
+	// Address and port to serve on. Without authentication and TLS it has to be
+	// a loopback address, unless insecure_public is set.
+	Listen string `key:"listen" default:"127.0.0.1:5080"`
+
+	// Serve on a public address although authentication or TLS is missing. Whoever
+	// reaches the port may then write packages, or read what passes on the
+	// network; meant for a server behind a proxy that adds what is missing.
+	InsecurePublic bool `key:"insecure_public" default:"false"`
+
+	// Folder in which wreg keeps everything that has no other place. It is made
+	// if it is absent.
+	Data string `key:"data" default:"wreg-data" scope:"all"`
+
+	// Database of the metadata. The path of an SQLite file, or a PostgreSQL address
+	// like postgres://user:password@host/name, which several servers may share.
+	// Passwords never appear in logs.
+	Database DSN `key:"database" default:"DATA/wreg.db" scope:"all"`
+
+	// Storage of the blobs. fs:DIR keeps files in a folder, mem: forgets everything
+	// at exit, and distribution+NAME:… uses a storage driver of the distribution
+	// project, for instance distribution+filesystem:DIR.
+	Storage DSN `key:"storage" default:"fs:DATA/blobs" scope:"all"`
+
+	// Time that running requests get to finish after SIGTERM or SIGINT. What
+	// still runs then is cut off. A second signal ends the server at once.
+	ShutdownGrace time.Duration `key:"shutdown_grace" default:"30s"`
+
+	TLS      TLS      `key:"tls"`
+	Auth     Auth     `key:"auth"`
+	Registry Registry `key:"registry"`
+	Limits   Limits   `key:"limits"`
+	Log      Log      `key:"log"`
+	Metrics  Metrics  `key:"metrics"`
+}
+
+// TLS is how connections are encrypted.
+type TLS struct {
+	// PEM file of the certificate, followed by its intermediates. It is read again
+	// when it changes; a pair that does not fit together leaves the old one in use.
+	Cert string `key:"cert" default:""`
+
+	// PEM file of the certificate's private key. It needs tls.cert, and tls.cert
+	// needs it.
+	Key string `key:"key" default:""`
+}
+
+// Auth is who may use the registry.
+type Auth struct {
+	// File of user names and bcrypt hashes, as htpasswd -B writes it. It is read
+	// again when it changes. Without it everyone who reaches the server may do
+	// everything.
+	HTPasswd string `key:"htpasswd" default:""`
+
+	// Namespaces that may be read without logging in. "team" opens team and
+	// everything below team/, "*" opens all. It needs auth.htpasswd.
+	AnonymousPull []string `key:"anonymous_pull" default:""`
+}
+
+// Registry is what a push may do.
+type Registry struct {
+	// Tags that never move once written. semver means full versions such as 1.2.3
+	// or v1.2.3-rc.1, and view tags of such; none means that every tag may move.
+	// Pushing the same content again always succeeds.
+	ImmutableTags string `key:"immutable_tags" default:"semver" oneof:"semver none"`
+
+	// Accept indexes and manifests whose parts are not stored here. Otherwise a
+	// push that names absent blobs or manifests is refused.
+	Sparse bool `key:"sparse" default:"false"`
+}
+
+// Limits bound what one client can use up.
+type Limits struct {
+	// Largest manifest. Manifests live in the database; the distribution
+	// specification asks for at least 4 MiB.
+	MaxManifest Size `key:"max_manifest" default:"4MiB"`
+
+	// Largest blob. A longer upload is refused when it crosses the limit.
+	MaxBlob Size `key:"max_blob" default:"16GiB"`
+
+	// Blob uploads that may be open at the same time. Beyond it a new upload is
+	// answered with 429.
+	MaxUploads int `key:"max_uploads" default:"1000"`
+
+	// Time after which an upload that receives nothing is forgotten. The client has
+	// to begin it again.
+	UploadExpiry time.Duration `key:"upload_expiry" default:"1h"`
+
+	// Requests that may run at the same time. Beyond it the answer is 503 with
+	// Retry-After.
+	MaxConcurrent int `key:"max_concurrent" default:"1024"`
+
+	// Largest request header.
+	MaxHeader Size `key:"max_header" default:"32KiB"`
+
+	// Time a client has to send the header of a request. It also bounds the TLS
+	// handshake.
+	HeaderTimeout time.Duration `key:"header_timeout" default:"10s"`
+
+	// Time a connection may stay open between two requests.
+	IdleTimeout time.Duration `key:"idle_timeout" default:"2m"`
+
+	// Time a body may make no progress, in either direction. A connection that
+	// moves is never cut, however slow the transfer is.
+	StallTimeout time.Duration `key:"stall_timeout" default:"1m"`
+}
+
+// Log is what the server says about itself, on standard error.
+type Log struct {
+	// Form of the log lines. text is for people, json for collectors.
+	Format string `key:"format" default:"text" oneof:"text json" scope:"all"`
+
+	// Least level that is written. info includes one line a request; debug
+	// includes health checks.
+	Level string `key:"level" default:"info" oneof:"debug info warn error" scope:"all"`
+}
+
+// Metrics are for Prometheus.
+type Metrics struct {
+	// Address of a listener of its own for /metrics, /healthz and /readyz. Without
+	// it /metrics is served beside the registry; off serves no metrics.
+	Listen string `key:"listen" default:""`
+}
+
+// Loopback reports whether only this machine can reach the listener.
+func (c Config) Loopback() bool {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// Open reports whether the server asks nobody who they are.
+func (c Config) Open() bool { return c.Auth.HTPasswd == "" }
+
+// WithDefaults replaces what is zero by the documented default.
+func (c Config) WithDefaults() Config {
+	for _, f := range Fields() {
+		if f.Default == "" || !f.value(&c).IsZero() {
+			continue
+		}
+		if err := f.set(&c, f.expand(&c)); err != nil {
+			panic("config: default of " + f.Key + ": " + err.Error()) // a typing error in a tag above; the tests meet it
+		}
+	}
+	return c
+}
+
+// expand gives the default for c: DATA stands for its data folder, which is
+// settled before, being a field further up.
+func (f Field) expand(c *Config) string {
+	if scheme, rest, ok := strings.Cut(f.Default, "DATA/"); ok {
+		return scheme + filepath.Join(c.Data, rest)
+	}
+	return f.Default
+}

@@ -1,0 +1,96 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Bounds of settings whose extremes would break the server rather than suit
+// somebody.
+const (
+	minManifest = 64 << 10 // bytes; the specification wants 4 MiB to work, small servers less
+	maxManifest = 64 << 20 // bytes, each held in memory while it is pushed
+	maxTimeout  = 30 * 24 * time.Hour
+)
+
+// validate checks what no single field can know. Every error is reported.
+func (c Config) validate() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	if err := checkAddress(c.Listen); err != nil {
+		fail("listen: %w", err)
+	} else if missing := c.missing(); missing != "" && !c.Loopback() && !c.InsecurePublic {
+		fail("listen: %s can be reached from other machines, and there is no %s: set it up, "+
+			"listen on 127.0.0.1, or accept it with --insecure-public", c.Listen, missing)
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		fail("tls: tls.cert and tls.key are set together or not at all")
+	}
+	if len(c.Auth.AnonymousPull) > 0 && c.Open() {
+		fail("auth.anonymous_pull: everyone may do everything while auth.htpasswd is not set")
+	}
+	for _, ns := range c.Auth.AnonymousPull {
+		if ns != "*" && (strings.HasPrefix(ns, "/") || strings.HasSuffix(ns, "/") || strings.Contains(ns, "*")) {
+			fail("auth.anonymous_pull: %q is neither a namespace like team nor *", clip(ns))
+		}
+	}
+	switch scheme := c.Storage.Scheme(); {
+	case scheme == "mem" && c.Storage.Rest() == "":
+	case (scheme == "fs" || strings.HasPrefix(scheme, "distribution+")) && c.Storage.Rest() != "":
+	default:
+		fail("storage: %q is none of fs:DIR, mem: and distribution+NAME:…", clip(c.Storage.String()))
+	}
+	if c.Limits.MaxManifest < minManifest || c.Limits.MaxManifest > maxManifest {
+		fail("limits.max_manifest: %s is not between %s and %s", c.Limits.MaxManifest, Size(minManifest), Size(maxManifest))
+	}
+	if c.Limits.MaxBlob < c.Limits.MaxManifest {
+		fail("limits.max_blob: %s is less than limits.max_manifest", c.Limits.MaxBlob)
+	}
+	if c.Limits.MaxHeader > maxFile {
+		fail("limits.max_header: %s is more than %s", c.Limits.MaxHeader, Size(maxFile))
+	}
+	errs = append(errs, c.checkTimes())
+	if l := c.Metrics.Listen; l != "" && l != "off" {
+		errs = append(errs, named("metrics.listen", checkAddress(l)))
+	}
+	return errors.Join(errs...)
+}
+
+// missing names what a public address should have.
+func (c Config) missing() string {
+	switch {
+	case c.Open() && c.TLS.Cert == "":
+		return "authentication (auth.htpasswd) or TLS (tls.cert)"
+	case c.Open():
+		return "authentication (auth.htpasswd)"
+	case c.TLS.Cert == "":
+		return "TLS (tls.cert)"
+	}
+	return ""
+}
+
+func (c Config) checkTimes() error {
+	var errs []error
+	for _, f := range Fields() {
+		if d, ok := f.value(&c).Interface().(time.Duration); ok && d > maxTimeout {
+			errs = append(errs, fmt.Errorf("%s: %s is more than %s", f.Key, d, maxTimeout))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func checkAddress(a string) error {
+	_, port, err := net.SplitHostPort(a)
+	if err != nil {
+		return fmt.Errorf("%q is not HOST:PORT", clip(a))
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("port of %q is not a number up to 65535", clip(a))
+	}
+	return nil
+}

@@ -1,0 +1,354 @@
+// Package inspect says what a WebAssembly binary is, from its bytes alone: the
+// Report is a pure function of them, in a form that is stored, indexed, shown
+// and compared.
+//
+// It never runs or compiles anything and touches no file or network; decoding
+// is the work of package wasm, whose bounds and errors hold here. The JSON form
+// is described in docs/spec/report.md and its schema.
+package inspect
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/wreg-project/wreg/inspect/wasm"
+)
+
+// MediaType and SchemaVersion identify the JSON form of a Report. The version
+// grows when a field changes its meaning or goes; new fields come without.
+const (
+	MediaType     = "application/vnd.wreg.report.v1+json"
+	SchemaVersion = 1
+)
+
+// A Kind is what a binary is to its users.
+type Kind string
+
+// The kinds of binaries. A WIT package is a component by its encoding, but has
+// nothing in it that could run.
+const (
+	KindModule     Kind = "module"
+	KindComponent  Kind = "component"
+	KindWITPackage Kind = "wit-package"
+)
+
+// A WASI is a generation of the WebAssembly System Interface.
+type WASI string
+
+// The generations, told by what is imported and exported.
+const (
+	WASINone WASI = "none"
+	WASIP1   WASI = "wasip1" // core modules: wasi_snapshot_preview1, wasi_unstable
+	WASIP2   WASI = "wasip2" // components: wasi:*@0.2
+	WASIP3   WASI = "wasip3" // components: wasi:*@0.3
+)
+
+// A Report says what one binary is. Lists are sorted where the order of the
+// file means nothing, and never null in JSON.
+type Report struct {
+	SchemaVersion int    `json:"schemaVersion"`
+	MediaType     string `json:"mediaType"`
+	Kind          Kind   `json:"kind"`
+	Size          int64  `json:"size"` // bytes
+	WASI          WASI   `json:"wasi"`
+
+	Metadata  Metadata   `json:"metadata"`
+	Producers []Producer `json:"producers"`
+	Features  []string   `json:"features"` // target_features, each with its prefix: "+simd128"
+
+	// Imports and Exports are those of the outermost binary, in the order of
+	// the file.
+	Imports []Import `json:"imports"`
+	Exports []Export `json:"exports"`
+
+	Sections []Section `json:"sections"`
+
+	// Module is set for a core module, Component for a component and a WIT
+	// package.
+	Module    *Module    `json:"module,omitempty"`
+	Component *Component `json:"component,omitempty"`
+
+	// Problems are faults of custom sections, which hide something but make no
+	// binary invalid.
+	Problems []Problem `json:"problems"`
+}
+
+// Metadata is what the binary's author and tools wrote into custom sections.
+type Metadata struct {
+	Name        string `json:"name,omitempty"`
+	BuildID     string `json:"buildId,omitempty"` // hexadecimal
+	Authors     string `json:"authors,omitempty"`
+	Description string `json:"description,omitempty"`
+	Licenses    string `json:"licenses,omitempty"` // SPDX expression, unchecked
+	Source      string `json:"source,omitempty"`
+	Homepage    string `json:"homepage,omitempty"`
+	Revision    string `json:"revision,omitempty"`
+	Version     string `json:"version,omitempty"`
+}
+
+// A Producer is a tool or language that took part; of a component, those of its
+// nested modules and components are among them.
+type Producer struct {
+	Field   string `json:"field"` // "language", "processed-by" or "sdk"
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// An Import is something the binary needs. Module is empty for components,
+// whose names say both: "wasi:cli/stdout@0.2.0".
+type Import struct {
+	Module string `json:"module,omitempty"`
+	Name   string `json:"name"`
+	Kind   string `json:"kind"` // "func", "table", "memory", "global", "tag"; of components "func", "instance", "type", …
+	Type   string `json:"type,omitempty"`
+}
+
+// An Export is something the binary offers.
+type Export struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	Type string `json:"type,omitempty"`
+}
+
+// A Section is a part of the file. Name is the specification's word, or a custom
+// section's own name; Size counts its contents, without the header.
+type Section struct {
+	ID     int    `json:"id"`
+	Name   string `json:"name"`
+	Custom bool   `json:"custom,omitempty"`
+	Offset int64  `json:"offset"` // bytes from the start of the file
+	Size   int64  `json:"size"`   // bytes
+}
+
+// A Module describes a core module; one inside a component has an Offset.
+type Module struct {
+	Name      string   `json:"name,omitempty"`
+	Offset    int64    `json:"offset"` // bytes from the start of the file
+	Size      int64    `json:"size"`   // bytes
+	Functions int      `json:"functions"`
+	Imported  int      `json:"importedFunctions"`
+	Types     int      `json:"types"`
+	Globals   int      `json:"globals"`
+	Elements  int      `json:"elementSegments"`
+	Segments  int      `json:"dataSegments"`
+	CodeSize  int64    `json:"codeSize"` // bytes
+	DataSize  int64    `json:"dataSize"` // bytes
+	Start     *uint32  `json:"start,omitempty"`
+	Memories  []Memory `json:"memories"`
+	Tables    []Table  `json:"tables"`
+
+	// Imports are the names of the modules it imports from, sorted.
+	Imports []string `json:"importModules"`
+}
+
+// A Memory is a linear memory, imported or not. Sizes are counted in pages.
+type Memory struct {
+	Min      uint64  `json:"min"`
+	Max      *uint64 `json:"max,omitempty"`
+	PageSize uint64  `json:"pageSize"` // bytes
+	Shared   bool    `json:"shared,omitempty"`
+	Memory64 bool    `json:"memory64,omitempty"`
+}
+
+// A Table is a table of references. Sizes are counted in elements.
+type Table struct {
+	Element string  `json:"element"`
+	Min     uint64  `json:"min"`
+	Max     *uint64 `json:"max,omitempty"`
+	Table64 bool    `json:"table64,omitempty"`
+}
+
+// A Component describes a component or WIT package by the names it is known by.
+type Component struct {
+	// Imports and Exports are sorted names: interfaces "ns:pkg/iface@1.2.3" and
+	// plain ones. A WIT package has no imports, and exports its interfaces and
+	// worlds.
+	Imports []string `json:"imports"`
+	Exports []string `json:"exports"`
+
+	// Target is the world it fits if that follows from its imports and exports,
+	// "wasi:cli/command@0.2.0".
+	Target string `json:"target,omitempty"`
+
+	// Package, Worlds and Interfaces are those of a WIT package.
+	Package    string   `json:"package,omitempty"`
+	Worlds     []string `json:"worlds"`
+	Interfaces []string `json:"interfaces"`
+
+	// Modules are the core modules at any depth, Components counts the nested
+	// components.
+	Modules    []Module `json:"modules"`
+	Components int      `json:"components"`
+}
+
+// A Problem is a fault at a byte of the file.
+type Problem struct {
+	Offset  int64  `json:"offset"`
+	Message string `json:"message"`
+}
+
+// Inspect reports on the binary in the first size bytes of r. What is no valid
+// binary is refused with the [*wasm.Error] that says where.
+func Inspect(r io.ReaderAt, size int64) (*Report, error) {
+	b, err := wasm.Decode(r, size)
+	if err != nil {
+		return nil, err
+	}
+	rep := &Report{
+		SchemaVersion: SchemaVersion,
+		MediaType:     MediaType,
+		Kind:          KindModule,
+		Size:          size,
+		Metadata:      metadata(b.Metadata),
+		Producers:     producers(b),
+		Features:      features(b),
+		Imports:       []Import{},
+		Exports:       []Export{},
+		Sections:      sections(b),
+		Problems:      problems(b),
+	}
+	if b.Kind == wasm.KindModule {
+		rep.module(b)
+	} else {
+		rep.component(b)
+	}
+	rep.WASI = generation(rep)
+	return rep, nil
+}
+
+func (rep *Report) module(b *wasm.Binary) {
+	m := describe(b)
+	rep.Module = &m
+	var p printer
+	for _, im := range b.Module.Imports {
+		t := p.print(func() string { return b.Module.ImportType(im) })
+		rep.Imports = append(rep.Imports, Import{Module: im.Module, Name: im.Name, Kind: im.Kind.String(), Type: t})
+	}
+	for _, ex := range b.Module.Exports {
+		t := p.print(func() string { return b.Module.ExportType(ex) })
+		rep.Exports = append(rep.Exports, Export{Name: ex.Name, Kind: ex.Kind.String(), Type: t})
+	}
+}
+
+// maxTypeText bounds the printed types of one report in bytes: a million
+// imports of four bytes each may share one type of four kilobytes. The largest
+// modules known print less than 1 MiB.
+const maxTypeText = 8 << 20
+
+// A printer prints types until maxTypeText is reached, and "…" from then on.
+type printer struct{ bytes int }
+
+func (p *printer) print(typ func() string) string {
+	if p.bytes > maxTypeText {
+		return "…"
+	}
+	s := typ()
+	p.bytes += len(s)
+	return s
+}
+
+func describe(b *wasm.Binary) Module {
+	m := b.Module
+	d := Module{
+		Name: b.Metadata.Name, Offset: b.Offset, Size: b.Size,
+		Functions: m.Defined, Imported: len(m.Functions) - m.Defined, Types: len(m.Types), Globals: len(m.Globals),
+		Elements: m.Elements, Segments: m.Segments, CodeSize: m.CodeSize, DataSize: m.DataSize,
+		Memories: []Memory{}, Tables: []Table{}, Imports: []string{},
+	}
+	if m.Start >= 0 {
+		start := uint32(m.Start)
+		d.Start = &start
+	}
+	for _, mem := range m.Memories {
+		d.Memories = append(d.Memories, Memory{
+			Min: mem.Min, Max: maximum(mem.Limits), PageSize: mem.PageSize, Shared: mem.Shared, Memory64: mem.Is64,
+		})
+	}
+	for _, t := range m.Tables {
+		d.Tables = append(d.Tables, Table{Element: t.Elem.String(), Min: t.Min, Max: maximum(t.Limits), Table64: t.Is64})
+	}
+	for _, im := range m.Imports {
+		d.Imports = append(d.Imports, im.Module)
+	}
+	slices.Sort(d.Imports)
+	d.Imports = slices.Compact(d.Imports)
+	return d
+}
+
+func maximum(l wasm.Limits) *uint64 {
+	if !l.HasMax {
+		return nil
+	}
+	return &l.Max
+}
+
+func metadata(m wasm.Metadata) Metadata {
+	return Metadata{
+		Name: m.Name, BuildID: hex.EncodeToString(m.BuildID), Authors: m.Authors, Description: m.Description,
+		Licenses: m.Licenses, Source: m.Source, Homepage: m.Homepage, Revision: m.Revision, Version: m.Version,
+	}
+}
+
+func sections(b *wasm.Binary) []Section {
+	list := make([]Section, 0, len(b.Sections))
+	for _, s := range b.Sections {
+		d := Section{ID: int(s.ID), Name: s.Name, Custom: s.ID == 0, Offset: s.Offset, Size: s.Size}
+		if !d.Custom {
+			d.Name = wasm.SectionName(b.Kind, s.ID)
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
+// walk calls f for b and every binary inside it.
+func walk(b *wasm.Binary, f func(*wasm.Binary)) {
+	f(b)
+	if b.Component == nil {
+		return
+	}
+	for _, m := range b.Component.Modules {
+		walk(m, f)
+	}
+	for _, c := range b.Component.Components {
+		walk(c, f)
+	}
+}
+
+func producers(b *wasm.Binary) []Producer {
+	list := []Producer{}
+	walk(b, func(b *wasm.Binary) {
+		for _, p := range b.Metadata.Producers {
+			list = append(list, Producer(p))
+		}
+	})
+	slices.SortFunc(list, func(a, b Producer) int {
+		return strings.Compare(a.Field+"\x00"+a.Name+"\x00"+a.Version, b.Field+"\x00"+b.Name+"\x00"+b.Version)
+	})
+	return slices.Compact(list)
+}
+
+func features(b *wasm.Binary) []string {
+	list := []string{}
+	walk(b, func(b *wasm.Binary) {
+		for _, f := range b.Metadata.Features {
+			list = append(list, string(rune(f.Prefix))+f.Name)
+		}
+	})
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func problems(b *wasm.Binary) []Problem {
+	list := []Problem{}
+	walk(b, func(b *wasm.Binary) {
+		for _, p := range b.Problems {
+			list = append(list, Problem{Offset: p.Offset, Message: fmt.Sprintf("%s: %v", p.Doing, p.Err)})
+		}
+	})
+	slices.SortStableFunc(list, func(a, b Problem) int { return int(min(1, max(-1, a.Offset-b.Offset))) })
+	return list
+}

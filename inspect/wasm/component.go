@@ -1,0 +1,734 @@
+package wasm
+
+import (
+	"fmt"
+)
+
+// IDs of the sections of a component whose contents are other binaries.
+const (
+	sectionCoreModule = 1
+	sectionComponent  = 4
+)
+
+// componentSections names the sections of a component, which stand in any
+// order and any number ("Component Definitions" in the component model's
+// Binary.md).
+var componentSections = [...]string{
+	"custom", "core module", "core instance", "core type", "component", "instance", "alias", "type", "canonical function",
+	"start", "import", "export", "value",
+}
+
+// A Component is what a component declares.
+type Component struct {
+	Scope
+
+	// Modules are the core modules and Components the components inside it, in
+	// the order of the file.
+	Modules    []*Binary
+	Components []*Binary
+
+	// CoreInstances, Canons and Values count those definitions; Starts is
+	// whether there is a start definition.
+	CoreInstances int
+	Canons        int
+	Values        int
+	Starts        bool
+}
+
+// A Scope is the inside of a component, a component type or an instance type:
+// what it imports and exports, and the index spaces they refer to.
+type Scope struct {
+	Imports []ComponentExtern
+	Exports []ComponentExtern
+
+	// Types and Instances are index spaces. An entry is nil where its
+	// definition lies behind something that is not tracked, such as the
+	// instance of a component.
+	Types     []*TypeDef
+	Instances []*TypeDef
+
+	outer *Scope
+	index map[exportKey]*TypeDef // of Exports, made when first needed
+}
+
+// A Sort says what a component imports, exports or aliases; the values are
+// those of the format.
+type Sort byte
+
+// The sorts of a component. SortModule is the core sort that may be imported
+// and exported; it is written with a prefix in the file.
+const (
+	SortCore      Sort = 0x00
+	SortFunc      Sort = 0x01
+	SortValue     Sort = 0x02
+	SortType      Sort = 0x03
+	SortComponent Sort = 0x04
+	SortInstance  Sort = 0x05
+	SortModule    Sort = 0x11
+)
+
+func (s Sort) String() string {
+	switch s {
+	case SortFunc:
+		return "func"
+	case SortValue:
+		return "value"
+	case SortType:
+		return "type"
+	case SortComponent:
+		return "component"
+	case SortInstance:
+		return "instance"
+	case SortModule:
+		return "core module"
+	}
+	return "core"
+}
+
+// An ComponentExtern is an import or export of a component.
+type ComponentExtern struct {
+	Name string
+	Sort Sort
+
+	// Implements names the interface that an instance of another name has, and
+	// ExternalID is what the name means outside ("name attributes" of
+	// Binary.md). VersionSuffix completes a version cut down to its
+	// compatible part.
+	Implements    string
+	VersionSuffix string
+	ExternalID    string
+
+	// Type is the type of it, nil if it is not known.
+	Type *TypeDef
+}
+
+// A TypeDef is an entry of a component's type index space.
+type TypeDef struct {
+	Op byte // one of the Type codes
+
+	// Labels are the names of parameters, fields, cases or flags; Args the
+	// types that belong to them, or the arguments of list, option and so on.
+	Labels []string
+	Args   []TypeRef
+	Result TypeRef // of a function
+	Len    uint32  // of a list of fixed length
+
+	Scope *Scope // of component and instance types
+}
+
+// Codes of component types, as in the format. A TypeDef of a primitive type has
+// the code of the primitive.
+const (
+	TypeResource   = 0x3f
+	TypeFunc       = 0x40
+	TypeComponent  = 0x41
+	TypeInstance   = 0x42
+	TypeAsyncFunc  = 0x43
+	TypeMap        = 0x63
+	TypeFuture     = 0x65
+	TypeStream     = 0x66
+	TypeFixedList  = 0x67
+	TypeBorrow     = 0x68
+	TypeOwn        = 0x69
+	TypeResult     = 0x6a
+	TypeOption     = 0x6b
+	TypeEnum       = 0x6d
+	TypeFlags      = 0x6e
+	TypeTuple      = 0x6f
+	TypeList       = 0x70
+	TypeVariant    = 0x71
+	TypeRecord     = 0x72
+	primErrContext = 0x64
+	primString     = 0x73
+	primBool       = 0x7f
+)
+
+// A TypeRef refers to a type: a primitive by its code, or another entry of the
+// index space the referring type lies in. The zero value is no type, as of a
+// function without result.
+type TypeRef struct {
+	Prim byte
+	Def  *TypeDef // nil for a primitive, and for a type that is not known
+	Set  bool     // whether there is a type
+}
+
+// A componentDecoder fills a Component.
+type componentDecoder struct {
+	*decoder
+	c     *Component
+	depth int // of the component in the file
+	types int // depth of component and instance types
+}
+
+func (d *componentDecoder) finish() error { return nil }
+
+func (d *componentDecoder) section(s Section) error {
+	if int(s.ID) >= len(componentSections) {
+		return &Error{Offset: s.Offset, Doing: "section header", Err: fmt.Errorf("%w %d for a section", ErrCode, s.ID)}
+	}
+	doing := SectionName(KindComponent, s.ID) + " section"
+	if s.ID == sectionCoreModule || s.ID == sectionComponent {
+		return d.nested(doing, s)
+	}
+	r, err := d.body(doing, s, MaxSectionBytes)
+	if err != nil {
+		return err
+	}
+	d.decode(r, s.ID)
+	r.end()
+	return r.err
+}
+
+func (d *componentDecoder) nested(doing string, s Section) error {
+	if d.depth >= MaxNesting {
+		return &Error{Offset: s.Offset, Doing: doing, Err: fmt.Errorf("%w: nested deeper than %d", ErrLimit, MaxNesting)}
+	}
+	head, err := d.at(s.Body, s.End(), 8)
+	if err != nil {
+		return err
+	}
+	want := KindModule
+	if s.ID == sectionComponent {
+		want = KindComponent
+	}
+	if kind, err := Header(head); err == nil && kind != want {
+		return &Error{Offset: s.Body, Doing: doing, Err: fmt.Errorf("%w: a %v where a %v belongs", ErrVersion, kind, want)}
+	}
+	b, err := d.nestedBinary(s)
+	if err != nil {
+		return err
+	}
+	if want == KindModule {
+		d.c.Modules = append(d.c.Modules, b)
+	} else {
+		d.c.Components = append(d.c.Components, b)
+	}
+	return nil
+}
+
+func (d *componentDecoder) nestedBinary(s Section) (*Binary, error) {
+	if s.Size == 0 {
+		return nil, &Error{Offset: s.Body, Doing: "header", Err: ErrTruncated}
+	}
+	return d.binary(s.Body, s.End(), d.depth+1, &d.c.Scope)
+}
+
+func (d *componentDecoder) decode(r *reader, id byte) {
+	c := d.c
+	switch id {
+	case 2:
+		r.each(r.count(2, MaxItems), func(int) { d.coreInstance(r); c.CoreInstances++ })
+	case 3:
+		r.each(r.keep(2, MaxTypes), func(int) { r.coreType() })
+	case 5:
+		r.each(r.keep(2, MaxItems), func(int) { d.instance(r); c.Instances = append(c.Instances, nil) })
+	case 6:
+		r.each(r.keep(4, MaxItems), func(int) { d.alias(r, &c.Scope) })
+	case 7:
+		r.each(r.keep(1, MaxTypes), func(int) { c.Types = append(c.Types, d.typeDef(r, &c.Scope)) })
+	case 8:
+		r.each(r.count(1, MaxItems), func(int) { r.canon(); c.Canons++ })
+	case 9:
+		d.start(r)
+	case 10:
+		r.each(r.keep(4, MaxImports), func(int) { d.importDecl(r, &c.Scope) })
+	case 11:
+		r.each(r.keep(5, MaxExports), func(int) { d.export(r) })
+	case 12:
+		r.each(r.count(2, MaxItems), func(int) { d.valType(r, &c.Scope); r.bytes(int(r.u32())); c.Values++ })
+	}
+}
+
+func (d *componentDecoder) start(r *reader) {
+	r.u32()
+	for range r.count(1, MaxParams) {
+		r.u32()
+	}
+	r.u32()
+	d.c.Starts = true
+}
+
+// coreInstance reads an instantiation of a module, or exports put together.
+func (d *componentDecoder) coreInstance(r *reader) {
+	switch b := r.u8(); b {
+	case 0x00:
+		r.u32()
+		for range r.count(3, MaxItems) {
+			r.name()
+			if b := r.u8(); b != 0x12 {
+				r.code("an argument of an instantiation", b)
+			}
+			r.u32()
+		}
+	case 0x01:
+		for range r.count(3, MaxItems) {
+			r.name()
+			r.coreSort()
+			r.u32()
+		}
+	default:
+		r.code("a core instance", b)
+	}
+}
+
+func (r *reader) coreSort() byte {
+	b := r.u8()
+	if b > 0x04 && (b < 0x10 || b > 0x12) {
+		r.code("a core sort", b)
+	}
+	return b
+}
+
+// sort reads a sort; the core ones are told apart by the second result.
+func (r *reader) sort() (Sort, byte) {
+	s := Sort(r.u8())
+	if s > SortInstance {
+		r.code("a sort", byte(s))
+	}
+	if s == SortCore {
+		return s, r.coreSort()
+	}
+	return s, 0
+}
+
+func (d *componentDecoder) instance(r *reader) {
+	switch b := r.u8(); b {
+	case 0x00:
+		r.u32()
+		for range r.count(3, MaxItems) {
+			r.name()
+			r.sort()
+			r.u32()
+		}
+	case 0x01:
+		for range r.count(4, MaxItems) {
+			r.externName()
+			r.sort()
+			r.u32()
+		}
+	default:
+		r.code("an instance", b)
+	}
+}
+
+// alias reads an alias and adds what it names to the index spaces of s.
+func (d *componentDecoder) alias(r *reader, s *Scope) {
+	sort, core := r.sort()
+	var def *TypeDef
+	switch b := r.u8(); b {
+	case 0x00:
+		i, name := r.u32(), r.name()
+		if int64(i) < int64(len(s.Instances)) {
+			def = s.Instances[i].export(sort, name)
+		}
+	case 0x01:
+		r.u32()
+		r.name()
+	case 0x02:
+		if sort != SortType && sort != SortComponent && (sort != SortCore || core != 0x10 && core != 0x11) {
+			r.code("the sort of an outer alias", byte(sort))
+		}
+		def = s.outward(r.u32()).typeAt(r.u32())
+	default:
+		r.code("the target of an alias", b)
+	}
+	s.define(sort, def)
+}
+
+// export finds the type of an export of an instance; t may be nil.
+func (t *TypeDef) export(sort Sort, name string) *TypeDef {
+	if t == nil || t.Scope == nil {
+		return nil
+	}
+	return t.Scope.exported(sort, name)
+}
+
+// exported finds the type of an export of a complete scope by an index: a file
+// may hold as many aliases as exports.
+func (s *Scope) exported(sort Sort, name string) *TypeDef {
+	if s.index == nil {
+		s.index = make(map[exportKey]*TypeDef, len(s.Exports))
+		for _, e := range s.Exports {
+			s.index[exportKey{e.Sort, e.Name}] = e.Type
+		}
+	}
+	return s.index[exportKey{sort, name}]
+}
+
+type exportKey struct {
+	sort Sort
+	name string
+}
+
+// outward is the scope n levels out, nil beyond the outermost one.
+func (s *Scope) outward(n uint32) *Scope {
+	for ; n > 0 && s != nil; n-- {
+		s = s.outer
+	}
+	return s
+}
+
+func (s *Scope) typeAt(i uint32) *TypeDef {
+	if s == nil || int64(i) >= int64(len(s.Types)) {
+		return nil
+	}
+	return s.Types[i]
+}
+
+// define adds a definition to the index space of its sort, if that is tracked.
+func (s *Scope) define(sort Sort, def *TypeDef) {
+	switch sort {
+	case SortType:
+		s.Types = append(s.Types, def)
+	case SortInstance:
+		s.Instances = append(s.Instances, def)
+	}
+}
+
+// externName reads an import or export name with its attributes.
+func (r *reader) externName() ComponentExtern {
+	form := r.u8()
+	e := ComponentExtern{Name: r.name()}
+	switch form {
+	case 0x00, 0x01:
+	case 0x02:
+		for range r.count(2, 3) {
+			switch b := r.u8(); b {
+			case 0x00:
+				e.Implements = r.name()
+			case 0x01:
+				e.VersionSuffix = r.name()
+			case 0x02:
+				e.ExternalID = r.name()
+			default:
+				r.code("a name attribute", b)
+			}
+		}
+	default:
+		r.fail(r.off, fmt.Errorf("%w 0x%02x for a name", ErrCode, form))
+	}
+	return e
+}
+
+func (d *componentDecoder) importDecl(r *reader, s *Scope) {
+	e := r.externName()
+	d.externDesc(r, s, &e)
+	s.Imports = append(s.Imports, e)
+	s.define(e.Sort, e.Type)
+}
+
+func (d *componentDecoder) exportDecl(r *reader, s *Scope) {
+	e := r.externName()
+	d.externDesc(r, s, &e)
+	s.Exports = append(s.Exports, e)
+	s.define(e.Sort, e.Type)
+}
+
+func (d *componentDecoder) externDesc(r *reader, s *Scope, e *ComponentExtern) {
+	e.Sort = Sort(r.u8())
+	switch e.Sort {
+	case SortCore:
+		if b := r.u8(); b != byte(SortModule) {
+			r.code("a core import or export", b)
+		}
+		e.Sort = SortModule
+		r.u32()
+	case SortFunc, SortComponent, SortInstance:
+		e.Type = s.typeAt(r.u32())
+	case SortValue:
+		if r.flag("the bound of a value") {
+			d.valType(r, s)
+		} else {
+			r.u32()
+		}
+	case SortType:
+		if r.flag("the bound of a type") {
+			e.Type = &TypeDef{Op: TypeResource}
+		} else {
+			e.Type = s.typeAt(r.u32())
+		}
+	default:
+		r.code("an import or export", byte(e.Sort))
+	}
+}
+
+// export reads an entry of the export section.
+func (d *componentDecoder) export(r *reader) {
+	s := &d.c.Scope
+	e := r.externName()
+	sort, core := r.sort()
+	i := r.u32()
+	e.Sort = sort
+	switch {
+	case sort == SortCore:
+		if core != byte(SortModule) {
+			r.code("the sort of an export", core)
+		}
+		e.Sort = SortModule
+	case sort == SortType:
+		e.Type = s.typeAt(i)
+	case sort == SortInstance && int64(i) < int64(len(s.Instances)):
+		e.Type = s.Instances[i]
+	}
+	if r.flag("the type of an export") {
+		typed := ComponentExtern{}
+		d.externDesc(r, s, &typed)
+		if typed.Type != nil {
+			e.Type = typed.Type
+		}
+	}
+	s.Exports = append(s.Exports, e)
+	s.define(e.Sort, e.Type)
+}
+
+// typeDef reads a component type in scope s.
+func (d *componentDecoder) typeDef(r *reader, s *Scope) *TypeDef {
+	t := &TypeDef{Op: r.u8()}
+	switch t.Op {
+	case TypeResource:
+		r.valType(false)
+		if r.flag("the destructor of a resource") {
+			r.u32()
+		}
+	case TypeFunc, TypeAsyncFunc:
+		d.labelled(r, s, t, MaxParams)
+		d.result(r, s, t)
+	case TypeComponent, TypeInstance:
+		d.scoped(r, s, t)
+	case TypeRecord:
+		d.labelled(r, s, t, MaxItems)
+	case TypeVariant:
+		for range r.keep(3, MaxItems) {
+			t.Labels = append(t.Labels, r.name())
+			t.Args = append(t.Args, d.optional(r, s))
+			if b := r.u8(); b != 0 {
+				r.code("the end of a case", b)
+			}
+		}
+	case TypeFlags, TypeEnum:
+		for range r.keep(1, MaxItems) {
+			t.Labels = append(t.Labels, r.name())
+		}
+	case TypeTuple:
+		for range r.keep(1, MaxItems) {
+			t.Args = append(t.Args, d.valType(r, s))
+		}
+	case TypeList, TypeOption:
+		t.Args = []TypeRef{d.valType(r, s)}
+	case TypeFixedList:
+		t.Args = []TypeRef{d.valType(r, s)}
+		t.Len = r.u32()
+	case TypeMap:
+		t.Args = []TypeRef{d.valType(r, s), d.valType(r, s)}
+	case TypeResult:
+		t.Args = []TypeRef{d.optional(r, s), d.optional(r, s)}
+	case TypeStream, TypeFuture:
+		t.Args = []TypeRef{d.optional(r, s)}
+	case TypeOwn, TypeBorrow:
+		t.Args = []TypeRef{{Def: s.typeAt(r.u32()), Set: true}}
+	default:
+		if !primitive(t.Op) {
+			r.code("a component type", t.Op)
+		}
+	}
+	return t
+}
+
+func primitive(b byte) bool { return b >= primString && b <= primBool || b == primErrContext }
+
+func (d *componentDecoder) labelled(r *reader, s *Scope, t *TypeDef, maximum int) {
+	for range r.keep(2, maximum) {
+		t.Labels = append(t.Labels, r.name())
+		t.Args = append(t.Args, d.valType(r, s))
+	}
+}
+
+// result reads the result of a function: one type, or none, which is written
+// as an empty list. Binaries of before 2025 may name results in that list.
+func (d *componentDecoder) result(r *reader, s *Scope, t *TypeDef) {
+	if !r.flag("the result of a function") {
+		t.Result = d.valType(r, s)
+		return
+	}
+	for range r.keep(2, MaxResults) {
+		r.name()
+		t.Result = d.valType(r, s)
+	}
+}
+
+func (d *componentDecoder) optional(r *reader, s *Scope) TypeRef {
+	if !r.flag("an optional type") {
+		return TypeRef{}
+	}
+	return d.valType(r, s)
+}
+
+func (d *componentDecoder) valType(r *reader, s *Scope) TypeRef {
+	if b := r.peek(); primitive(b) {
+		r.u8()
+		return TypeRef{Prim: b, Set: true}
+	}
+	start := r.off
+	i := r.sleb(33)
+	if i < 0 {
+		r.fail(start, fmt.Errorf("%w for a value type", ErrCode))
+	}
+	return TypeRef{Def: s.typeAt(uint32(i)), Set: true}
+}
+
+// scoped reads the declarations of a component or instance type.
+func (d *componentDecoder) scoped(r *reader, outer *Scope, t *TypeDef) {
+	if d.types >= MaxTypeNesting {
+		r.fail(r.off, fmt.Errorf("%w: types nested deeper than %d", ErrLimit, MaxTypeNesting))
+		return
+	}
+	d.types++
+	defer func() { d.types-- }()
+	t.Scope = &Scope{outer: outer}
+	for range r.keep(2, MaxItems) {
+		switch b := r.u8(); {
+		case b == 0x00:
+			r.coreType()
+		case b == 0x01:
+			t.Scope.Types = append(t.Scope.Types, d.typeDef(r, t.Scope))
+		case b == 0x02:
+			d.alias(r, t.Scope)
+		case b == 0x03 && t.Op == TypeComponent:
+			d.importDecl(r, t.Scope)
+		case b == 0x04:
+			d.exportDecl(r, t.Scope)
+		default:
+			r.code("a declaration of a component or instance type", b)
+		}
+		if r.err != nil {
+			return
+		}
+	}
+}
+
+// coreType steps over a core type of a component: a recursive group, or the
+// type of a module. A subtype that is not final, whose code is that of a module
+// type, is written with 0x00 before it.
+func (r *reader) coreType() {
+	switch r.peek() {
+	case 0x00:
+		r.u8()
+		if b := r.peek(); b != 0x50 {
+			r.fail(r.off, fmt.Errorf("%w 0x%02x for a subtype", ErrCode, b))
+		}
+		r.recType(nil)
+	case 0x50:
+		r.u8()
+		for range r.count(2, MaxItems) {
+			r.moduleDecl()
+			if r.err != nil {
+				return
+			}
+		}
+	default:
+		r.recType(nil)
+	}
+}
+
+func (r *reader) moduleDecl() {
+	switch b := r.u8(); b {
+	case 0x00:
+		r.name()
+		r.name()
+		r.extern()
+	case 0x01:
+		r.recType(nil)
+	case 0x02:
+		if b := r.u8(); b != 0x10 {
+			r.code("the sort of an alias", b)
+		}
+		if b := r.u8(); b != 0x01 {
+			r.code("the target of an alias", b)
+		}
+		r.u32()
+		r.u32()
+	case 0x03:
+		r.name()
+		r.extern()
+	default:
+		r.code("a declaration of a module type", b)
+	}
+}
+
+// canon steps over a canonical definition ("Canonical Definitions" in
+// Binary.md).
+func (r *reader) canon() {
+	switch b := r.u8(); b {
+	case 0x00, 0x01: // lift, lower
+		if s := r.u8(); s != 0 {
+			r.code("a canonical function", s)
+		}
+		r.u32()
+		r.canonOptions()
+		if b == 0x00 {
+			r.u32()
+		}
+	case 0x02, 0x03, 0x04: // resource.new, .drop, .rep
+		r.u32()
+	case 0x05, 0x0d, 0x1e, 0x1f, 0x22, 0x23, 0x24, 0x25, 0x26, 0x28: // no immediates
+	case 0x06, 0x0c, 0x29, 0x2a, 0x2b, 0x2c, 0x2d: // async? or cancellable?
+		r.flag("an immediate of a canonical function")
+	case 0x09: // task.return
+		if !r.flag("a result") {
+			r.canonResult()
+		} else if n := r.u32(); n != 0 {
+			r.fail(r.off-1, ErrCode)
+		}
+		r.canonOptions()
+	case 0x0a, 0x0b: // context.get, .set
+		r.valType(false)
+		r.u32()
+	case 0x0e, 0x13, 0x14, 0x15, 0x1a, 0x1b: // stream and future: new, drop
+		r.u32()
+	case 0x0f, 0x10, 0x16, 0x17: // stream and future: read, write
+		r.u32()
+		r.canonOptions()
+	case 0x11, 0x12, 0x18, 0x19: // stream and future: cancel
+		r.u32()
+		r.flag("an immediate of a canonical function")
+	case 0x1c, 0x1d: // error-context.new, .debug-message
+		r.canonOptions()
+	case 0x20, 0x21: // waitable-set.wait, .poll
+		r.flag("an immediate of a canonical function")
+		r.u32()
+	case 0x27: // thread.new-indirect
+		r.u32()
+		r.u32()
+	case 0x40: // thread.spawn-ref
+		r.flag("an immediate of a canonical function")
+		r.u32()
+	case 0x41: // thread.spawn-indirect
+		r.flag("an immediate of a canonical function")
+		r.u32()
+		r.u32()
+	case 0x42: // thread.available-parallelism
+		r.flag("an immediate of a canonical function")
+	default:
+		r.code("a canonical function", b)
+	}
+}
+
+func (r *reader) canonResult() {
+	if primitive(r.peek()) {
+		r.u8()
+		return
+	}
+	r.sleb(33)
+}
+
+func (r *reader) canonOptions() {
+	for range r.count(1, 16) {
+		switch b := r.u8(); b {
+		case 0x00, 0x01, 0x02, 0x06, 0x09: // encodings, async, gc
+		case 0x03, 0x04, 0x05, 0x07, 0x08: // memory, realloc, post-return, callback, core type
+			r.u32()
+		default:
+			r.code("an option of a canonical function", b)
+		}
+	}
+}

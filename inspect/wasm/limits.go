@@ -1,0 +1,63 @@
+package wasm
+
+// Limits of one decode. A file beyond them is refused with ErrLimit: 14 hostile
+// bytes must not buy a gigabyte, and real files stay far below.
+const (
+	// MaxTypes, MaxFunctions, MaxImports, MaxExports, MaxGlobals and MaxTags are
+	// the implementation limits of the WebAssembly JavaScript interface
+	// ("Limits", appendix of wasm-js-api), which every browser engine enforces.
+	MaxTypes     = 1_000_000
+	MaxFunctions = 1_000_000
+	MaxImports   = 1_000_000
+	MaxExports   = 1_000_000
+	MaxGlobals   = 1_000_000
+	MaxTags      = 1_000_000
+
+	// MaxTables is the interface's limit, too; it has 100 for memories.
+	MaxTables   = 100_000
+	MaxMemories = 100
+
+	// MaxParams and MaxResults are the interface's bounds of a function type,
+	// MaxFields and MaxSupertypes those of the GC types (63 is its bound of the
+	// subtyping depth; one declared supertype is all that validates).
+	MaxParams     = 1_000
+	MaxResults    = 1_000
+	MaxFields     = 10_000
+	MaxSupertypes = 63
+
+	// MaxItems bounds the entries kept over the whole file, nested binaries
+	// included: the largest known module (45 MB, a database engine) has 60,000,
+	// and a million of the widest entry is about 100 MB of memory.
+	MaxItems = 1_000_000
+
+	// MaxName is the length of one name in bytes, the interface's own number
+	// for a module or field name.
+	MaxName = 100_000
+
+	// MaxSections counts the sections of the whole file. A core module has at
+	// most 14 that are not custom; components interleave theirs, and the
+	// largest composition seen has about 3,000.
+	MaxSections = 100_000
+
+	// MaxSectionBytes bounds one section whose contents are decoded. Code,
+	// data, elements and unknown custom sections are skipped, whatever their
+	// size. The largest type or import section seen is under 2 MiB.
+	MaxSectionBytes = 32 << 20
+
+	// MaxCustomBytes bounds one decoded custom section; the largest producers
+	// section seen has 2 KiB, descriptions are a paragraph.
+	MaxCustomBytes = 1 << 20
+
+	// MaxNesting bounds modules and components inside components. Tools that
+	// compose components nest one level for each composition; the component
+	// tools themselves stop at 100.
+	MaxNesting = 64
+
+	// MaxTypeNesting bounds component and instance types inside such types, and
+	// the depth to which a type is printed.
+	MaxTypeNesting = 64
+
+	// MaxTypeText is the length in bytes at which printed types are cut off
+	// with an ellipsis.
+	MaxTypeText = 4096
+)

@@ -1,0 +1,414 @@
+package wasm
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// IDs of the sections of a core module.
+const (
+	SectionCustom    = 0
+	SectionType      = 1
+	SectionImport    = 2
+	SectionFunction  = 3
+	SectionTable     = 4
+	SectionMemory    = 5
+	SectionGlobal    = 6
+	SectionExport    = 7
+	SectionStart     = 8
+	SectionElement   = 9
+	SectionCode      = 10
+	SectionData      = 11
+	SectionDataCount = 12
+	SectionTag       = 13
+)
+
+// coreSections names the sections of a module and says in which order they
+// stand; custom ones stand anywhere.
+var coreSections = [...]struct {
+	name  string
+	order int
+}{
+	SectionCustom: {"custom", 0}, SectionType: {"type", 1}, SectionImport: {"import", 2}, SectionFunction: {"function", 3},
+	SectionTable: {"table", 4}, SectionMemory: {"memory", 5}, SectionTag: {"tag", 6}, SectionGlobal: {"global", 7},
+	SectionExport: {"export", 8}, SectionStart: {"start", 9}, SectionElement: {"element", 10},
+	SectionDataCount: {"data count", 11}, SectionCode: {"code", 12}, SectionData: {"data", 13},
+}
+
+// SectionName gives the specification's word for a section of a binary of kind
+// k, "section 99" for an unknown id.
+func SectionName(k Kind, id byte) string {
+	switch {
+	case k == KindModule && int(id) < len(coreSections):
+		return coreSections[id].name
+	case k == KindComponent && int(id) < len(componentSections):
+		return componentSections[id]
+	}
+	return "section " + strconv.Itoa(int(id))
+}
+
+// A Module is what a core module declares. The slices of functions, tables,
+// memories, globals and tags are whole index spaces: the imported ones first.
+type Module struct {
+	Types     []SubType
+	Imports   []Import
+	Exports   []Export
+	Functions []uint32 // index of each function's type
+	Tables    []TableType
+	Memories  []MemoryType
+	Globals   []GlobalType
+	Tags      []uint32 // index of each tag's type
+
+	// Start is the index of the start function, -1 without one.
+	Start int64
+
+	// Defined is the number of functions that are not imported, and Segments
+	// and Elements those of the data and element segments.
+	Defined  int
+	Elements int
+	Segments int
+
+	// CodeSize and DataSize are the sizes of the code and data sections in
+	// bytes.
+	CodeSize int64
+	DataSize int64
+}
+
+// An ExternKind says what is imported or exported; the values are those of the
+// format.
+type ExternKind byte
+
+// The kinds of imports and exports of a core module.
+const (
+	ExternFunc   ExternKind = 0
+	ExternTable  ExternKind = 1
+	ExternMemory ExternKind = 2
+	ExternGlobal ExternKind = 3
+	ExternTag    ExternKind = 4
+
+	// externExact is an import of a function of exactly its type, of the
+	// custom-descriptors proposal.
+	externExact = 0x20
+)
+
+func (k ExternKind) String() string {
+	switch k {
+	case ExternFunc:
+		return "func"
+	case ExternTable:
+		return "table"
+	case ExternMemory:
+		return "memory"
+	case ExternGlobal:
+		return "global"
+	case ExternTag:
+		return "tag"
+	}
+	return "extern " + strconv.Itoa(int(k))
+}
+
+// An Import is one entry of the import section.
+type Import struct {
+	Module string
+	Name   string
+	Extern
+}
+
+// An Extern is the kind and type of an import.
+type Extern struct {
+	Kind   ExternKind
+	Type   uint32 // type index of a function or tag
+	Exact  bool   // of a function
+	Table  TableType
+	Memory MemoryType
+	Global GlobalType
+}
+
+// An Export is one entry of the export section.
+type Export struct {
+	Name  string
+	Kind  ExternKind
+	Index uint32 // into the index space of the kind
+}
+
+// ImportType gives the type of im as the text format writes it.
+func (m *Module) ImportType(im Import) string {
+	switch im.Kind {
+	case ExternTable:
+		return im.Table.String()
+	case ExternMemory:
+		return im.Memory.String()
+	case ExternGlobal:
+		return im.Global.String()
+	case ExternTag:
+		return m.tagType(im.Type)
+	default:
+		return m.funcType(im.Type)
+	}
+}
+
+// ExportType gives the type of ex as the text format writes it, "" if its index
+// is out of range, which no valid module has.
+func (m *Module) ExportType(ex Export) string {
+	i := int64(ex.Index)
+	switch ex.Kind {
+	case ExternFunc:
+		if i < int64(len(m.Functions)) {
+			return m.funcType(m.Functions[i])
+		}
+	case ExternTable:
+		if i < int64(len(m.Tables)) {
+			return m.Tables[i].String()
+		}
+	case ExternMemory:
+		if i < int64(len(m.Memories)) {
+			return m.Memories[i].String()
+		}
+	case ExternGlobal:
+		if i < int64(len(m.Globals)) {
+			return m.Globals[i].String()
+		}
+	case ExternTag:
+		if i < int64(len(m.Tags)) {
+			return m.tagType(m.Tags[i])
+		}
+	}
+	return ""
+}
+
+func (m *Module) funcType(i uint32) string {
+	if int64(i) < int64(len(m.Types)) && m.Types[i].Form == FormFunc {
+		return m.Types[i].String()
+	}
+	return ""
+}
+
+func (m *Module) tagType(i uint32) string {
+	s := m.funcType(i)
+	if s == "" {
+		return ""
+	}
+	return "(tag" + s[len("(func"):]
+}
+
+// A moduleDecoder fills a Module, section by section.
+type moduleDecoder struct {
+	*decoder
+	m      *Module
+	order  int // of the last section
+	bodies int // entries of the code section
+
+	// expanded counts the bytes that the module names of compact imports would
+	// take if written out: 14 bytes must not become a report of a gigabyte.
+	expanded int
+
+	dataCount int // what the data count section promised, -1 without one
+	hasCount  bool
+	lastEnd   int64
+}
+
+func (d *moduleDecoder) section(s Section) error {
+	doing := SectionName(KindModule, s.ID) + " section"
+	d.lastEnd = s.End()
+	if int(s.ID) >= len(coreSections) {
+		return &Error{Offset: s.Offset, Doing: "section header", Err: fmt.Errorf("%w %d for a section", ErrCode, s.ID)}
+	}
+	if order := coreSections[s.ID].order; order <= d.order {
+		return &Error{Offset: s.Offset, Doing: doing, Err: ErrOrder}
+	} else {
+		d.order = order
+	}
+	switch s.ID {
+	case SectionElement, SectionCode, SectionData:
+		return d.skipped(doing, s)
+	}
+	r, err := d.body(doing, s, MaxSectionBytes)
+	if err != nil {
+		return err
+	}
+	d.decode(r, s.ID)
+	r.end()
+	return r.err
+}
+
+// skipped reads the number of entries of a section and leaves the rest.
+func (d *moduleDecoder) skipped(doing string, s Section) error {
+	head, err := d.at(s.Body, s.End(), 5)
+	if err != nil {
+		return err
+	}
+	r := reader{buf: head, base: s.Body, doing: doing, entry: -1, items: &d.items}
+	n := int64(r.u32())
+	if r.err == nil && n > s.Size {
+		r.fail(0, fmt.Errorf("%w: %d entries in %d bytes", ErrTruncated, n, s.Size))
+	}
+	switch s.ID {
+	case SectionElement:
+		d.m.Elements = int(n)
+	case SectionCode:
+		d.bodies, d.m.CodeSize = int(n), s.Size
+	case SectionData:
+		d.m.Segments, d.m.DataSize = int(n), s.Size
+	}
+	return r.err
+}
+
+func (d *moduleDecoder) decode(r *reader, id byte) {
+	m := d.m
+	switch id {
+	case SectionType:
+		r.each(r.keep(1, MaxTypes), func(int) { m.Types = r.recType(m.Types) })
+	case SectionImport:
+		r.each(r.keep(3, MaxImports), func(int) { d.imports(r) })
+	case SectionFunction:
+		n := r.count(1, MaxFunctions)
+		m.Defined = n
+		if len(m.Functions)+n > MaxFunctions {
+			r.fail(0, ErrLimit)
+			return
+		}
+		r.each(n, func(int) { m.Functions = append(m.Functions, r.u32()) })
+	case SectionTable:
+		r.each(r.keep(3, MaxTables), func(int) { m.Tables = append(m.Tables, r.table()) })
+	case SectionMemory:
+		r.each(r.keep(2, MaxMemories), func(int) { m.Memories = append(m.Memories, r.memoryType()) })
+	case SectionTag:
+		r.each(r.keep(2, MaxTags), func(int) { m.Tags = append(m.Tags, r.tagType()) })
+	case SectionGlobal:
+		r.each(r.keep(3, MaxGlobals), func(int) {
+			m.Globals = append(m.Globals, r.globalType())
+			r.constExpr()
+		})
+	case SectionExport:
+		r.each(r.keep(3, MaxExports), func(int) { m.Exports = append(m.Exports, r.export()) })
+	case SectionStart:
+		m.Start = int64(r.u32())
+	case SectionDataCount:
+		d.dataCount, d.hasCount = int(r.u32()), true
+	}
+}
+
+// finish compares what sections say about each other.
+func (d *moduleDecoder) finish() error {
+	fail := func(doing string, a, b int) error {
+		return &Error{Offset: d.lastEnd, Doing: doing, Err: fmt.Errorf("%w: %d and %d", ErrMismatch, a, b)}
+	}
+	if d.bodies != d.m.Defined {
+		return fail("numbers of function and code entries", d.m.Defined, d.bodies)
+	}
+	if d.hasCount && d.dataCount != d.m.Segments {
+		return fail("data count and number of data segments", d.dataCount, d.m.Segments)
+	}
+	return nil
+}
+
+// imports reads one entry of the import section: an import, or a group in one of
+// the two forms of the compact-import-section proposal, which stand where the
+// kind would after an empty name.
+func (d *moduleDecoder) imports(r *reader) {
+	module, name := r.name(), r.name()
+	if b := r.peek(); name != "" || b != compactKinds && b != compactNames {
+		d.addImport(Import{Module: module, Name: name, Extern: r.extern()})
+		return
+	}
+	form := r.u8()
+	expanded := func() {
+		if d.expanded += len(module); d.expanded > MaxSectionBytes {
+			r.fail(r.off, fmt.Errorf("%w: more than %d bytes of repeated module names", ErrLimit, MaxSectionBytes))
+		}
+	}
+	if form == compactKinds {
+		for range r.keep(2, MaxImports-len(d.m.Imports)) {
+			name := r.name()
+			d.addImport(Import{Module: module, Name: name, Extern: r.extern()})
+			expanded()
+			if r.err != nil {
+				return
+			}
+		}
+		return
+	}
+	shared := r.extern()
+	for range r.keep(1, MaxImports-len(d.m.Imports)) {
+		d.addImport(Import{Module: module, Name: r.name(), Extern: shared})
+		expanded()
+		if r.err != nil {
+			return
+		}
+	}
+}
+
+const (
+	compactKinds = 0x7f // a vector of names, each with its type
+	compactNames = 0x7e // a type, and a vector of names
+)
+
+func (d *moduleDecoder) addImport(im Import) {
+	m := d.m
+	m.Imports = append(m.Imports, im)
+	switch im.Kind {
+	case ExternFunc:
+		m.Functions = append(m.Functions, im.Type)
+	case ExternTable:
+		m.Tables = append(m.Tables, im.Table)
+	case ExternMemory:
+		m.Memories = append(m.Memories, im.Memory)
+	case ExternGlobal:
+		m.Globals = append(m.Globals, im.Global)
+	case ExternTag:
+		m.Tags = append(m.Tags, im.Type)
+	}
+}
+
+func (r *reader) extern() Extern {
+	e := Extern{Kind: ExternKind(r.u8())}
+	switch e.Kind {
+	case ExternFunc:
+		e.Type = r.u32()
+	case externExact:
+		e.Kind, e.Exact, e.Type = ExternFunc, true, r.u32()
+	case ExternTable:
+		e.Table = r.tableType()
+	case ExternMemory:
+		e.Memory = r.memoryType()
+	case ExternGlobal:
+		e.Global = r.globalType()
+	case ExternTag:
+		e.Type = r.tagType()
+	default:
+		r.code("the kind of an import", byte(e.Kind))
+	}
+	return e
+}
+
+func (r *reader) export() Export {
+	e := Export{Name: r.name(), Kind: ExternKind(r.u8())}
+	if e.Kind > ExternTag {
+		r.code("the kind of an export", byte(e.Kind))
+	}
+	e.Index = r.u32()
+	return e
+}
+
+// tagType reads an attribute, which is zero, and a type index.
+func (r *reader) tagType() uint32 {
+	if b := r.u8(); b != 0 {
+		r.code("the attribute of a tag", b)
+	}
+	return r.u32()
+}
+
+// table reads a defined table, which may begin with 0x40 0x00 and then has an
+// initial value.
+func (r *reader) table() TableType {
+	if r.peek() != 0x40 {
+		return r.tableType()
+	}
+	r.u8()
+	if b := r.u8(); b != 0 {
+		r.code("a table with an initial value", b)
+	}
+	t := r.tableType()
+	r.constExpr()
+	return t
+}

@@ -1,0 +1,120 @@
+// Command bench measures wreg beside its peers, in one run on one machine.
+//
+// It starts each server on loopback with an empty folder, drives the same
+// operations against it and reads the server's own CPU time from the kernel, so
+// that what the load generator costs does not count. Absolute rates depend on
+// the machine; CPU per operation, the numbers of syncs and the ratios between
+// the rows of one run do not, or much less. It never fails on a number: it
+// prints the budget beside it.
+//
+//	go run ./test/bench -bin bin -out docs/bench
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// options say what to measure.
+type options struct {
+	bin     string // folder of wreg
+	peer    string // distribution's registry binary, "" for none
+	out     string // folder for the results, "" for none
+	sizes   []int  // tags in the repository
+	servers []string
+	seconds float64 // of load, for each operation
+	workers int
+}
+
+func main() {
+	var o options
+	var sizes, servers string
+	flag.StringVar(&o.bin, "bin", "bin", "folder of the wreg binary")
+	flag.StringVar(&o.peer, "peer", ".cache/clients/registry", "distribution's registry binary; left out if absent")
+	flag.StringVar(&o.out, "out", "", "folder to keep the results in")
+	flag.StringVar(&sizes, "tags", "10,3000,100000", "numbers of tags to measure at")
+	flag.StringVar(&servers, "servers", "wreg-sqlite,wreg-postgres,distribution,nginx", "what to measure")
+	flag.Float64Var(&o.seconds, "seconds", 3, "seconds of load for each operation")
+	flag.IntVar(&o.workers, "workers", 8, "concurrent clients")
+	flag.Parse()
+	for s := range strings.SplitSeq(sizes, ",") {
+		var n int
+		if _, err := fmt.Sscan(s, &n); err != nil || n < 1 {
+			fmt.Fprintf(os.Stderr, "bench: -tags: %q is not a number of tags\n", s)
+			os.Exit(2)
+		}
+		o.sizes = append(o.sizes, n)
+	}
+	slices.Sort(o.sizes)
+	o.servers = strings.Split(servers, ",")
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	work, err := os.MkdirTemp("", "wreg-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+
+	report := newReport(o)
+	if err := report.measureFloor(work); err != nil {
+		return err
+	}
+	for _, name := range o.servers {
+		dir := filepath.Join(work, name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+		if err := measure(ctx, o, name, dir, report); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		// What one server wrote must not be flushed while the next is measured.
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	report.print(os.Stdout)
+	return report.keep(o.out)
+}
+
+// measure runs every operation that the named server can do.
+func measure(ctx context.Context, o options, name, dir string, r *report) error {
+	if name == "distribution" {
+		if _, err := os.Stat(o.peer); err != nil {
+			r.note("distribution was left out: %v", err)
+			return nil
+		}
+	}
+	s, err := start(ctx, o, name, dir, false)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	if name == "nginx" {
+		return measureFiles(ctx, o, s, r)
+	}
+	if err := measureRegistry(ctx, o, s, r); err != nil {
+		return err
+	}
+	r.memory(name, s.peakMemory())
+	s.stop()
+
+	traced, err := start(ctx, o, name, filepath.Join(dir, "traced"), true)
+	if err != nil {
+		return err
+	}
+	defer traced.stop()
+	return countSyncs(ctx, traced, r)
+}

@@ -1,0 +1,83 @@
+package artifact
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/wreg-project/wreg/inspect"
+)
+
+// Config is the config blob of the canonical form, application/
+// vnd.wasm.config.v0+json ("Wasm OCI Artifact" of the CNCF TAG Runtime). Known
+// clients insist on Created, Architecture, OS and LayerDigests.
+type Config struct {
+	Created      time.Time        `json:"created"`
+	Author       string           `json:"author,omitempty"`
+	Architecture string           `json:"architecture"` // "wasm"
+	OS           string           `json:"os"`           // "wasip1" for core modules, "wasip2" for components
+	LayerDigests []digest.Digest  `json:"layerDigests"`
+	Component    *ConfigComponent `json:"component,omitempty"` // exactly of components
+}
+
+// ConfigComponent is what a component imports, exports and was made for; the
+// lists are sorted.
+type ConfigComponent struct {
+	Exports []string `json:"exports"`
+	Imports []string `json:"imports"`
+	Target  string   `json:"target,omitempty"`
+}
+
+// Values of Config. The specification knows no third generation of WASI, and
+// its clients take "wasip2" for any component, so that is what one of wasip3
+// says too.
+const (
+	ArchitectureWasm = "wasm"
+	OSWasip1         = "wasip1"
+	OSWasip2         = "wasip2"
+)
+
+// newConfig describes the binary of rep, stored as layer.
+func newConfig(rep *inspect.Report, layer digest.Digest, o Options) Config {
+	c := Config{
+		Created:      o.created(),
+		Author:       o.Author,
+		Architecture: ArchitectureWasm,
+		OS:           OSWasip1,
+		LayerDigests: []digest.Digest{layer},
+	}
+	if c.Author == "" {
+		c.Author = rep.Metadata.Authors
+	}
+	if rep.Component != nil {
+		c.OS = OSWasip2
+		c.Component = &ConfigComponent{
+			Exports: rep.Component.Exports,
+			Imports: rep.Component.Imports,
+			Target:  rep.Component.Target,
+		}
+	}
+	return c
+}
+
+// ParseConfig reads a config blob of the canonical form and checks that it says
+// what clients need.
+func ParseConfig(data []byte) (*Config, error) {
+	var c Config
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, fmt.Errorf("%w: config: %w", ErrForm, err)
+	}
+	switch {
+	case c.Architecture != ArchitectureWasm:
+		return nil, fmt.Errorf("%w: config has architecture %q, not %q", ErrForm, c.Architecture, ArchitectureWasm)
+	case c.OS != OSWasip1 && c.OS != OSWasip2:
+		return nil, fmt.Errorf("%w: config has os %q, neither %q nor %q", ErrForm, c.OS, OSWasip1, OSWasip2)
+	case len(c.LayerDigests) != 1:
+		return nil, fmt.Errorf("%w: config lists %d layers, not one", ErrForm, len(c.LayerDigests))
+	case (c.OS == OSWasip2) != (c.Component != nil):
+		return nil, fmt.Errorf("%w: config of os %s, and component block present is %t", ErrForm, c.OS, c.Component != nil)
+	}
+	return &c, nil
+}

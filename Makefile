@@ -50,8 +50,14 @@ vuln: ## known vulnerabilities in what the binaries call (VULNDB=folder or zip o
 conformance: ## the OCI conformance tests on every database and blob driver
 	go test -count=1 -run 'Conformance' ./registry/ociapi/...
 
+CLIENTS := .cache/clients
+.PHONY: clients
+clients: ## build the real clients and peers that tests and benchmarks run
+	@mkdir -p $(CLIENTS)
+	cd tools/clients && go build -o ../../$(CLIENTS)/ ./ctrpull $$(sed -n '/^tool (/,/^)/p' go.mod | grep /)
+
 .PHONY: interop
-interop: setup build ## real clients against wreg, and wpkg against another registry
+interop: setup build clients ## real clients against wreg, and wpkg against another registry
 	go test -count=1 -tags interop -timeout 20m ./test/interop/...
 
 .PHONY: crash
@@ -67,7 +73,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	./test/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: setup build ## the operations of the budget table, beside peers; results in docs/bench
+bench: setup build clients ## the operations of the budget table, beside peers; results in docs/bench
 	go run ./test/bench -bin $(BIN) -out docs/bench
 
 .PHONY: golden

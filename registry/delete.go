@@ -1,0 +1,68 @@
+package registry
+
+import (
+	"context"
+	"errors"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/wreg-project/wreg/storage/meta"
+)
+
+// DeleteTag removes a tag; what it pointed to stays. An immutable version
+// leaves a tombstone, so that it can come back only as what it was.
+func (r *Registry) DeleteTag(ctx context.Context, repo, tag string, c Condition) error {
+	err := r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
+		t, err := tx.Tag(ctx, repo, tag)
+		if err != nil {
+			return unknown(err, ManifestUnknown, repo, "tag", tag)
+		}
+		if err := c.check(tag, t.Digest); err != nil {
+			return err
+		}
+		return tx.DeleteTag(ctx, repo, tag, Immutable(tag), r.now().UTC())
+	})
+	if err != nil {
+		return refused(err, "delete tag %s of %s", tag, repo)
+	}
+	return nil
+}
+
+// DeleteManifest removes a manifest together with the tags that point to it.
+func (r *Registry) DeleteManifest(ctx context.Context, repo string, d digest.Digest) error {
+	err := r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
+		if _, err := tx.DeleteManifest(ctx, repo, d); err != nil {
+			return unknown(err, ManifestUnknown, repo, "digest", d.String())
+		}
+		return nil
+	})
+	if err != nil {
+		return refused(err, "delete manifest %s of %s", d, repo)
+	}
+	return nil
+}
+
+// DeleteBlob makes repo hold d no longer; a collection removes the bytes once
+// nobody holds them. While a manifest of the repository needs the blob this is
+// UNSUPPORTED, since it would break what a tag promises.
+func (r *Registry) DeleteBlob(ctx context.Context, repo string, d digest.Digest) error {
+	err := r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
+		err := tx.UnlinkBlob(ctx, repo, d)
+		if errors.Is(err, meta.ErrPinned) {
+			return &Error{
+				Code:    Unsupported,
+				Message: "a manifest of this repository needs the blob: delete the manifest first",
+				Detail:  fields{"name": repo, "digest": d},
+				Err:     ErrInUse,
+			}
+		}
+		if err != nil {
+			return unknown(err, BlobUnknown, repo, "digest", d.String())
+		}
+		return nil
+	})
+	if err != nil {
+		return refused(err, "delete blob %s of %s", d, repo)
+	}
+	return nil
+}

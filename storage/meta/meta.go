@@ -124,6 +124,13 @@ type Manifests interface {
 	// Page.After a digest. An empty artifactType means any. A repository that
 	// is absent has none.
 	Referrers(ctx context.Context, repo string, d digest.Digest, artifactType string, p Page) ([]Referrer, error)
+	// ManifestReferences returns the blobs that a manifest pins and the manifests
+	// it names as children, in byte order; none if there is no such manifest.
+	ManifestReferences(ctx context.Context, repo string, d digest.Digest) (blobs, manifests []digest.Digest, err error)
+	// UntaggedManifests lists, in order of (repo, digest), manifests written
+	// before the given time that have no tag, no subject, and no index of their
+	// repository that names them.
+	UntaggedManifests(ctx context.Context, before time.Time, yield func(repo string, d digest.Digest) error) error
 }
 
 // ManifestWriter writes manifests.
@@ -133,8 +140,8 @@ type ManifestWriter interface {
 	// pinned by it: the caller has checked that the repository holds them.
 	PutManifest(ctx context.Context, m NewManifest) (created bool, err error)
 	// DeleteManifest removes a manifest, its pins and the tags that point to
-	// it, and returns those tags. Each of them leaves a tombstone, as if DeleteTag
-	// had removed it with one.
+	// it, and returns those tags. It leaves no tombstones: whoever wants some
+	// deletes those tags first.
 	DeleteManifest(ctx context.Context, repo string, d digest.Digest) ([]string, error)
 }
 
@@ -172,6 +179,9 @@ type Tags interface {
 	Tag(ctx context.Context, repo, name string) (Tag, error)
 	// Tags lists tag names in byte order.
 	Tags(ctx context.Context, repo string, p Page) ([]string, error)
+	// ManifestTags lists the tags that point to d, in byte order; none if there
+	// is no such manifest.
+	ManifestTags(ctx context.Context, repo string, d digest.Digest) ([]string, error)
 	// Tombstone is the digest that a deleted tag pointed to last, ErrNotFound
 	// if the tag was never deleted.
 	Tombstone(ctx context.Context, repo, name string) (digest.Digest, error)
@@ -180,10 +190,10 @@ type Tags interface {
 // TagWriter writes tags. Whether a tag may move is the registry's rule, read
 // and decided in the same transaction.
 type TagWriter interface {
-	// PutTag points name at d, which is stored in repo.
+	// PutTag points name at d, ErrNotFound if repo does not hold that manifest.
 	PutTag(ctx context.Context, repo, name string, d digest.Digest, at time.Time) error
 	// DeleteTag removes a tag. With tombstone its digest is kept as what the
-	// name may come back as.
+	// name may come back as; without, an earlier tombstone stays as it was.
 	DeleteTag(ctx context.Context, repo, name string, tombstone bool, at time.Time) error
 }
 
@@ -240,8 +250,11 @@ type Blobs interface {
 
 // BlobWriter writes blobs and the links by which repositories hold them.
 type BlobWriter interface {
-	// LinkBlob makes repo hold b and b live. It fails with ErrGeneration if a
-	// later generation is known, or if this one is deleted already: the bytes
+	// LinkBlob makes repo hold b and b live, from b.Since on; holding it already
+	// renews the age of the link. What is live stays as it is, with its own
+	// generation: bytes stored under another one are then nobody's. A condemned
+	// blob comes back under b.Generation. It fails with ErrGeneration if that is
+	// older than the condemned one, or no newer than a deleted one: the bytes
 	// have to be stored again under a generation that NextGeneration names.
 	LinkBlob(ctx context.Context, repo string, b Blob) error
 	// UnlinkBlob makes repo hold d no longer. ErrPinned if a manifest of the
@@ -269,14 +282,16 @@ type Outbox interface {
 	// order.
 	JournalAfter(ctx context.Context, seq int64, limit int) ([]Entry, error)
 	// JournalDone forgets entries up to and including seq: they are stored
-	// beside the blobs. It is not journaled.
+	// beside the blobs. It is not journaled. A seq that was not written yet is
+	// ErrConflict.
 	JournalDone(ctx context.Context, seq int64) error
 	// JournalSequence is the sequence of the last entry ever written, and of
 	// the last one that JournalDone was told.
 	JournalSequence(ctx context.Context) (written, done int64, err error)
 	// Replay applies an entry as if its transaction ran again, with the same
 	// sequence and without a new journal row. An entry at or below the last
-	// applied sequence changes nothing.
+	// applied sequence changes nothing. ErrConflict while the database has
+	// journal entries of its own that are not done.
 	Replay(ctx context.Context, e Entry) error
 }
 
@@ -303,4 +318,6 @@ var (
 	ErrNotEmpty   = errors.New("database is not empty")
 	ErrClosed     = errors.New("database is closed")
 	ErrLocked     = errors.New("database is in use by another process")
+	ErrSchema     = errors.New("database schema does not fit this version of wreg")
+	ErrDamaged    = errors.New("database is damaged")
 )

@@ -1,0 +1,19 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/wreg-project/wreg/storage/meta"
+	"github.com/wreg-project/wreg/storage/meta/metatest"
+)
+
+func TestContract(t *testing.T) {
+	metatest.Run(t, func(t *testing.T) meta.DB {
+		db, err := Open(t.Context(), filepath.Join(t.TempDir(), "meta.db"), Options{Migrate: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db
+	})
+}

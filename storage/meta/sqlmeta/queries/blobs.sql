@@ -1,0 +1,58 @@
+-- name: blob
+SELECT b.generation, b.size, b.since
+FROM repositories r JOIN repository_blobs l ON l.repository = r.id JOIN blobs b ON b.digest = l.digest
+WHERE r.name = ?1 AND l.digest = ?2 AND b.state = 0;
+
+-- name: find_blob
+SELECT generation, size, state, since FROM blobs WHERE digest = ?1;
+
+-- name: blob_holder
+SELECT r.name
+FROM blobs b JOIN repository_blobs l ON l.digest = b.digest JOIN repositories r ON r.id = l.repository
+WHERE b.digest = ?1 AND b.state = 0 AND r.name >= ?2 AND r.name < ?3
+LIMIT 1;
+
+-- name: held_blobs
+SELECT l.digest FROM repository_blobs l JOIN blobs b ON b.digest = l.digest
+WHERE l.repository = (SELECT id FROM repositories WHERE name = ?1) AND b.state = 0
+  AND l.digest IN (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+
+-- name: blobs
+SELECT digest, generation, size, state, since FROM blobs WHERE digest > ?1 ORDER BY digest LIMIT ?2;
+
+-- name: unheld_blobs
+SELECT b.digest, b.generation, b.size, b.state, b.since FROM blobs b
+WHERE b.digest > ?1 AND b.state = 0
+  AND NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.digest = b.digest)
+ORDER BY b.digest LIMIT ?2;
+
+-- name: unused_blobs
+SELECT l.digest FROM repository_blobs l
+WHERE l.repository = (SELECT id FROM repositories WHERE name = ?1) AND l.digest > ?2 AND l.created < ?3
+  AND NOT EXISTS (SELECT 1 FROM manifest_blobs p WHERE p.repository = l.repository AND p.digest = l.digest)
+ORDER BY l.digest LIMIT ?4;
+
+-- name: put_blob
+INSERT INTO blobs (digest, generation, size, state, since) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT (digest) DO UPDATE
+SET generation = excluded.generation, size = excluded.size, state = excluded.state, since = excluded.since;
+
+-- name: link_blob
+INSERT INTO repository_blobs (repository, digest, created) VALUES (?1, ?2, ?3)
+ON CONFLICT (repository, digest) DO UPDATE SET created = excluded.created
+WHERE excluded.created > repository_blobs.created;
+
+-- name: blob_pinned
+SELECT 1 FROM manifest_blobs WHERE repository = ?1 AND digest = ?2 LIMIT 1;
+
+-- name: unlink_blob
+DELETE FROM repository_blobs WHERE repository = ?1 AND digest = ?2;
+
+-- name: blob_held
+SELECT 1 FROM repository_blobs WHERE digest = ?1 LIMIT 1;
+
+-- name: set_blob_state
+UPDATE blobs SET state = ?4, since = ?5 WHERE digest = ?1 AND generation = ?2 AND state = ?3;
+
+-- name: delete_blob
+DELETE FROM blobs WHERE digest = ?1 AND generation = ?2 AND state = ?3;

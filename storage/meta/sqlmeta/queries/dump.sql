@@ -1,0 +1,35 @@
+-- Each of these lists one kind of row in an order that depends on nothing but
+-- the rows. Internal ids serve only to look up what belongs to a row.
+
+-- name: dump_repositories
+SELECT name, created, updated FROM repositories ORDER BY name;
+
+-- name: dump_blobs
+SELECT digest, generation, size, state, since FROM blobs ORDER BY digest;
+
+-- name: dump_links
+SELECT r.name, l.digest, l.created
+FROM repositories r JOIN repository_blobs l ON l.repository = r.id
+ORDER BY r.name, l.digest;
+
+-- name: dump_manifests
+SELECT r.name, m.digest, m.created, m.media_type, m.artifact_type, m.content, m.annotations, COALESCE(m.subject, ''),
+    COALESCE((SELECT string_agg(p.digest, ' ' ORDER BY p.digest) FROM manifest_blobs p WHERE p.manifest = m.id), ''),
+    COALESCE((SELECT string_agg(c.digest, ' ' ORDER BY c.digest) FROM manifest_children c WHERE c.manifest = m.id), '')
+FROM repositories r JOIN manifests m ON m.repository = r.id
+ORDER BY r.name, m.digest;
+
+-- name: dump_tags
+SELECT r.name, t.name, m.digest, t.updated
+FROM repositories r JOIN tags t ON t.repository = r.id JOIN manifests m ON m.id = t.manifest
+ORDER BY r.name, t.name;
+
+-- name: dump_tombstones
+SELECT repository, name, digest, deleted FROM tombstones ORDER BY repository, name;
+
+-- name: load_repository
+INSERT INTO repositories (name, created, updated) VALUES (?1, ?2, ?3);
+
+-- name: load_link
+INSERT INTO repository_blobs (repository, digest, created)
+VALUES ((SELECT id FROM repositories WHERE name = ?1), ?2, ?3);

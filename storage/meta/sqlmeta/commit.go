@@ -260,7 +260,7 @@ func (c *committer) begin(unlimited bool) (*group, error) {
 		// The server may stop answering.
 		ctx, cancel = context.WithTimeout(ctx, 2*c.db.cfg.Timeout)
 	}
-	sqltx, err := c.db.cfg.Write.BeginTx(ctx, nil)
+	sqltx, err := c.db.cfg.Write.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err == nil && c.db.cfg.Begin != "" {
 		if _, err = sqltx.ExecContext(ctx, c.db.cfg.Begin); err != nil {
 			_ = sqltx.Rollback() // the connection may be what failed

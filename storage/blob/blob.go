@@ -13,28 +13,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 )
-
-// A Key is the physical name of a blob. The generation is zero for the first
-// copy of a digest and grows when bytes come back while an earlier copy waits
-// for its deletion, so that a delete that was already decided can never meet
-// the new copy. Package meta knows which generation is live.
-type Key struct {
-	Digest     digest.Digest
-	Generation int64
-}
-
-// String gives algorithm:hex, with .generation behind it when that is not zero.
-func (k Key) String() string {
-	if k.Generation == 0 {
-		return string(k.Digest)
-	}
-	return string(k.Digest) + "." + strconv.FormatInt(k.Generation, 10)
-}
 
 // Info describes a stored blob.
 type Info struct {
@@ -44,17 +26,19 @@ type Info struct {
 }
 
 // Store keeps blobs and named objects. All methods are safe for concurrent use.
+// Whatever takes a Key fails with ErrKey if it is not valid, and with the error of
+// ctx if that has ended before.
 type Store interface {
 	// Open reads k from byte off on. n is how many bytes the caller wants, n < 0
 	// meaning all; a remote driver fetches no more than those. The reader may
 	// hold more than n bytes, so the caller bounds what it copies: a reader over
 	// a local file is the *os.File itself, that the kernel can send it. The
 	// caller closes it. An absent blob is ErrNotFound; off past the end reads
-	// as empty.
+	// as empty; a negative off is an error.
 	Open(ctx context.Context, k Key, off, n int64) (io.ReadCloser, error)
 
-	// Create starts an upload, hashed by alg while it is written. Nothing is
-	// visible before its Commit. The upload outlives ctx, which bounds only the
+	// Create starts an upload, hashed by alg while it is written; ErrKey if alg is
+	// neither SHA-256 nor SHA-512. Nothing is visible before its Commit. The upload outlives ctx, which bounds only the
 	// call.
 	Create(ctx context.Context, alg digest.Algorithm) (Upload, error)
 
@@ -67,7 +51,7 @@ type Store interface {
 
 	// List calls yield for every stored blob in no particular order, until yield
 	// fails; its error is returned. It holds no more than one directory or page
-	// of names in memory.
+	// of names in memory. yield may call other methods, Delete among them.
 	List(ctx context.Context, yield func(Info) error) error
 
 	// Sweep removes what interrupted uploads left behind and reports how many
@@ -78,7 +62,9 @@ type Store interface {
 }
 
 // Objects keeps small named files beside the blobs. A name is a slash-separated
-// path of [a-z0-9.-] components, for instance "journal/00000000000000000042".
+// path of [a-z0-9.-] components, for instance "journal/00000000000000000042";
+// any other is ErrName, see [CheckName]. Do not use one name for an object and a
+// folder of objects: some drivers cannot hold both.
 type Objects interface {
 	// PutObject stores the bytes of r under name, replacing an earlier object
 	// whole, and returns once they are durable. A reader that fails leaves the
@@ -88,8 +74,9 @@ type Objects interface {
 	// OpenObject reads name, ErrNotFound if it is absent. The caller closes it.
 	OpenObject(ctx context.Context, name string) (io.ReadCloser, error)
 
-	// ListObjects calls yield for every object below the folder dir, in
-	// ascending order of names, until yield fails; its error is returned.
+	// ListObjects calls yield for every object below the folder dir, "" being all
+	// of them, in ascending byte order of names, until yield fails; its error is
+	// returned. An absent folder is empty.
 	ListObjects(ctx context.Context, dir string, yield func(name string, size int64) error) error
 
 	// DeleteObject removes name durably. An absent object is no error.
@@ -97,7 +84,8 @@ type Objects interface {
 }
 
 // Upload receives one blob. It has one owner, who ends it by Commit or Abort;
-// its methods are not safe for concurrent use.
+// its methods are not safe for concurrent use. After a failed Write the upload is
+// dead: all but Abort return that error.
 type Upload interface {
 	io.Writer
 
@@ -105,14 +93,15 @@ type Upload interface {
 	Size() int64
 
 	// Commit makes the bytes written so far visible as k and returns once they
-	// are durable. If their hash is not k.Digest it fails with ErrDigest and
-	// keeps nothing. A digest of another algorithm than the one given to Create
+	// are durable. If their hash is not k.Digest it fails with ErrDigest. It ends
+	// the upload whatever it returns, and when it fails nothing is kept. A digest of another algorithm than the one given to Create
 	// costs a second reading. Committing a key that is stored already succeeds
 	// and leaves one copy.
 	Commit(ctx context.Context, k Key) error
 
 	// Verify fails with ErrDigest if the bytes written so far are not d. It
-	// stores nothing: a blob that is there already needs no second copy.
+	// stores nothing and does not end the upload: a blob that is there already
+	// needs no second copy.
 	Verify(ctx context.Context, d digest.Digest) error
 
 	// Abort forgets the bytes. After Commit it does nothing.
@@ -122,7 +111,8 @@ type Upload interface {
 // A Locator is a Store whose blobs can be fetched from somewhere else.
 type Locator interface {
 	// URL is a presigned address of k that works for at least the given time,
-	// or "" if the store has none for this blob.
+	// or "" if the store has none for this blob. It may be given for a blob that
+	// is absent.
 	URL(ctx context.Context, k Key, valid time.Duration) (string, error)
 }
 
@@ -130,5 +120,8 @@ type Locator interface {
 var (
 	ErrNotFound = errors.New("blob not found")
 	ErrDigest   = errors.New("content does not match the digest")
+	ErrKey      = errors.New("invalid blob key")
 	ErrName     = errors.New("invalid object name")
+	ErrTooLarge = errors.New("blob is too large")
+	ErrEnded    = errors.New("upload has ended") // Write, Verify or Commit after Commit or Abort
 )

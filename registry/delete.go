@@ -28,9 +28,22 @@ func (r *Registry) DeleteTag(ctx context.Context, repo, tag string, c Condition)
 	return nil
 }
 
-// DeleteManifest removes a manifest together with the tags that point to it.
+// DeleteManifest removes a manifest together with the tags that point to it, of
+// which immutable versions leave tombstones as well.
 func (r *Registry) DeleteManifest(ctx context.Context, repo string, d digest.Digest) error {
 	err := r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
+		tags, err := tx.ManifestTags(ctx, repo, d)
+		if err != nil {
+			return unknown(err, ManifestUnknown, repo, "digest", d.String())
+		}
+		for _, tag := range tags {
+			if !Immutable(tag) {
+				continue // falls with the manifest
+			}
+			if err := tx.DeleteTag(ctx, repo, tag, true, r.now().UTC()); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.DeleteManifest(ctx, repo, d); err != nil {
 			return unknown(err, ManifestUnknown, repo, "digest", d.String())
 		}

@@ -83,6 +83,12 @@ func (r *Registry) PushManifest(ctx context.Context, p ManifestPush) (Pushed, er
 		if err := r.checkComplete(ctx, tx, m); err != nil {
 			return err
 		}
+		held, err := heldBlobs(ctx, tx, p.Repo, digests(refs.foreign))
+		if err != nil {
+			return err
+		}
+		m := m // the transaction may run again
+		m.Blobs = append(held, m.Blobs...)
 		created, err := tx.PutManifest(ctx, m)
 		if err != nil {
 			return err
@@ -206,6 +212,26 @@ func (r *Registry) checkComplete(ctx context.Context, tx meta.Tx, m meta.NewMani
 		return missingParts("manifest", missing)
 	}
 	return nil
+}
+
+// heldBlobs are those of ds that repo holds. A foreign layer that somebody has
+// pushed here nevertheless is pinned like any other.
+func heldBlobs(ctx context.Context, tx meta.Reader, repo string, ds []digest.Digest) ([]digest.Digest, error) {
+	if len(ds) == 0 {
+		return nil, nil
+	}
+	missing, err := tx.MissingBlobs(ctx, repo, ds)
+	if absent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	lacks := make(map[digest.Digest]bool, len(missing))
+	for _, d := range missing {
+		lacks[d] = true
+	}
+	return slices.DeleteFunc(ds, func(d digest.Digest) bool { return lacks[d] }), nil
 }
 
 // missingParts is an error for each of ds, nil if there are none.

@@ -17,3 +17,13 @@ func TestContract(t *testing.T) {
 		return db
 	})
 }
+
+func BenchmarkPostgres(b *testing.B) {
+	metatest.Benchmark(b, func(b *testing.B) meta.DB {
+		db, err := Open(b.Context(), testenv.Postgres(b), Options{Migrate: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return db
+	})
+}

@@ -17,3 +17,13 @@ func TestContract(t *testing.T) {
 		return db
 	})
 }
+
+func BenchmarkSQLite(b *testing.B) {
+	metatest.Benchmark(b, func(b *testing.B) meta.DB {
+		db, err := Open(b.Context(), filepath.Join(b.TempDir(), "meta.db"), Options{Migrate: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return db
+	})
+}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -83,7 +82,7 @@ var dumps = []struct {
 	}},
 }
 
-// when scans a time, digests a list of them separated by spaces.
+// when scans a time, digests a list as joinDigests makes it.
 type (
 	when    struct{ t *time.Time }
 	digests []digest.Digest
@@ -103,9 +102,7 @@ func (d *digests) Scan(src any) error {
 	if !ok {
 		return fmt.Errorf("digests are stored as %T", src)
 	}
-	for s := range strings.FieldsSeq(text) {
-		*d = append(*d, digest.Digest(s))
-	}
+	*d = splitDigests(text)
 	return nil
 }
 
@@ -216,7 +213,7 @@ func (t *tx) load(ctx context.Context, r io.Reader) (meta.DumpHeader, error) {
 	if !ended {
 		return header, fmt.Errorf("dump is cut short behind line %d: %w", n, io.ErrUnexpectedEOF)
 	}
-	return header, t.setSequence(ctx, header.Sequence)
+	return header, t.setDone(ctx, header.Sequence)
 }
 
 func readHeader(line []byte, h *meta.DumpHeader) error {

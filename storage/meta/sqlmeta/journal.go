@@ -17,8 +17,8 @@ func (t *tx) record(r meta.Record) {
 	}
 }
 
-// journal writes the row. Its sequence is counted in a row of its own: since
-// that is part of the same savepoint, and writers come one after the other,
+// journal writes the row. Its sequence follows the last row's, or where none is
+// left what JournalDone was told: since writers come one after the other,
 // sequences have no gaps, rise in order of commit, and are not reused when
 // entries are forgotten.
 func (t *tx) journal() error {
@@ -29,11 +29,11 @@ func (t *tx) journal() error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	var sequence int64
-	if _, err := one(t.ctx, t, "next_sequence", nil, &sequence); err != nil {
+	written, _, err := journalSequence(t.ctx, t)
+	if err != nil {
 		return err
 	}
-	_, err = t.exec(t.ctx, "insert_entry", sequence, micros(time.Now()), records)
+	_, err = t.exec(t.ctx, "insert_entry", written+1, micros(time.Now()), records)
 	return err
 }
 
@@ -68,8 +68,7 @@ func (db *DB) JournalDone(ctx context.Context, seq int64) error {
 		if _, err := t.exec(ctx, "delete_entries", seq); err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, "set_state", "journal_done", seq)
-		return err
+		return t.setDone(ctx, seq)
 	})
 }
 
@@ -107,18 +106,15 @@ func (db *DB) Replay(ctx context.Context, e meta.Entry) error {
 				return fmt.Errorf("journal entry %d, record %d (%s): %w", e.Sequence, i, r.Op, err)
 			}
 		}
-		return t.setSequence(ctx, e.Sequence)
+		return t.setDone(ctx, e.Sequence)
 	})
 }
 
-// setSequence makes seq the last entry, stored beside the blobs.
-func (t *tx) setSequence(ctx context.Context, seq int64) error {
-	for _, name := range []string{"journal_written", "journal_done"} {
-		if _, err := t.exec(ctx, "set_state", name, seq); err != nil {
-			return err
-		}
-	}
-	return nil
+// setDone makes seq the last entry that is stored beside the blobs. Without
+// entries in the outbox it is thereby the last one written.
+func (t *tx) setDone(ctx context.Context, seq int64) error {
+	_, err := t.exec(ctx, "set_journal_done", seq)
+	return err
 }
 
 // apply does what the method that left the record did.

@@ -107,19 +107,16 @@ func (t *tx) PutManifest(ctx context.Context, m meta.NewManifest) (bool, error) 
 	}
 	var id int64
 	created, err := one(ctx, t, "insert_manifest", args(repoID, string(m.Digest), m.MediaType, m.ArtifactType,
-		nullable(m.Subject), annotations, int64(len(m.Content)), micros(m.Created), notNil(m.Content)), &id)
+		nullable(m.Subject), annotations, int64(len(m.Content)), joinDigests(m.Blobs), joinDigests(m.Manifests),
+		micros(m.Created), notNil(m.Content)), &id)
 	if err != nil || !created {
 		return false, err
 	}
-	for _, d := range m.Blobs {
-		if _, err := t.exec(ctx, "pin_blob", repoID, string(d), id); err != nil {
-			return false, err
-		}
+	if err := t.forEach(ctx, "pin_blob", repoID, m.Blobs, id); err != nil {
+		return false, err
 	}
-	for _, d := range m.Manifests {
-		if _, err := t.exec(ctx, "insert_child", id, string(d)); err != nil {
-			return false, err
-		}
+	if err := t.forEach(ctx, "insert_child", repoID, m.Manifests, id); err != nil {
+		return false, err
 	}
 	if err := t.touch(ctx, repoID, 0, micros(m.Created)); err != nil {
 		return false, err
@@ -138,15 +135,28 @@ func (t *tx) DeleteManifest(ctx context.Context, repo string, d digest.Digest) (
 	if err != nil {
 		return nil, err
 	}
-	id, err := t.manifestID(ctx, repoID, repo, d)
+	var (
+		id               int64
+		blobs, manifests string
+	)
+	found, err := one(ctx, t, "manifest_lists", args(repoID, string(d)), &id, &blobs, &manifests)
 	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, missing(repo, string(d))
+	}
+	if err := t.forEach(ctx, "unpin_blob", repoID, splitDigests(blobs), id); err != nil {
+		return nil, err
+	}
+	if err := t.forEach(ctx, "delete_child", repoID, splitDigests(manifests), id); err != nil {
 		return nil, err
 	}
 	tags, err := t.ManifestTags(ctx, repo, d)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := t.exec(ctx, "delete_manifest", id); err != nil { // its tags, pins and children follow
+	if _, err := t.exec(ctx, "delete_manifest", id); err != nil { // its tags go with it
 		return nil, err
 	}
 	if len(tags) > 0 {
@@ -156,6 +166,36 @@ func (t *tx) DeleteManifest(ctx context.Context, repo string, d digest.Digest) (
 	}
 	t.record(meta.Record{Op: meta.OpDeleteManifest, Repo: repo, Digest: d})
 	return tags, nil
+}
+
+// forEach runs a statement on (repository, digest, manifest) for each digest.
+func (t *tx) forEach(ctx context.Context, name string, repoID int64, ds []digest.Digest, manifest int64) error {
+	for _, d := range ds {
+		if _, err := t.exec(ctx, name, repoID, string(d), manifest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// joinDigests is how a list of digests is stored; splitDigests reads it.
+func joinDigests(ds []digest.Digest) string {
+	var b strings.Builder
+	for i, d := range ds {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(string(d))
+	}
+	return b.String()
+}
+
+func splitDigests(text string) []digest.Digest {
+	var ds []digest.Digest
+	for s := range strings.FieldsSeq(text) {
+		ds = append(ds, digest.Digest(s))
+	}
+	return ds
 }
 
 func nullable(d digest.Digest) any {

@@ -41,7 +41,7 @@ func mustParse(files fs.FS) map[string]string {
 	return out
 }
 
-var parameter = regexp.MustCompile(`\?(\d)`)
+var parameter = regexp.MustCompile(`\?(\d+)`)
 
 // Dollar rewrites the parameters ?1, ?2 of a statement to $1, $2.
 func Dollar(statement string) string {

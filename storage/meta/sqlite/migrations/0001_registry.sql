@@ -5,7 +5,7 @@ CREATE TABLE state (
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO state (name, value) VALUES ('journal_written', 0), ('journal_done', 0);
+INSERT INTO state (name, value) VALUES ('journal_done', 0);
 
 CREATE TABLE repositories (
     id      INTEGER PRIMARY KEY,
@@ -43,6 +43,8 @@ CREATE TABLE manifests (
     subject       TEXT,
     annotations   TEXT NOT NULL, -- a JSON object, or empty
     size          INTEGER NOT NULL,
+    blobs         TEXT NOT NULL, -- digests with a space between
+    children      TEXT NOT NULL, -- likewise
     created       INTEGER NOT NULL,
     content       BLOB NOT NULL,
     UNIQUE (repository, digest)
@@ -50,19 +52,19 @@ CREATE TABLE manifests (
 
 CREATE INDEX manifests_by_subject ON manifests (repository, subject, digest) WHERE subject IS NOT NULL;
 
+-- The lists in manifests turned round: who needs this digest?
 CREATE TABLE manifest_blobs (
-    repository INTEGER NOT NULL,
+    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
     digest     TEXT NOT NULL,
-    manifest   INTEGER NOT NULL REFERENCES manifests (id) ON DELETE CASCADE,
+    manifest   INTEGER NOT NULL,
     PRIMARY KEY (repository, digest, manifest)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX manifest_blobs_by_manifest ON manifest_blobs (manifest);
-
 CREATE TABLE manifest_children (
-    manifest INTEGER NOT NULL REFERENCES manifests (id) ON DELETE CASCADE,
-    digest   TEXT NOT NULL,
-    PRIMARY KEY (manifest, digest)
+    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    digest     TEXT NOT NULL,
+    manifest   INTEGER NOT NULL,
+    PRIMARY KEY (repository, digest, manifest)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tags (

@@ -1,5 +1,5 @@
 -- Each of these lists one kind of row in an order that depends on nothing but
--- the rows. Internal ids serve only to look up what belongs to a row.
+-- the rows.
 
 -- name: dump_repositories
 SELECT name, created, updated FROM repositories ORDER BY name;
@@ -14,8 +14,7 @@ ORDER BY r.name, l.digest;
 
 -- name: dump_manifests
 SELECT r.name, m.digest, m.created, m.media_type, m.artifact_type, m.content, m.annotations, COALESCE(m.subject, ''),
-    COALESCE((SELECT string_agg(p.digest, ' ' ORDER BY p.digest) FROM manifest_blobs p WHERE p.manifest = m.id), ''),
-    COALESCE((SELECT string_agg(c.digest, ' ' ORDER BY c.digest) FROM manifest_children c WHERE c.manifest = m.id), '')
+    m.blobs, m.children
 FROM repositories r JOIN manifests m ON m.repository = r.id
 ORDER BY r.name, m.digest;
 

@@ -1,11 +1,8 @@
--- name: next_sequence
-UPDATE state SET value = value + 1 WHERE name = 'journal_written' RETURNING value;
-
--- name: set_state
-UPDATE state SET value = ?2 WHERE name = ?1;
-
 -- name: journal_sequence
-SELECT w.value, d.value FROM state w, state d WHERE w.name = 'journal_written' AND d.name = 'journal_done';
+SELECT COALESCE((SELECT max(sequence) FROM outbox), value), value FROM state WHERE name = 'journal_done';
+
+-- name: set_journal_done
+UPDATE state SET value = ?1 WHERE name = 'journal_done';
 
 -- name: insert_entry
 INSERT INTO outbox (sequence, time, records) VALUES (?1, ?2, ?3);

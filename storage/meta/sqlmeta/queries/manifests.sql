@@ -11,6 +11,9 @@ WHERE r.name = ?1 AND t.name = ?2;
 -- name: manifest_id
 SELECT id FROM manifests WHERE repository = ?1 AND digest = ?2;
 
+-- name: manifest_lists
+SELECT id, blobs, children FROM manifests WHERE repository = ?1 AND digest = ?2;
+
 -- name: manifests
 SELECT m.digest FROM manifests m
 WHERE m.repository = (SELECT id FROM repositories WHERE name = ?1) AND m.digest > ?2
@@ -35,15 +38,22 @@ WHERE m.repository = (SELECT id FROM repositories WHERE name = ?1)
   AND m.digest IN (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
 
 -- name: insert_manifest
-INSERT INTO manifests (repository, digest, media_type, artifact_type, subject, annotations, size, created, content)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+INSERT INTO manifests
+    (repository, digest, media_type, artifact_type, subject, annotations, size, blobs, children, created, content)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
 ON CONFLICT (repository, digest) DO NOTHING RETURNING id;
 
 -- name: pin_blob
 INSERT INTO manifest_blobs (repository, digest, manifest) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING;
 
+-- name: unpin_blob
+DELETE FROM manifest_blobs WHERE repository = ?1 AND digest = ?2 AND manifest = ?3;
+
 -- name: insert_child
-INSERT INTO manifest_children (manifest, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING;
+INSERT INTO manifest_children (repository, digest, manifest) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING;
+
+-- name: delete_child
+DELETE FROM manifest_children WHERE repository = ?1 AND digest = ?2 AND manifest = ?3;
 
 -- name: delete_manifest
 DELETE FROM manifests WHERE id = ?1;

@@ -42,9 +42,10 @@ func (rep *Report) component(b *wasm.Binary) {
 }
 
 // witPackage recognises a WIT package: nothing is imported, nothing could run,
-// and every export is a component type with one export in turn, an interface or
-// a world of the package under its full name ("ns:pkg/name@version"). It fills
-// in what the package holds and reports whether it is one.
+// and every export is a component type whose exports are interfaces and worlds
+// of one package under their full names ("ns:pkg/name@version"): one each, or, as
+// written before 2024, all in one. It fills in what the package holds and
+// reports whether it is one.
 func (d *Component) witPackage(c *wasm.Component) bool {
 	if len(c.Imports) > 0 || len(c.Exports) == 0 || len(c.Modules) > 0 || len(c.Components) > 0 || c.Canons > 0 {
 		return false
@@ -52,23 +53,24 @@ func (d *Component) witPackage(c *wasm.Component) bool {
 	var pkg string
 	var worlds, interfaces []string
 	for _, ex := range c.Exports {
-		if ex.Sort != wasm.SortType || ex.Type == nil || ex.Type.Op != wasm.TypeComponent || len(ex.Type.Scope.Exports) != 1 {
+		if ex.Sort != wasm.SortType || ex.Type == nil || ex.Type.Op != wasm.TypeComponent || len(ex.Type.Scope.Exports) == 0 {
 			return false
 		}
-		inner := ex.Type.Scope.Exports[0]
-		switch inner.Sort {
-		case wasm.SortInstance:
-			interfaces = append(interfaces, inner.Name)
-		case wasm.SortComponent:
-			worlds = append(worlds, inner.Name)
-		default:
-			return false
+		for _, inner := range ex.Type.Scope.Exports {
+			switch inner.Sort {
+			case wasm.SortInstance:
+				interfaces = append(interfaces, inner.Name)
+			case wasm.SortComponent:
+				worlds = append(worlds, inner.Name)
+			default:
+				return false
+			}
+			owner, ok := packageOf(inner.Name)
+			if !ok || pkg != "" && pkg != owner {
+				return false
+			}
+			pkg = owner
 		}
-		owner, ok := packageOf(inner.Name)
-		if !ok || pkg != "" && pkg != owner {
-			return false
-		}
-		pkg = owner
 	}
 	d.Package, d.Worlds, d.Interfaces = pkg, append(d.Worlds, worlds...), append(d.Interfaces, interfaces...)
 	// What a WIT package offers are the full names; the outer ones are labels.

@@ -41,11 +41,13 @@ type Scope struct {
 	Imports []ComponentExtern
 	Exports []ComponentExtern
 
-	// Types and Instances are index spaces. An entry is nil where its
-	// definition lies behind something that is not tracked, such as the
-	// instance of a component.
-	Types     []*TypeDef
-	Instances []*TypeDef
+	// Types, Funcs, ComponentTypes and Instances are index spaces; of the last
+	// three, by the types of the entries. An entry is nil where its definition
+	// lies behind something that is not tracked.
+	Types          []*TypeDef
+	Funcs          []*TypeDef
+	ComponentTypes []*TypeDef
+	Instances      []*TypeDef
 
 	outer *Scope
 	index map[exportKey]*TypeDef // of Exports, made when first needed
@@ -202,6 +204,7 @@ func (d *componentDecoder) nested(doing string, s Section) error {
 		d.c.Modules = append(d.c.Modules, b)
 	} else {
 		d.c.Components = append(d.c.Components, b)
+		d.c.define(SortComponent, &TypeDef{Op: TypeComponent, Scope: &b.Component.Scope})
 	}
 	return nil
 }
@@ -221,13 +224,13 @@ func (d *componentDecoder) decode(r *reader, id byte) {
 	case 3:
 		r.each(r.keep(2, MaxTypes), func(int) { r.coreType() })
 	case 5:
-		r.each(r.keep(2, MaxItems), func(int) { d.instance(r); c.Instances = append(c.Instances, nil) })
+		r.each(r.keep(2, MaxItems), func(int) { c.Instances = append(c.Instances, d.instance(r)) })
 	case 6:
 		r.each(r.keep(4, MaxItems), func(int) { d.alias(r, &c.Scope) })
 	case 7:
 		r.each(r.keep(1, MaxTypes), func(int) { c.Types = append(c.Types, d.typeDef(r, &c.Scope)) })
 	case 8:
-		r.each(r.count(1, MaxItems), func(int) { r.canon(); c.Canons++ })
+		r.each(r.keep(1, MaxItems), func(int) { d.canon(r); c.Canons++ })
 	case 9:
 		d.start(r)
 	case 10:
@@ -291,24 +294,33 @@ func (r *reader) sort() (Sort, byte) {
 	return s, 0
 }
 
-func (d *componentDecoder) instance(r *reader) {
+// instance reads an instance: that of a component, whose exports are the
+// component's, or exports put together.
+func (d *componentDecoder) instance(r *reader) *TypeDef {
+	s := &d.c.Scope
+	t := &TypeDef{Op: TypeInstance}
 	switch b := r.u8(); b {
 	case 0x00:
-		r.u32()
+		if c := s.entry(SortComponent, r.u32()); c != nil {
+			t.Scope = c.Scope
+		}
 		for range r.count(3, MaxItems) {
 			r.name()
 			r.sort()
 			r.u32()
 		}
 	case 0x01:
-		for range r.count(4, MaxItems) {
-			r.externName()
-			r.sort()
-			r.u32()
+		t.Scope = &Scope{}
+		for range r.keep(4, MaxExports) {
+			e := r.externName()
+			e.Sort, _ = r.sort()
+			e.Type = s.entry(e.Sort, r.u32())
+			t.Scope.Exports = append(t.Scope.Exports, e)
 		}
 	default:
 		r.code("an instance", b)
 	}
+	return t
 }
 
 // alias reads an alias and adds what it names to the index spaces of s.
@@ -317,10 +329,8 @@ func (d *componentDecoder) alias(r *reader, s *Scope) {
 	var def *TypeDef
 	switch b := r.u8(); b {
 	case 0x00:
-		i, name := r.u32(), r.name()
-		if int64(i) < int64(len(s.Instances)) {
-			def = s.Instances[i].export(sort, name)
-		}
+		instance, name := s.entry(SortInstance, r.u32()), r.name()
+		def = instance.export(sort, name)
 	case 0x01:
 		r.u32()
 		r.name()
@@ -328,7 +338,7 @@ func (d *componentDecoder) alias(r *reader, s *Scope) {
 		if sort != SortType && sort != SortComponent && (sort != SortCore || core != 0x10 && core != 0x11) {
 			r.code("the sort of an outer alias", byte(sort))
 		}
-		def = s.outward(r.u32()).typeAt(r.u32())
+		def = s.outward(r.u32()).entry(sort, r.u32())
 	default:
 		r.code("the target of an alias", b)
 	}
@@ -368,21 +378,46 @@ func (s *Scope) outward(n uint32) *Scope {
 	return s
 }
 
-func (s *Scope) typeAt(i uint32) *TypeDef {
-	if s == nil || int64(i) >= int64(len(s.Types)) {
-		return nil
-	}
-	return s.Types[i]
-}
+func (s *Scope) typeAt(i uint32) *TypeDef { return s.entry(SortType, i) }
 
 // define adds a definition to the index space of its sort, if that is tracked.
 func (s *Scope) define(sort Sort, def *TypeDef) {
 	switch sort {
 	case SortType:
 		s.Types = append(s.Types, def)
+	case SortFunc:
+		s.Funcs = append(s.Funcs, def)
+	case SortComponent:
+		s.ComponentTypes = append(s.ComponentTypes, def)
 	case SortInstance:
 		s.Instances = append(s.Instances, def)
 	}
+}
+
+// at gives entry i of an index space, nil if there is none.
+func at(space []*TypeDef, i uint32) *TypeDef {
+	if int64(i) >= int64(len(space)) {
+		return nil
+	}
+	return space[i]
+}
+
+// entry gives entry i of the index space of a sort.
+func (s *Scope) entry(sort Sort, i uint32) *TypeDef {
+	if s == nil {
+		return nil
+	}
+	switch sort {
+	case SortType:
+		return at(s.Types, i)
+	case SortFunc:
+		return at(s.Funcs, i)
+	case SortComponent:
+		return at(s.ComponentTypes, i)
+	case SortInstance:
+		return at(s.Instances, i)
+	}
+	return nil
 }
 
 // externName reads an import or export name with its attributes.
@@ -459,16 +494,12 @@ func (d *componentDecoder) export(r *reader) {
 	sort, core := r.sort()
 	i := r.u32()
 	e.Sort = sort
-	switch {
-	case sort == SortCore:
+	e.Type = s.entry(sort, i)
+	if sort == SortCore {
 		if core != byte(SortModule) {
 			r.code("the sort of an export", core)
 		}
 		e.Sort = SortModule
-	case sort == SortType:
-		e.Type = s.typeAt(i)
-	case sort == SortInstance && int64(i) < int64(len(s.Instances)):
-		e.Type = s.Instances[i]
 	}
 	if r.flag("the type of an export") {
 		typed := ComponentExtern{}
@@ -655,9 +686,9 @@ func (r *reader) moduleDecl() {
 	}
 }
 
-// canon steps over a canonical definition ("Canonical Definitions" in
-// Binary.md).
-func (r *reader) canon() {
+// canon reads a canonical definition ("Canonical Definitions" in Binary.md). All
+// but lift define core functions.
+func (d *componentDecoder) canon(r *reader) {
 	switch b := r.u8(); b {
 	case 0x00, 0x01: // lift, lower
 		if s := r.u8(); s != 0 {
@@ -666,7 +697,7 @@ func (r *reader) canon() {
 		r.u32()
 		r.canonOptions()
 		if b == 0x00 {
-			r.u32()
+			d.c.define(SortFunc, d.c.typeAt(r.u32()))
 		}
 	case 0x02, 0x03, 0x04: // resource.new, .drop, .rep
 		r.u32()

@@ -111,17 +111,17 @@ func (k ExternKind) String() string {
 type Import struct {
 	Module string
 	Name   string
-	Extern
+	Kind   ExternKind
+	Index  uint32 // into the index space of the kind
 }
 
-// An Extern is the kind and type of an import.
-type Extern struct {
-	Kind   ExternKind
-	Type   uint32 // type index of a function or tag
-	Exact  bool   // of a function
-	Table  TableType
-	Memory MemoryType
-	Global GlobalType
+// extern is the kind and type of an import as it stands in the file.
+type extern struct {
+	kind   ExternKind
+	typ    uint32 // type index of a function or tag
+	table  TableType
+	memory MemoryType
+	global GlobalType
 }
 
 // An Export is one entry of the export section.
@@ -132,26 +132,15 @@ type Export struct {
 }
 
 // ImportType gives the type of im as the text format writes it.
-func (m *Module) ImportType(im Import) string {
-	switch im.Kind {
-	case ExternTable:
-		return im.Table.String()
-	case ExternMemory:
-		return im.Memory.String()
-	case ExternGlobal:
-		return im.Global.String()
-	case ExternTag:
-		return m.tagType(im.Type)
-	default:
-		return m.funcType(im.Type)
-	}
-}
+func (m *Module) ImportType(im Import) string { return m.typeOf(im.Kind, im.Index) }
 
 // ExportType gives the type of ex as the text format writes it, "" if its index
 // is out of range, which no valid module has.
-func (m *Module) ExportType(ex Export) string {
-	i := int64(ex.Index)
-	switch ex.Kind {
+func (m *Module) ExportType(ex Export) string { return m.typeOf(ex.Kind, ex.Index) }
+
+func (m *Module) typeOf(kind ExternKind, index uint32) string {
+	i := int64(index)
+	switch kind {
 	case ExternFunc:
 		if i < int64(len(m.Functions)) {
 			return m.funcType(m.Functions[i])
@@ -308,33 +297,28 @@ func (d *moduleDecoder) finish() error {
 func (d *moduleDecoder) imports(r *reader) {
 	module, name := r.name(), r.name()
 	if b := r.peek(); name != "" || b != compactKinds && b != compactNames {
-		d.addImport(Import{Module: module, Name: name, Extern: r.extern()})
+		d.addImport(r, module, name, r.extern())
 		return
 	}
-	form := r.u8()
-	expanded := func() {
-		if d.expanded += len(module); d.expanded > MaxSectionBytes {
-			r.fail(r.off, fmt.Errorf("%w: more than %d bytes of repeated module names", ErrLimit, MaxSectionBytes))
-		}
-	}
-	if form == compactKinds {
+	if r.u8() == compactKinds {
 		for range r.keep(2, MaxImports-len(d.m.Imports)) {
 			name := r.name()
-			d.addImport(Import{Module: module, Name: name, Extern: r.extern()})
-			expanded()
-			if r.err != nil {
-				return
-			}
+			d.addImport(r, module, name, r.extern())
+			d.expand(r, module)
 		}
 		return
 	}
 	shared := r.extern()
 	for range r.keep(1, MaxImports-len(d.m.Imports)) {
-		d.addImport(Import{Module: module, Name: r.name(), Extern: shared})
-		expanded()
-		if r.err != nil {
-			return
-		}
+		d.addImport(r, module, r.name(), shared)
+		d.expand(r, module)
+	}
+}
+
+// expand draws on the bound of repeated module names.
+func (d *moduleDecoder) expand(r *reader, module string) {
+	if d.expanded += len(module); d.expanded > MaxSectionBytes {
+		r.fail(r.off, fmt.Errorf("%w: more than %d bytes of repeated module names", ErrLimit, MaxSectionBytes))
 	}
 }
 
@@ -343,40 +327,43 @@ const (
 	compactNames = 0x7e // a type, and a vector of names
 )
 
-func (d *moduleDecoder) addImport(im Import) {
-	m := d.m
-	m.Imports = append(m.Imports, im)
-	switch im.Kind {
-	case ExternFunc:
-		m.Functions = append(m.Functions, im.Type)
-	case ExternTable:
-		m.Tables = append(m.Tables, im.Table)
-	case ExternMemory:
-		m.Memories = append(m.Memories, im.Memory)
-	case ExternGlobal:
-		m.Globals = append(m.Globals, im.Global)
-	case ExternTag:
-		m.Tags = append(m.Tags, im.Type)
+func (d *moduleDecoder) addImport(r *reader, module, name string, e extern) {
+	if r.err != nil {
+		return
 	}
+	m, n := d.m, 0
+	switch e.kind {
+	case ExternFunc:
+		n, m.Functions = len(m.Functions), append(m.Functions, e.typ)
+	case ExternTable:
+		n, m.Tables = len(m.Tables), append(m.Tables, e.table)
+	case ExternMemory:
+		n, m.Memories = len(m.Memories), append(m.Memories, e.memory)
+	case ExternGlobal:
+		n, m.Globals = len(m.Globals), append(m.Globals, e.global)
+	case ExternTag:
+		n, m.Tags = len(m.Tags), append(m.Tags, e.typ)
+	}
+	m.Imports = append(m.Imports, Import{Module: module, Name: name, Kind: e.kind, Index: uint32(n)})
 }
 
-func (r *reader) extern() Extern {
-	e := Extern{Kind: ExternKind(r.u8())}
-	switch e.Kind {
+func (r *reader) extern() extern {
+	e := extern{kind: ExternKind(r.u8())}
+	switch e.kind {
 	case ExternFunc:
-		e.Type = r.u32()
+		e.typ = r.u32()
 	case externExact:
-		e.Kind, e.Exact, e.Type = ExternFunc, true, r.u32()
+		e.kind, e.typ = ExternFunc, r.u32()
 	case ExternTable:
-		e.Table = r.tableType()
+		e.table = r.tableType()
 	case ExternMemory:
-		e.Memory = r.memoryType()
+		e.memory = r.memoryType()
 	case ExternGlobal:
-		e.Global = r.globalType()
+		e.global = r.globalType()
 	case ExternTag:
-		e.Type = r.tagType()
+		e.typ = r.tagType()
 	default:
-		r.code("the kind of an import", byte(e.Kind))
+		r.code("the kind of an import", byte(e.kind))
 	}
 	return e
 }

@@ -120,7 +120,7 @@ func newCopier(src content.ReadOnlyStorage, dst Target, o CopyOptions) *copier {
 	if o.Concurrency <= 0 {
 		o.Concurrency = DefaultConcurrency
 	}
-	c := &copier{src: metered{ReadOnlyStorage: src, progress: o.Progress}, dst: dst, opts: o}
+	c := &copier{src: Watch(src, o.Progress), dst: dst, opts: o}
 	c.graph = oras.CopyGraphOptions{
 		Concurrency:      o.Concurrency,
 		MaxMetadataBytes: MaxManifest,
@@ -257,6 +257,11 @@ func plain(err error) error {
 	return err
 }
 
+// Watch shows the transfers of blobs out of s to p, which may be nil.
+func Watch(s content.ReadOnlyStorage, p Progress) content.ReadOnlyStorage {
+	return metered{ReadOnlyStorage: s, progress: p}
+}
+
 // metered shows the transfers out of a store to a Progress.
 type metered struct {
 	content.ReadOnlyStorage
@@ -268,11 +273,11 @@ func (m metered) Fetch(ctx context.Context, d ocispec.Descriptor) (io.ReadCloser
 	if err != nil || m.progress == nil || IsManifest(d) {
 		return rc, err
 	}
-	return Metered(rc, d, m.progress), nil
+	return watched(rc, d, m.progress), nil
 }
 
-// Metered shows a transfer of d that reads rc to p. It can seek if rc can.
-func Metered(rc io.ReadCloser, d ocispec.Descriptor, p Progress) io.ReadCloser {
+// watched shows a transfer of d that reads rc to p. It can seek if rc can.
+func watched(rc io.ReadCloser, d ocispec.Descriptor, p Progress) io.ReadCloser {
 	m := &meter{ReadCloser: rc, size: d.Size, to: p.Begin(d)}
 	if s, ok := rc.(io.Seeker); ok {
 		return &seekingMeter{meter: m, seeker: s}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// arrange puts a command line into the order that the flag parser wants:
+// program, command, flags, arguments. People write flags anywhere.
+func arrange(app *cli.App, args []string) ([]string, error) {
+	const completing = "--generate-bash-completion"
+	if len(args) < 2 || args[len(args)-1] == completing {
+		return args, nil
+	}
+	program, args := args[0], args[1:]
+	var flags []string // those before the command
+	common := flagsOf(app.Flags)
+	var command *cli.Command
+	for len(args) > 0 && command == nil {
+		arg := args[0]
+		switch {
+		case arg == "--version" || arg == "-v":
+			args[0] = "version"
+		case arg == "--help" || arg == "-h" || arg == "help" || arg == "h":
+			return append([]string{program}, args...), nil
+		case isFlag(arg):
+			n := common.length(args)
+			flags, args = append(flags, args[:n]...), args[n:]
+		default:
+			command = find(app.Commands, arg)
+			if command == nil {
+				return nil, unknownCommand(app.Commands, arg)
+			}
+			args = args[1:]
+		}
+	}
+	if command == nil {
+		return append([]string{program}, flags...), nil
+	}
+	own := flagsOf(slices.Concat(command.Flags, []cli.Flag{cli.HelpFlag}))
+	var rest []string
+	for len(args) > 0 {
+		switch {
+		case args[0] == "--":
+			rest, args = append(rest, args[1:]...), nil
+		case isFlag(args[0]):
+			n := own.length(args)
+			flags, args = append(flags, args[:n]...), args[n:]
+		default:
+			rest, args = append(rest, args[0]), args[1:]
+		}
+	}
+	return slices.Concat([]string{program, command.Name}, flags, []string{"--"}, rest), nil
+}
+
+func isFlag(arg string) bool { return len(arg) > 1 && arg[0] == '-' && arg != "--" }
+
+// takesValue tells for each flag name whether a value follows.
+type takesValue map[string]bool
+
+func flagsOf(flags []cli.Flag) takesValue {
+	out := takesValue{}
+	for _, f := range flags {
+		_, isBool := f.(*cli.BoolFlag)
+		for _, name := range f.Names() {
+			out[name] = !isBool
+		}
+	}
+	return out
+}
+
+// length is how many of args the flag at their head takes up.
+func (t takesValue) length(args []string) int {
+	name, _, hasValue := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
+	if t[name] && !hasValue && len(args) > 1 {
+		return 2
+	}
+	return 1
+}
+
+func find(commands []*cli.Command, name string) *cli.Command {
+	for _, c := range commands {
+		if c.HasName(name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// unknownCommand names the command that was perhaps meant.
+func unknownCommand(commands []*cli.Command, name string) error {
+	err := usagef("%s: no such command", name)
+	best := 3 // edits
+	for _, c := range commands {
+		if n := distance(c.Name, name); n < best && !c.Hidden {
+			best, err.hint = n, "did you mean: wpkg "+c.Name
+		}
+	}
+	if err.hint == "" {
+		err.hint = "wpkg help lists the commands"
+	}
+	return err
+}
+
+// distance is the number of single-letter edits between short words.
+func distance(a, b string) int {
+	if len(b) > 32 {
+		return len(b)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			last, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, last+cost)
+		}
+	}
+	return row[len(b)]
+}

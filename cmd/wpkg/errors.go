@@ -1,0 +1,211 @@
+package main
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/wreg-project/wreg/artifact"
+	"github.com/wreg-project/wreg/artifact/build"
+	"github.com/wreg-project/wreg/artifact/ref"
+	"github.com/wreg-project/wreg/internal/term"
+	"github.com/wreg-project/wreg/registry/client"
+)
+
+// A usageError is a command line that makes no sense: exit status 2.
+type usageError struct{ text, hint string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) *usageError {
+	return &usageError{text: fmt.Sprintf(format, args...)}
+}
+
+// badUsage is what the flag parser's complaints become.
+func badUsage(c *cli.Context, err error, _ bool) error {
+	name := "wpkg"
+	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "wpkg" {
+		name += " " + c.Command.Name
+	}
+	text := strings.TrimPrefix(err.Error(), "flag provided but not defined: ")
+	if text != err.Error() {
+		text = "unknown flag " + text
+	}
+	return &usageError{text: text, hint: name + " --help lists the flags"}
+}
+
+// arguments checks how many arguments a command got.
+func arguments(c *cli.Context, least, most int) error {
+	n := c.NArg()
+	if n >= least && (most < 0 || n <= most) {
+		return nil
+	}
+	what := "too many arguments"
+	if n < least {
+		what = "not enough arguments"
+	}
+	return &usageError{text: c.Command.Name + ": " + what, hint: "wpkg " + c.Command.Name + " " + c.Command.ArgsUsage}
+}
+
+// A findingError is a violation of a policy, or something found: exit status 3.
+type findingError struct{ text string }
+
+func (e *findingError) Error() string { return e.text }
+
+// A hinted error knows what to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h *hinted) Unwrap() error { return h.error }
+
+// complain writes an error for a person: what, why, and what to do about it.
+func (t *tool) complain(err error) {
+	colour := term.Colour(t.err)
+	var compiler *build.Error
+	if errors.As(err, &compiler) {
+		err = &hinted{fmt.Errorf("build %s: %w", compiler.Dir, compiler.Err), hint(compiler.Err)}
+		fmt.Fprintln(t.err, term.CleanLines(strings.TrimSpace(compiler.Text)))
+	}
+	fmt.Fprintf(t.err, "wpkg: %s\n", term.Paint(colour, term.Red, message(err)))
+	if h := hint(err); h != "" {
+		fmt.Fprintf(t.err, "%s %s\n", term.Paint(colour, term.Bold, "hint:"), term.Clean(h))
+	}
+}
+
+// message is err in one line: answers of registries by what they mean, not by
+// their request.
+func message(err error) string {
+	text := err.Error()
+	var answer *errcode.ErrorResponse
+	if errors.As(err, &answer) {
+		text = strings.ReplaceAll(text, answer.Error(), answered(answer))
+	}
+	var sent *url.Error
+	if errors.As(err, &sent) {
+		text = strings.ReplaceAll(text, sent.Error(), unreachable(sent))
+	}
+	return term.Clean(strings.ReplaceAll(text, "\n", "; "))
+}
+
+// answered says what a registry answered.
+func answered(e *errcode.ErrorResponse) string {
+	status := fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode))
+	if len(e.Errors) == 0 {
+		return status
+	}
+	var parts []string
+	for _, one := range e.Errors[:min(len(e.Errors), 5)] {
+		s := one.Message
+		if s == "" {
+			s = strings.ToLower(strings.ReplaceAll(one.Code, "_", " "))
+		}
+		if d := detail(one.Detail); d != "" && d != s {
+			s += ": " + d
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, "; ") + " (" + status + ")"
+}
+
+// detail is the detail of a registry's error in at most 400 bytes.
+func detail(v any) string {
+	var s string
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		s = v
+	default:
+		b, err := json.Marshal(v)
+		if err != nil || string(b) == "{}" || string(b) == "[]" {
+			return ""
+		}
+		s = string(b)
+	}
+	if len(s) > 400 {
+		s = s[:400] + "…"
+	}
+	return s
+}
+
+// unreachable says why a request got no answer.
+func unreachable(e *url.Error) string {
+	host := e.URL
+	if u, err := url.Parse(e.URL); err == nil {
+		host = u.Host
+	}
+	switch why := root(e.Err); {
+	case errors.Is(e.Err, syscall.ECONNREFUSED):
+		return host + ": connection refused"
+	default:
+		return host + ": " + why.Error()
+	}
+}
+
+// root is the innermost of a chain of errors.
+func root(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// hint says what to do about err, "" if that is not known.
+func hint(err error) string {
+	var (
+		usage  *usageError
+		own    *hinted
+		sent   *url.Error
+		answer *errcode.ErrorResponse
+		name   *net.DNSError
+		cert   x509.UnknownAuthorityError
+	)
+	switch {
+	case errors.As(err, &usage):
+		return usage.hint
+	case errors.As(err, &own):
+		return own.hint
+	case errors.As(err, &answer) && answer.StatusCode == http.StatusUnauthorized:
+		return "wpkg login " + answer.URL.Host
+	case errors.Is(err, auth.ErrBasicCredentialNotFound):
+		return "wpkg login HOST stores a credential"
+	case errors.As(err, &answer):
+		return ""
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "the registry speaks plain HTTP: --insecure allows that"
+	case errors.As(err, &cert):
+		return "the registry's certificate is of an authority that this machine does not know; SSL_CERT_FILE names a file with more"
+	case errors.As(err, &name):
+		return "check the name of the registry; --registry names another"
+	case errors.As(err, &sent) && errors.Is(err, syscall.ECONNREFUSED):
+		return refusedHint(sent)
+	case errors.Is(err, ref.ErrReference):
+		return "a package is [HOST/]PATH[:TAG|@DIGEST|@RANGE], NAMESPACE:NAME[@VERSION] or oci-layout:FOLDER[:TAG]"
+	case errors.Is(err, artifact.ErrName):
+		return "-o FILE names the file"
+	case errors.Is(err, client.ErrStalled):
+		return "the connection stands still; try again"
+	}
+	return ""
+}
+
+func refusedHint(e *url.Error) string {
+	u, err := url.Parse(e.URL)
+	if err == nil && ref.IsLoopback(u.Host) {
+		return "is wreg running? wreg serve --listen " + u.Host
+	}
+	return "is the registry running there?"
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/wreg-project/wreg/artifact"
+	"github.com/wreg-project/wreg/inspect"
+	"github.com/wreg-project/wreg/inspect/wasm"
+	"github.com/wreg-project/wreg/internal/term"
+	"github.com/wreg-project/wreg/registry/client"
+)
+
+func (t *tool) inspectCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "inspect",
+		Usage:     "say what a Wasm file or package is",
+		ArgsUsage: "FILE|REF",
+		Description: `Shows kind, size, imports, exports, producers and sections. With --output json
+it is the whole report, whose form docs/spec/report.md describes.`,
+		Action: func(c *cli.Context) error {
+			if err := arguments(c, 1, 1); err != nil {
+				return err
+			}
+			arg := c.Args().First()
+			if isFile(arg) {
+				return t.inspectFile(arg, arg)
+			}
+			return t.inspectPackage(c.Context, arg)
+		},
+	}
+}
+
+// inspectPackage pulls into a temporary folder: a report needs the file at hand.
+func (t *tool) inspectPackage(ctx context.Context, arg string) error {
+	s, err := t.selected(ctx, arg)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "wpkg-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	progress, stop := t.progress(ctx)
+	defer stop()
+	file := path.Join(dir, "module.wasm")
+	_, err = artifact.Unpack(ctx, client.Watch(s, progress), s.desc, artifact.UnpackOptions{Path: file})
+	stop()
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.named(), err)
+	}
+	return t.inspectFile(file, s.named().String(), [2]string{"digest", s.desc.Digest.String()})
+}
+
+// inspectFile reports on a file that is called name, and adds lines to the
+// table.
+func (t *tool) inspectFile(file, name string, more ...[2]string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !fi.Mode().IsRegular() {
+		return fmt.Errorf("%s: it is no file", name)
+	}
+	rep, err := inspect.Inspect(f, fi.Size())
+	if err != nil {
+		return wasmError(fmt.Errorf("%s: %w", name, err), name)
+	}
+	if t.format == "json" {
+		return t.emitJSON(rep)
+	}
+	return printReport(t.out, name, rep, more, term.Colour(t.out))
+}
+
+// wasmError says of a file that is no WebAssembly at all just that, without the
+// place; of one that is broken, where.
+func wasmError(err error, name string) error {
+	for _, plain := range []error{wasm.ErrMagic, wasm.ErrPrecompiled, wasm.ErrText} {
+		if errors.Is(err, plain) {
+			return fmt.Errorf("%s: %w", name, plain)
+		}
+	}
+	return err
+}
+
+// printReport shows a report to a person.
+func printReport(w io.Writer, name string, rep *inspect.Report, more [][2]string, colour bool) error {
+	facts := [][]string{{"name", name}}
+	add := func(k, v string) {
+		if v != "" {
+			facts = append(facts, []string{k, v})
+		}
+	}
+	for _, m := range more {
+		add(m[0], m[1])
+	}
+	add("kind", string(rep.Kind))
+	add("size", fmt.Sprintf("%s (%d bytes)", sizeText(rep.Size), rep.Size))
+	add("wasi", string(rep.WASI))
+	add("module", rep.Metadata.Name)
+	add("version", rep.Metadata.Version)
+	add("description", rep.Metadata.Description)
+	add("authors", rep.Metadata.Authors)
+	add("licenses", rep.Metadata.Licenses)
+	add("source", rep.Metadata.Source)
+	add("homepage", rep.Metadata.Homepage)
+	add("revision", rep.Metadata.Revision)
+	if c := rep.Component; c != nil {
+		add("world", c.Target)
+	}
+	if m := rep.Module; m != nil {
+		add("functions", fmt.Sprintf("%d (%d imported)", m.Functions, m.Imported))
+		add("code", sizeText(m.CodeSize))
+		add("data", sizeText(m.DataSize))
+	}
+	add("features", strings.Join(rep.Features, " "))
+	if err := term.Table(w, facts); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		title string
+		rows  [][]string
+	}{
+		{"Imports", importRows(rep)}, {"Exports", exportRows(rep)}, {"Producers", producerRows(rep)},
+		{"Sections", sectionRows(rep)}, {"Problems", problemRows(rep)},
+	} {
+		if len(part.rows) == 0 {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "\n%s (%d)\n", term.Paint(colour, term.Bold, part.title), len(part.rows)); err != nil {
+			return err
+		}
+		if err := term.Table(w, indent(part.rows)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func indent(rows [][]string) [][]string {
+	for _, r := range rows {
+		r[0] = "  " + r[0]
+	}
+	return rows
+}
+
+func importRows(rep *inspect.Report) (rows [][]string) {
+	for _, i := range rep.Imports {
+		name := i.Name
+		if i.Module != "" {
+			name = i.Module + " " + i.Name
+		}
+		rows = append(rows, []string{name, i.Kind, i.Type})
+	}
+	return rows
+}
+
+func exportRows(rep *inspect.Report) (rows [][]string) {
+	for _, e := range rep.Exports {
+		rows = append(rows, []string{e.Name, e.Kind, e.Type})
+	}
+	return rows
+}
+
+func producerRows(rep *inspect.Report) (rows [][]string) {
+	for _, p := range rep.Producers {
+		rows = append(rows, []string{p.Field, p.Name, p.Version})
+	}
+	return rows
+}
+
+func sectionRows(rep *inspect.Report) (rows [][]string) {
+	for _, s := range rep.Sections {
+		name := s.Name
+		if s.Custom {
+			name = "custom " + strconv.Quote(s.Name)
+		}
+		rows = append(rows, []string{name, fmt.Sprintf("at %#x", s.Offset), sizeText(s.Size)})
+	}
+	return rows
+}
+
+func problemRows(rep *inspect.Report) (rows [][]string) {
+	for _, p := range rep.Problems {
+		rows = append(rows, []string{fmt.Sprint(p)})
+	}
+	return rows
+}
+
+func sizeText(n int64) string { return term.Bytes(n) }

@@ -1,0 +1,142 @@
+// Command wpkg packs WebAssembly, pushes it to OCI registries, and pulls,
+// copies, lists and inspects what lies there.
+//
+// Each subcommand has a file of its own. All of them follow the same rules:
+// standard output carries results and nothing else, as a table or, with
+// --output json, as one JSON object a line; everything else goes to standard
+// error; and the exit status is 0 for done, 1 for failed, 2 for a wrong command
+// line and 3 for a policy violation or finding.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/wreg-project/wreg/internal/term"
+)
+
+// Exit statuses.
+const (
+	exitOK = iota
+	exitFailure
+	exitUsage
+	exitFinding
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// run runs a command line and returns the exit status.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	t := &tool{in: in, out: out, err: errOut}
+	app := t.app()
+	args, err := arrange(app, args)
+	if err == nil {
+		err = app.RunContext(ctx, args)
+	}
+	if err == nil {
+		return exitOK
+	}
+	var usage *usageError
+	var found *findingError
+	switch {
+	case errors.As(err, &usage):
+		t.complain(err)
+		return exitUsage
+	case errors.As(err, &found):
+		t.complain(err)
+		return exitFinding
+	case ctx.Err() != nil:
+		t.complain(errors.New("interrupted"))
+	default:
+		t.complain(err)
+	}
+	return exitFailure
+}
+
+// app is the command line, without what it does: every Action is a method of
+// the tool.
+func (t *tool) app() *cli.App {
+	app := &cli.App{
+		Name:  "wpkg",
+		Usage: "WebAssembly packages in OCI registries",
+		UsageText: `wpkg COMMAND [flags] [arguments]
+
+A package is named by a file, by [HOST/]PATH[:TAG|@DIGEST|@RANGE], by
+NAMESPACE:NAME[@VERSION|@RANGE], or by oci-layout:FOLDER[:TAG]. What exists as a
+file is a file; oci: in front makes it a reference. Flags may come anywhere.`,
+		HideVersion:               true,
+		EnableBashCompletion:      true,
+		DisableSliceFlagSeparator: true,
+		Reader:                    t.in,
+		Writer:                    t.out,
+		ErrWriter:                 t.err,
+		ExitErrHandler:            func(*cli.Context, error) {},
+		OnUsageError:              badUsage,
+		Flags:                     t.commonFlags(),
+		Commands: []*cli.Command{
+			t.buildCommand(),
+			t.packCommand(),
+			t.pushCommand(),
+			t.pullCommand(),
+			t.copyCommand(),
+			t.tagCommand(),
+			t.listCommand(),
+			t.rmCommand(),
+			t.inspectCommand(),
+			t.loginCommand(),
+			t.logoutCommand(),
+			t.doctorCommand(),
+			t.completionCommand(),
+			t.manCommand(),
+			t.versionCommand(),
+		},
+	}
+	for _, c := range app.Commands {
+		c.Flags = append(c.Flags, t.commonFlags()...)
+		c.OnUsageError = badUsage
+		c.HideHelpCommand = true
+		c.Before = t.check
+	}
+	return app
+}
+
+// commonFlags are understood by every command.
+func (t *tool) commonFlags() []cli.Flag {
+	const category = "common"
+	return []cli.Flag{
+		&cli.StringFlag{
+			Name: "output", Value: "table", Usage: "print results as `FORMAT`, table or json", Category: category, Destination: &t.format,
+		},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress and no remarks", Category: category, Destination: &t.quiet},
+		&cli.BoolFlag{
+			Name: "insecure", Usage: "plain HTTP also to hosts other than this one", Category: category, Destination: &t.insecure,
+			EnvVars: []string{"WPKG_INSECURE"},
+		},
+		&cli.StringFlag{
+			Name: "registry", Usage: "registry `HOST` of references that name none, before what the configuration says", Category: category,
+			Destination: &t.registry, EnvVars: []string{"WPKG_REGISTRY"},
+		},
+		&cli.StringFlag{
+			Name: "config", Usage: "read this configuration `FILE`", Category: category, Destination: &t.configFile, EnvVars: []string{"WPKG_CONFIG"},
+		},
+	}
+}
+
+// check refuses values that no command takes.
+func (t *tool) check(*cli.Context) error {
+	if t.format != "table" && t.format != "json" {
+		return usagef("--output %s: it is table or json", term.Clean(t.format))
+	}
+	return nil
+}

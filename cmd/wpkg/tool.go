@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/credentials"
+
+	"github.com/wreg-project/wreg/artifact/ref"
+	"github.com/wreg-project/wreg/internal/term"
+	"github.com/wreg-project/wreg/internal/version"
+	"github.com/wreg-project/wreg/registry/client"
+)
+
+// tool is one run of wpkg: where it reads and writes, the common flags, and what
+// is opened when it is first needed.
+type tool struct {
+	in       io.Reader
+	out, err io.Writer
+
+	format     string
+	quiet      bool
+	insecure   bool
+	registry   string
+	configFile string
+
+	cfg *config
+	c   *client.Client
+}
+
+// emit writes a result: v as a line of JSON, or rows as a table.
+func (t *tool) emit(v any, rows [][]string) error {
+	if t.format == "json" {
+		return t.emitJSON(v)
+	}
+	return term.Table(t.out, rows)
+}
+
+func (t *tool) emitJSON(v any) error {
+	e := json.NewEncoder(t.out)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// remark tells a person something that is no result.
+func (t *tool) remark(format string, args ...any) {
+	if !t.quiet {
+		fmt.Fprintln(t.err, term.Clean(fmt.Sprintf(format, args...)))
+	}
+}
+
+// client is the client of all registries. Credentials are looked up when a
+// registry asks for one.
+func (t *tool) client() *client.Client {
+	if t.c == nil {
+		store := sync.OnceValues(client.OpenCredentials)
+		t.c = client.New(client.Options{
+			UserAgent: "wpkg/" + version.Get().Version,
+			Insecure:  t.insecure,
+			Credential: func(ctx context.Context, host string) (auth.Credential, error) {
+				s, err := store()
+				if err != nil {
+					return auth.EmptyCredential, fmt.Errorf("credential store: %w", err)
+				}
+				return credentials.Credential(s)(ctx, host)
+			},
+		})
+	}
+	return t.c
+}
+
+// reference reads an argument that names a package in a registry or layout. A
+// folder that is a layout is taken for one.
+func (t *tool) reference(ctx context.Context, arg string) (ref.Reference, error) {
+	cfg, err := t.config()
+	if err != nil {
+		return ref.Reference{}, err
+	}
+	if client.IsLayout(arg) {
+		arg = "oci-layout:" + arg
+	}
+	// A prefix that nobody writes tells identifiers from paths.
+	const probe = "wpkg-identifier/"
+	r, err := ref.Parse(arg, ref.Defaults{Registry: t.defaultRegistry(cfg), Prefix: probe})
+	if err != nil {
+		return r, err
+	}
+	id, ok := strings.CutPrefix(r.Repository, probe)
+	if !ok || strings.Contains(arg, probe) {
+		return r, nil
+	}
+	namespace, name, _ := strings.Cut(id, "/")
+	host, prefix, mapped := t.namespaceHome(cfg, namespace)
+	if mapped {
+		r.Host, r.Repository = host, prefix+id
+		return r, ref.CheckName(r.Repository)
+	}
+	r.Host, r.Repository, err = t.client().Locate(ctx, host, namespace, name)
+	if err == nil {
+		err = ref.CheckName(r.Repository)
+	}
+	return r, err
+}
+
+// target is the repository of r. A layout that is not there is made if create
+// is set.
+func (t *tool) target(ctx context.Context, r ref.Reference, create bool) (client.Target, error) {
+	switch {
+	case r.Layout != "" && create:
+		return client.CreateLayout(ctx, r.Layout)
+	case r.Layout != "":
+		return client.OpenLayout(ctx, r.Layout)
+	default:
+		return t.client().Repository(r.Host, r.Repository)
+	}
+}
+
+// A selection is a package that an argument names: the target, the tag if it was
+// found by one, and the manifest.
+type selection struct {
+	client.Target
+	ref  ref.Reference // with the digest
+	tag  string
+	desc ocispec.Descriptor
+}
+
+// named is the selection by tag where there is one.
+func (s selection) named() ref.Reference {
+	if s.tag != "" {
+		return s.ref.WithTag(s.tag)
+	}
+	return s.ref
+}
+
+// selected finds the manifest that an argument names. Without a version it is
+// the newest release; else, the newest prerelease; else, latest.
+func (t *tool) selected(ctx context.Context, arg string) (selection, error) {
+	r, err := t.reference(ctx, arg)
+	if err != nil {
+		return selection{}, err
+	}
+	target, err := t.target(ctx, r, false)
+	if err != nil {
+		return selection{}, err
+	}
+	s := selection{Target: target, tag: r.Tag}
+	if r.Digest == "" && r.Tag == "" {
+		if s.tag, err = pick(ctx, target, r); err != nil {
+			return s, err
+		}
+	}
+	at := s.tag
+	if r.Digest != "" {
+		at = r.Digest.String()
+	}
+	if s.desc, err = target.Resolve(ctx, at); err != nil {
+		return s, s.absent(r, at, err)
+	}
+	s.ref = r.WithDigest(s.desc.Digest)
+	return s, nil
+}
+
+// absent says what is not there.
+func (s selection) absent(r ref.Reference, at string, err error) error {
+	if errors.Is(err, client.ErrNotFound) {
+		return &hinted{fmt.Errorf("%s: not found: no %s", r.Name(), at), "wpkg list " + r.Name() + " shows what there is"}
+	}
+	return fmt.Errorf("%s: %w", r.Name(), err)
+}
+
+// pick chooses a tag of target for a reference with a range or nothing.
+func pick(ctx context.Context, target client.Target, r ref.Reference) (string, error) {
+	tags, err := client.TagsOf(ctx, target)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", r.Name(), err)
+	}
+	if r.Range != "" && r.Range != "*" {
+		tag, err := ref.Pick(tags, r.Range, false)
+		if err != nil {
+			return "", &hinted{fmt.Errorf("%s: %w", r.Name(), err), "wpkg list " + r.Name() + " shows what there is"}
+		}
+		return tag, nil
+	}
+	for _, pre := range []bool{false, true} {
+		if tag, err := ref.Pick(tags, "*", pre); err == nil {
+			return tag, nil
+		}
+	}
+	for _, tag := range tags {
+		if tag == "latest" {
+			return tag, nil
+		}
+	}
+	return "", &hinted{
+		fmt.Errorf("%s: which one? it has no version and no latest among %d tags", r.Name(), len(tags)),
+		"wpkg list " + r.Name() + " shows what there is",
+	}
+}
+
+// isFile reports whether an argument is a file. What exists as a file is one.
+func isFile(arg string) bool {
+	if strings.HasPrefix(arg, "oci:") {
+		return false
+	}
+	fi, err := os.Stat(arg)
+	return err == nil && !fi.IsDir()
+}

@@ -84,7 +84,7 @@ func open(ctx context.Context, path string, o Options, unlock func() error) (met
 		return nil, err
 	}
 	write, err := openPool(path, 1, "_txlock=immediate&_pragma=journal_mode(WAL)"+
-		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=wal_autocheckpoint(4000)&_pragma=journal_size_limit(67108864)&_pragma=temp_store(MEMORY)"+cacheSize(writerCache), o.wrap)
+		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=wal_autocheckpoint(4000)&_pragma=journal_size_limit(67108864)"+cacheSize(writerCache), o.wrap)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func explain(path string, err error) error {
 // check runs SQLite's integrity check and that of the foreign keys.
 func check(ctx context.Context, db *sql.DB) error {
 	var result string
-	if err := db.QueryRowContext(ctx, `SELECT integrity_check FROM pragma_integrity_check(1)`).Scan(&result); err != nil {
+	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&result); err != nil {
 		return err
 	}
 	if result != "ok" {

@@ -46,6 +46,12 @@ type Server struct {
 // Line is one line of the server's log.
 type Line map[string]any
 
+// Bounds of what is kept of a log, in bytes and lines.
+const (
+	maxText  = 64 << 10
+	maxLines = 10_000
+)
+
 // Message is the constant text of a line.
 func (l Line) Message() string {
 	s, _ := l["msg"].(string)
@@ -108,10 +114,15 @@ func (s *Server) follow(stderr io.Reader, serving chan<- string) {
 	sc.Buffer(nil, 1<<20)
 	for sc.Scan() {
 		var l Line
+		if json.Unmarshal(sc.Bytes(), &l) == nil && l.Message() == "request" && l["level"] == "INFO" {
+			continue // there are many
+		}
 		s.mu.Lock()
-		s.raw.Write(sc.Bytes())
-		s.raw.WriteByte('\n')
-		if json.Unmarshal(sc.Bytes(), &l) == nil {
+		if s.raw.Len() < maxText {
+			s.raw.Write(sc.Bytes())
+			s.raw.WriteByte('\n')
+		}
+		if l != nil && len(s.log) < maxLines {
 			s.log = append(s.log, l)
 		}
 		s.mu.Unlock()
@@ -176,19 +187,19 @@ func (s *Server) Stop() error {
 // Ended is closed once the process is gone and its log read.
 func (s *Server) Ended() <-chan struct{} { return s.ended }
 
-// Log is what wreg has logged so far, without lines that are not JSON.
+// Log is what wreg has logged so far, without lines that are not JSON, and
+// without those of requests that went well. Of a long log it is the beginning.
 func (s *Server) Log() []Line {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.log)
 }
 
-// Text is the end of wreg's output as it came, at most 20,000 bytes.
+// Text is the same with lines that are not JSON, as it came.
 func (s *Server) Text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.raw.Bytes()
-	return string(b[max(0, len(b)-20_000):])
+	return s.raw.String()
 }
 
 // Panicked reports whether the output has a Go panic or a data race.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/wreg-project/wreg/internal/testenv"
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/auth"
 	"github.com/wreg-project/wreg/registry/ociapi"
@@ -23,6 +24,7 @@ import (
 	"github.com/wreg-project/wreg/storage/blob/fs"
 	"github.com/wreg-project/wreg/storage/blob/mem"
 	"github.com/wreg-project/wreg/storage/meta"
+	"github.com/wreg-project/wreg/storage/meta/postgres"
 	"github.com/wreg-project/wreg/storage/meta/sqlite"
 )
 
@@ -46,8 +48,16 @@ type stores struct {
 var (
 	sqliteOnMem = stores{"sqlite and mem", openSQLite, openMem}
 	sqliteOnFS  = stores{"sqlite and fs", openSQLite, openFS}
-	allStores   = []stores{sqliteOnMem, sqliteOnFS}
+	allStores   = []stores{sqliteOnMem, sqliteOnFS, {"postgres and fs", openPostgres, openFS}}
 )
+
+func openPostgres(tb testing.TB) meta.DB {
+	db, err := postgres.Open(tb.Context(), testenv.Postgres(tb), postgres.Options{Migrate: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return db
+}
 
 func openSQLite(tb testing.TB) meta.DB {
 	db, err := sqlite.Open(tb.Context(), filepath.Join(tb.TempDir(), "wreg.db"), sqlite.Options{Migrate: true})
@@ -343,3 +353,6 @@ func clip(s string) string {
 	}
 	return s
 }
+
+// metaPage asks for everything.
+var metaPage meta.Page

@@ -27,10 +27,10 @@ func Run(t *testing.T, open func(t *testing.T) meta.DB) {
 					t.Errorf("Close() = %v", err)
 				}
 			})
-			test(&fixture{T: t, db: db})
+			test(&fixture{T: t, db: db, open: open})
 		})
 	}
-	for _, group := range [][]test{repositoryTests, manifestTests, tagTests, blobTests} {
+	for _, group := range [][]test{repositoryTests, manifestTests, tagTests, blobTests, updateTests, journalTests, dumpTests} {
 		for _, tt := range group {
 			run(tt.name, tt.run)
 		}
@@ -46,7 +46,8 @@ type test struct {
 // A fixture is a database with shorthands for filling it. They fail the test.
 type fixture struct {
 	*testing.T
-	db meta.DB
+	db   meta.DB
+	open func(*testing.T) meta.DB // makes another
 }
 
 // start is a time that no clock rounds: microseconds are kept.

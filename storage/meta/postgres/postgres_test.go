@@ -18,6 +18,16 @@ func TestContract(t *testing.T) {
 	})
 }
 
+func TestFaults(t *testing.T) {
+	metatest.RunFaults(t, func(t *testing.T, faults *metatest.Faults) meta.DB {
+		db, err := Open(t.Context(), testenv.Postgres(t), Options{Migrate: true, wrap: faults.Wrap})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db
+	})
+}
+
 func BenchmarkPostgres(b *testing.B) {
 	metatest.Benchmark(b, func(b *testing.B) meta.DB {
 		db, err := Open(b.Context(), testenv.Postgres(b), Options{Migrate: true})

@@ -18,6 +18,16 @@ func TestContract(t *testing.T) {
 	})
 }
 
+func TestFaults(t *testing.T) {
+	metatest.RunFaults(t, func(t *testing.T, faults *metatest.Faults) meta.DB {
+		db, err := Open(t.Context(), filepath.Join(t.TempDir(), "meta.db"), Options{Migrate: true, wrap: faults.Wrap})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db
+	})
+}
+
 func BenchmarkSQLite(b *testing.B) {
 	metatest.Benchmark(b, func(b *testing.B) meta.DB {
 		db, err := Open(b.Context(), filepath.Join(b.TempDir(), "meta.db"), Options{Migrate: true})

@@ -228,6 +228,7 @@ func (c *committer) commit(members []*member) (err error) {
 		return err
 	}
 	defer g.end()
+	g.solo = len(members) == 1
 	outcomes := make([]error, len(members))
 	for i, m := range members {
 		m.running = true
@@ -236,6 +237,11 @@ func (c *committer) commit(members []*member) (err error) {
 		if err != nil {
 			return err
 		}
+	}
+	if g.solo && outcomes[0] != nil {
+		g.end()
+		members[0].reply(outcomes[0])
+		return nil
 	}
 	if err := g.tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", c.db.cfg.Wrap(err))
@@ -252,6 +258,7 @@ type group struct {
 	tx     *sql.Tx
 	stmts  map[string]*sql.Stmt // those used so far, bound to tx
 	cancel context.CancelFunc
+	solo   bool // has one member
 }
 
 func (c *committer) begin(unlimited bool) (*group, error) {
@@ -293,8 +300,10 @@ func (g *group) run(m *member) (outcome, lost error) {
 	}
 	t := &tx{group: g, caller: m.ctx, ctx: ctx}
 	t.reader = reader{q: t}
-	if err := t.control("savepoint"); err != nil {
-		return nil, err
+	if !g.solo {
+		if err := t.control("savepoint"); err != nil {
+			return nil, err
+		}
 	}
 	outcome = t.call(m.fn)
 	if outcome == nil {
@@ -302,6 +311,9 @@ func (g *group) run(m *member) (outcome, lost error) {
 	}
 	if outcome == nil {
 		outcome = m.ctx.Err() // no one waits for it any more
+	}
+	if g.solo {
+		return outcome, t.broken // there is no one to protect: the transaction is its savepoint
 	}
 	if outcome != nil {
 		if err := t.control("undo"); err != nil {

@@ -16,6 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 
+	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/internal/durable"
 )
@@ -285,14 +286,14 @@ func (u *unpacker) fetch(ctx context.Context, layer ocispec.Descriptor, use func
 	if layer.Size < 0 {
 		return fmt.Errorf("layer %s: %w: size %d", layer.Digest, ErrContent, layer.Size)
 	}
+	if _, err := ref.ParseDigest(string(layer.Digest)); err != nil {
+		return fmt.Errorf("layer: %w: %w", ErrContent, err)
+	}
 	body, err := u.src.Fetch(ctx, layer)
 	if err != nil {
 		return fmt.Errorf("fetch layer %s: %w", layer.Digest, err)
 	}
 	defer body.Close()
-	if err := layer.Digest.Validate(); err != nil {
-		return fmt.Errorf("layer %s: %w: %w", layer.Digest, ErrContent, err)
-	}
 	v := content.NewVerifyReader(contextReader{ctx, body}, layer)
 	err = use(v)
 	if err == nil {

@@ -23,14 +23,15 @@ import (
 )
 
 // PostgresVariable names the environment variable with the address of a server
-// that tests use instead of starting one. Its user may create databases.
+// that tests use instead of starting one. Its user may create schemas.
 const PostgresVariable = "WREG_TEST_POSTGRES"
 
-// Postgres returns the address of a new, empty database, which is dropped when
-// the test ends. The first call of a test binary starts a server of its own,
-// with fsync on, reached by a socket in a temporary folder; it ends with the
-// test binary, however that ends. Names sort by ICU's English rules in it, so
-// that SQL which relies on the order of bytes has to say so.
+// Postgres returns the address of a new, empty schema, which is dropped when the
+// test ends; a new database would take a hundred times as long. The first call
+// of a test binary starts a server of its own, with fsync on, reached by a
+// socket in a temporary folder; it ends with the test binary, however that
+// ends. Names sort by ICU's English rules in it, so that SQL which relies on
+// the order of bytes has to say so.
 //
 // Without PostgreSQL the test fails: passing by skipping would prove nothing.
 func Postgres(tb testing.TB) (dsn string) {
@@ -40,15 +41,15 @@ func Postgres(tb testing.TB) (dsn string) {
 		tb.Fatal(err)
 	}
 	name := "wreg_test_" + strings.ToLower(rand.Text())
-	if err := execute(server, "CREATE DATABASE "+name); err != nil {
+	if err := execute(server, "CREATE SCHEMA "+name); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := execute(server, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+		if err := execute(server, "DROP SCHEMA "+name+" CASCADE"); err != nil {
 			tb.Error(err)
 		}
 	})
-	return withDatabase(server, name)
+	return withSchema(server, name)
 }
 
 // postgresServer returns the address of the server of this test binary.
@@ -73,13 +74,17 @@ func execute(dsn, statement string) error {
 	return err
 }
 
-// withDatabase is an address of libpq with another database.
-func withDatabase(dsn, name string) string {
+// withSchema is an address of libpq in which tables without a schema are those
+// of the given one.
+func withSchema(dsn, name string) string {
+	option := "-csearch_path=" + name
 	if u, err := url.Parse(dsn); err == nil && strings.HasPrefix(u.Scheme, "postgres") {
-		u.Path = "/" + name
+		q := u.Query()
+		q.Set("options", option)
+		u.RawQuery = q.Encode()
 		return u.String()
 	}
-	return dsn + " dbname=" + name // the last one counts
+	return dsn + " options=" + option
 }
 
 // keeper runs the server and waits for the end of its own input, which the

@@ -48,7 +48,7 @@ func newConfig(rep *inspect.Report, layer digest.Digest, o Options) Config {
 		OS:           OSWasip1,
 		LayerDigests: []digest.Digest{layer},
 	}
-	if c.Author == "" {
+	if c.Author == "" && len(rep.Metadata.Authors) <= maxAnnotation {
 		c.Author = rep.Metadata.Authors
 	}
 	if rep.Component != nil {

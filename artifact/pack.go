@@ -134,7 +134,7 @@ func Pack(ctx context.Context, files []File, o Options) (*Package, error) {
 	if err := CheckFileName(p.Title); err != nil {
 		return nil, err
 	}
-	if p.Version == "" {
+	if p.Version == "" && len(rep.Metadata.Version) <= maxAnnotation {
 		p.Version = rep.Metadata.Version
 	}
 	p.layer = layer
@@ -173,6 +173,11 @@ func title(name, file string) string {
 	return name + ".wasm"
 }
 
+// maxAnnotation bounds an annotation that comes from the binary, in bytes:
+// sections may be longer than a registry takes a manifest. What is left out
+// stays in the binary and its report.
+const maxAnnotation = 4096
+
 func annotations(m inspect.Metadata, version string, o Options) map[string]string {
 	a := map[string]string{
 		AnnotationVersion:     version,
@@ -183,6 +188,7 @@ func annotations(m inspect.Metadata, version string, o Options) map[string]strin
 		AnnotationAuthors:     m.Authors,
 		AnnotationRevision:    m.Revision,
 	}
+	maps.DeleteFunc(a, func(_, v string) bool { return len(v) > maxAnnotation })
 	if o.Author != "" {
 		a[AnnotationAuthors] = o.Author
 	}

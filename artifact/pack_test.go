@@ -146,6 +146,16 @@ func TestPackDescribes(t *testing.T) {
 	}
 }
 
+// A section may be longer than a registry takes a manifest.
+func TestPackLeavesLongMetadataOut(t *testing.T) {
+	long := append(bytes.Clone(hello), 0, 0x88, 0x80, 0x40, 7)
+	long = append(append(long, "authors"...), bytes.Repeat([]byte{'a'}, 1<<20)...)
+	p := pack(t, File{Name: "a.wasm", Content: bytes.NewReader(long), Size: int64(len(long))}, Options{})
+	if got := len(p.ManifestJSON) + int(p.Blobs[0].Descriptor.Size); got > 4096 || len(p.Report.Metadata.Authors) != 1<<20 {
+		t.Fatalf("manifest and config have %d bytes, and the report names %d bytes of authors; want few, and all", got, len(p.Report.Metadata.Authors))
+	}
+}
+
 func TestPackRefuses(t *testing.T) {
 	file := func(name, text string) File {
 		return File{Name: name, Content: bytes.NewReader([]byte(text)), Size: int64(len(text))}

@@ -43,50 +43,51 @@ func (w *world) state(d digest.Digest) meta.Blob {
 }
 
 func TestABlobLivesAsLongAsItIsNeeded(t *testing.T) {
-	w := newWorld(t)
-	m := w.push("repo", "tag", "needed")
-	needed := digest.FromString("needed")
-	unused := w.pushBlob("repo", "unused")
+	onBoth(t, func(t *testing.T, w *world) {
+		m := w.push("repo", "tag", "needed")
+		needed := digest.FromString("needed")
+		unused := w.pushBlob("repo", "unused")
 
-	w.now = w.now.Add(59 * time.Minute)
-	w.wantCollected(CollectOptions{}, Collected{})
+		w.now = w.now.Add(59 * time.Minute)
+		w.wantCollected(CollectOptions{}, Collected{})
 
-	w.now = w.now.Add(2 * time.Minute)
-	w.wantCollected(CollectOptions{}, Collected{Unlinked: 1, Condemned: Amount{1, 6}})
-	if b := w.state(unused); b.State != meta.BlobCondemned {
-		t.Errorf("unused blob is %+v, want condemned", b)
-	}
-	if _, err := w.db.Blob(t.Context(), "repo", unused); !errors.Is(err, meta.ErrNotFound) {
-		t.Errorf("Blob(condemned) = %v, want %v", err, meta.ErrNotFound)
-	}
+		w.now = w.now.Add(2 * time.Minute)
+		w.wantCollected(CollectOptions{}, Collected{Unlinked: 1, Condemned: Amount{1, 6}})
+		if b := w.state(unused); b.State != meta.BlobCondemned {
+			t.Errorf("unused blob is %+v, want condemned", b)
+		}
+		if _, err := w.db.Blob(t.Context(), "repo", unused); !errors.Is(err, meta.ErrNotFound) {
+			t.Errorf("Blob(condemned) = %v, want %v", err, meta.ErrNotFound)
+		}
 
-	w.now = w.now.Add(59 * time.Minute)
-	w.wantCollected(CollectOptions{}, Collected{})
-	if !w.holds(blob.Key{Digest: unused}) {
-		t.Error("the bytes are gone within the hour")
-	}
+		w.now = w.now.Add(59 * time.Minute)
+		w.wantCollected(CollectOptions{}, Collected{})
+		if !w.holds(blob.Key{Digest: unused}) {
+			t.Error("the bytes are gone within the hour")
+		}
 
-	w.now = w.now.Add(time.Minute)
-	w.wantCollected(CollectOptions{}, Collected{Deleted: Amount{1, 6}})
-	if w.holds(blob.Key{Digest: unused}) {
-		t.Error("the bytes are still there")
-	}
-	if b, err := w.db.FindBlob(t.Context(), unused); !errors.Is(err, meta.ErrNotFound) {
-		t.Errorf("FindBlob(deleted) = %+v, %v; want %v", b, err, meta.ErrNotFound)
-	}
+		w.now = w.now.Add(time.Minute)
+		w.wantCollected(CollectOptions{}, Collected{Deleted: Amount{1, 6}})
+		if w.holds(blob.Key{Digest: unused}) {
+			t.Error("the bytes are still there")
+		}
+		if b, err := w.db.FindBlob(t.Context(), unused); !errors.Is(err, meta.ErrNotFound) {
+			t.Errorf("FindBlob(deleted) = %+v, %v; want %v", b, err, meta.ErrNotFound)
+		}
 
-	// The needed one goes the same way once its manifest is gone.
-	w.update(func(ctx context.Context, tx meta.Tx) error {
-		_, err := tx.DeleteManifest(ctx, "repo", m)
-		return err
+		// The needed one goes the same way once its manifest is gone.
+		w.update(func(ctx context.Context, tx meta.Tx) error {
+			_, err := tx.DeleteManifest(ctx, "repo", m)
+			return err
+		})
+		w.wantCollected(CollectOptions{}, Collected{Unlinked: 1, Condemned: Amount{1, 6}})
+		w.now = w.now.Add(time.Hour)
+		w.wantCollected(CollectOptions{}, Collected{Deleted: Amount{1, 6}})
+		if w.holds(blob.Key{Digest: needed}) {
+			t.Error("the bytes of the deleted manifest's blob are still there")
+		}
+		w.wantSound()
 	})
-	w.wantCollected(CollectOptions{}, Collected{Unlinked: 1, Condemned: Amount{1, 6}})
-	w.now = w.now.Add(time.Hour)
-	w.wantCollected(CollectOptions{}, Collected{Deleted: Amount{1, 6}})
-	if w.holds(blob.Key{Digest: needed}) {
-		t.Error("the bytes of the deleted manifest's blob are still there")
-	}
-	w.wantSound()
 }
 
 func TestABlobOfTwoRepositoriesOutlivesOne(t *testing.T) {
@@ -108,47 +109,49 @@ func TestGraceIsAnOption(t *testing.T) {
 }
 
 func TestReferrersFollowTheirSubject(t *testing.T) {
-	w := newWorld(t)
-	subject := w.push("repo", "tag", "layer")
-	signature := w.put("repo", manifestJSON{Name: "signature", Subject: &descriptor{Digest: subject}})
-	w.put("repo", manifestJSON{Name: "of the signature", Subject: &descriptor{Digest: signature}})
-	early := w.put("repo", manifestJSON{Name: "early", Subject: &descriptor{Digest: digest.FromString("to come")}})
+	onBoth(t, func(t *testing.T, w *world) {
+		subject := w.push("repo", "tag", "layer")
+		signature := w.put("repo", manifestJSON{Name: "signature", Subject: &descriptor{Digest: subject}})
+		w.put("repo", manifestJSON{Name: "of the signature", Subject: &descriptor{Digest: signature}})
+		early := w.put("repo", manifestJSON{Name: "early", Subject: &descriptor{Digest: digest.FromString("to come")}})
 
-	w.now = w.now.Add(referrerLife)
-	w.wantCollected(CollectOptions{}, Collected{})
-	w.now = w.now.Add(time.Second)
-	w.wantCollected(CollectOptions{}, Collected{Referrers: 1})
-	if missing, err := w.db.MissingManifests(t.Context(), "repo", []digest.Digest{early}); err != nil || len(missing) != 1 {
-		t.Errorf("MissingManifests(referrer without a subject) = %v, %v; want it missing", missing, err)
-	}
+		w.now = w.now.Add(referrerLife)
+		w.wantCollected(CollectOptions{}, Collected{})
+		w.now = w.now.Add(time.Second)
+		w.wantCollected(CollectOptions{}, Collected{Referrers: 1})
+		if missing, err := w.db.MissingManifests(t.Context(), "repo", []digest.Digest{early}); err != nil || len(missing) != 1 {
+			t.Errorf("MissingManifests(referrer without a subject) = %v, %v; want it missing", missing, err)
+		}
 
-	w.update(func(ctx context.Context, tx meta.Tx) error {
-		_, err := tx.DeleteManifest(ctx, "repo", subject)
-		return err
+		w.update(func(ctx context.Context, tx meta.Tx) error {
+			_, err := tx.DeleteManifest(ctx, "repo", subject)
+			return err
+		})
+		w.wantCollected(CollectOptions{}, Collected{Referrers: 2, Unlinked: 1, Condemned: Amount{1, 5}})
 	})
-	w.wantCollected(CollectOptions{}, Collected{Referrers: 2, Unlinked: 1, Condemned: Amount{1, 5}})
 }
 
 func TestUntaggedManifestsGoOnlyWhenAsked(t *testing.T) {
-	w := newWorld(t)
-	tagged := w.push("repo", "tag", "one")
-	child := w.push("repo", "", "two")
-	inner := w.put("repo", manifestJSON{Name: "inner", Manifests: []descriptor{{Digest: child}}})
-	w.put("repo", manifestJSON{Name: "outer", Manifests: []descriptor{{Digest: inner}, {Digest: tagged}}})
-	kept := w.push("repo", "", "three")
-	w.put("repo", manifestJSON{Name: "index", tag: "index", Manifests: []descriptor{{Digest: kept}}})
-	w.put("repo", manifestJSON{Name: "referrer", Subject: &descriptor{Digest: tagged}})
+	onBoth(t, func(t *testing.T, w *world) {
+		tagged := w.push("repo", "tag", "one")
+		child := w.push("repo", "", "two")
+		inner := w.put("repo", manifestJSON{Name: "inner", Manifests: []descriptor{{Digest: child}}})
+		w.put("repo", manifestJSON{Name: "outer", Manifests: []descriptor{{Digest: inner}, {Digest: tagged}}})
+		kept := w.push("repo", "", "three")
+		w.put("repo", manifestJSON{Name: "index", tag: "index", Manifests: []descriptor{{Digest: kept}}})
+		w.put("repo", manifestJSON{Name: "referrer", Subject: &descriptor{Digest: tagged}})
 
-	w.now = w.now.Add(100 * 24 * time.Hour)
-	w.wantCollected(CollectOptions{}, Collected{})
-	w.wantCollected(CollectOptions{UntaggedOlderThan: 101 * 24 * time.Hour}, Collected{})
-	w.wantCollected(CollectOptions{UntaggedOlderThan: 99 * 24 * time.Hour},
-		Collected{Untagged: 3, Unlinked: 1, Condemned: Amount{1, 3}})
-	got, err := w.db.Manifests(t.Context(), "repo", meta.Page{})
-	if err != nil || len(got) != 4 || !slices.Contains(got, kept) || !slices.Contains(got, tagged) {
-		t.Errorf("Manifests() = %v, %v; want the tagged one, the index, its child and the referrer", got, err)
-	}
-	w.wantSound()
+		w.now = w.now.Add(100 * 24 * time.Hour)
+		w.wantCollected(CollectOptions{}, Collected{})
+		w.wantCollected(CollectOptions{UntaggedOlderThan: 101 * 24 * time.Hour}, Collected{})
+		w.wantCollected(CollectOptions{UntaggedOlderThan: 99 * 24 * time.Hour},
+			Collected{Untagged: 3, Unlinked: 1, Condemned: Amount{1, 3}})
+		got, err := w.db.Manifests(t.Context(), "repo", meta.Page{})
+		if err != nil || len(got) != 4 || !slices.Contains(got, kept) || !slices.Contains(got, tagged) {
+			t.Errorf("Manifests() = %v, %v; want the tagged one, the index, its child and the referrer", got, err)
+		}
+		w.wantSound()
+	})
 }
 
 // A client saw HEAD 200, then blobs were collected, then it puts the manifest.
@@ -203,25 +206,26 @@ func TestPutAfterCollectionFailsCleanlyOrSucceedsWhole(t *testing.T) {
 }
 
 func TestAReuploadOfACondemnedBlobHasItsOwnBytes(t *testing.T) {
-	w := newWorld(t)
-	d := w.pushBlob("repo", "layer")
-	w.now = w.now.Add(2 * time.Hour)
-	w.wantCollected(CollectOptions{}, Collected{Unlinked: 1, Condemned: Amount{1, 5}})
+	onBoth(t, func(t *testing.T, w *world) {
+		d := w.pushBlob("repo", "layer")
+		w.now = w.now.Add(2 * time.Hour)
+		w.wantCollected(CollectOptions{}, Collected{Unlinked: 1, Condemned: Amount{1, 5}})
 
-	w.push("repo", "tag", "layer")
-	if b := w.state(d); b.State != meta.BlobLive || b.Generation != 1 {
-		t.Errorf("after the second upload the blob is %+v, want live in generation 1", b)
-	}
-	// The first bytes are nobody's now, and old; mem's clock is the real one.
-	later := time.Now().Add(2 * time.Hour)
-	got, err := Collect(t.Context(), w.db, w.store, CollectOptions{Now: later})
-	if err != nil || got != (Collected{Orphans: Amount{1, 5}}) {
-		t.Errorf("Collect() = %+v, %v; want the first bytes removed", got, err)
-	}
-	if w.holds(blob.Key{Digest: d}) || !w.holds(blob.Key{Digest: d, Generation: 1}) {
-		t.Error("the store does not hold the second generation alone")
-	}
-	w.wantSound()
+		w.push("repo", "tag", "layer")
+		if b := w.state(d); b.State != meta.BlobLive || b.Generation != 1 {
+			t.Errorf("after the second upload the blob is %+v, want live in generation 1", b)
+		}
+		// The first bytes are nobody's now, and old; mem's clock is the real one.
+		later := time.Now().Add(2 * time.Hour)
+		got, err := Collect(t.Context(), w.db, w.store, CollectOptions{Now: later})
+		if err != nil || got != (Collected{Orphans: Amount{1, 5}}) {
+			t.Errorf("Collect() = %+v, %v; want the first bytes removed", got, err)
+		}
+		if w.holds(blob.Key{Digest: d}) || !w.holds(blob.Key{Digest: d, Generation: 1}) {
+			t.Error("the store does not hold the second generation alone")
+		}
+		w.wantSound()
+	})
 }
 
 func TestDeletionMeetsAReuploadInBetween(t *testing.T) {
@@ -295,7 +299,7 @@ func TestTheJournalIsFlushedBeforeBytesAreDeleted(t *testing.T) {
 	store := w.store
 	w.store = onDelete{store, func() {
 		checked = true
-		rebuilt, _, _, err := (&world{t: t, db: w.db, store: store, now: w.now}).rebuilt(RebuildOptions{})
+		rebuilt, _, _, err := (&world{t: t, db: w.db, store: store, now: w.now, empty: w.empty}).rebuilt(RebuildOptions{})
 		if err != nil {
 			t.Fatalf("Rebuild() = %v", err)
 		}
@@ -432,29 +436,30 @@ func TestCollectedIsJSON(t *testing.T) {
 }
 
 func TestManifestReferences(t *testing.T) {
-	w := newWorld(t)
-	app := w.push("repo", "tag", "b", "a")
-	index := w.put("repo", manifestJSON{Name: "index", Manifests: []descriptor{{Digest: app}, {Digest: digest.FromString("absent")}}})
-	tests := []struct {
-		name         string
-		repo         string
-		digest       digest.Digest
-		blobs, below []digest.Digest
-	}{
-		{"a manifest pins its blobs", "repo", app, []digest.Digest{digest.FromString("b"), digest.FromString("a")}, nil},
-		{"an index names its children", "repo", index, nil, []digest.Digest{app, digest.FromString("absent")}},
-		{"a manifest of another repository", "other", app, nil, nil},
-		{"no manifest", "repo", digest.FromString("absent"), nil, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			slices.SortFunc(tt.blobs, func(a, b digest.Digest) int { return strings.Compare(string(a), string(b)) })
-			slices.SortFunc(tt.below, func(a, b digest.Digest) int { return strings.Compare(string(a), string(b)) })
-			blobs, below, err := w.db.ManifestReferences(t.Context(), tt.repo, tt.digest)
-			if err != nil || !slices.Equal(blobs, tt.blobs) || !slices.Equal(below, tt.below) {
-				t.Errorf("ManifestReferences(%s, %s) = %v, %v, %v; want %v, %v",
-					tt.repo, tt.digest, blobs, below, err, tt.blobs, tt.below)
-			}
-		})
-	}
+	onBoth(t, func(t *testing.T, w *world) {
+		app := w.push("repo", "tag", "b", "a")
+		index := w.put("repo", manifestJSON{Name: "index", Manifests: []descriptor{{Digest: app}, {Digest: digest.FromString("absent")}}})
+		tests := []struct {
+			name         string
+			repo         string
+			digest       digest.Digest
+			blobs, below []digest.Digest
+		}{
+			{"a manifest pins its blobs", "repo", app, []digest.Digest{digest.FromString("b"), digest.FromString("a")}, nil},
+			{"an index names its children", "repo", index, nil, []digest.Digest{app, digest.FromString("absent")}},
+			{"a manifest of another repository", "other", app, nil, nil},
+			{"no manifest", "repo", digest.FromString("absent"), nil, nil},
+		}
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				slices.SortFunc(tt.blobs, func(a, b digest.Digest) int { return strings.Compare(string(a), string(b)) })
+				slices.SortFunc(tt.below, func(a, b digest.Digest) int { return strings.Compare(string(a), string(b)) })
+				blobs, below, err := w.db.ManifestReferences(t.Context(), tt.repo, tt.digest)
+				if err != nil || !slices.Equal(blobs, tt.blobs) || !slices.Equal(below, tt.below) {
+					t.Errorf("ManifestReferences(%s, %s) = %v, %v, %v; want %v, %v",
+						tt.repo, tt.digest, blobs, below, err, tt.blobs, tt.below)
+				}
+			})
+		}
+	})
 }

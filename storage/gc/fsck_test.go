@@ -41,9 +41,28 @@ type disk struct {
 	dir string
 }
 
-func newDisk(t *testing.T) *disk {
-	d := &disk{dir: t.TempDir()}
-	d.world = &world{t: t, store: openFS(t, d.dir), now: start}
+func newDisk(t *testing.T) *disk { return openDisk(t, t.TempDir()) }
+
+// populatedDisk returns the folder of a disk that is not in use.
+func populatedDisk(t *testing.T) string {
+	dir := t.TempDir()
+	t.Run("healthy", func(t *testing.T) { openDisk(t, dir).populate() }) // which closes it
+	return dir
+}
+
+// copyDisk spares a test the making and syncing of folders.
+func copyDisk(t *testing.T, from string) *disk {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	return openDisk(t, dir)
+}
+
+func openDisk(t *testing.T, dir string) *disk {
+	d := &disk{dir: dir}
+	d.world = &world{t: t, store: openFS(t, d.dir), now: start, empty: newSQLite}
 	d.open()
 	t.Cleanup(func() {
 		if err := d.db.Close(); err != nil {
@@ -274,10 +293,10 @@ func TestCheckFindsWhatWasPlanted(t *testing.T) {
 			want: []string{"error behind"}, about: "entry 3",
 		},
 	}
+	healthy := populatedDisk(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := newDisk(t)
-			d.populate()
+			d := copyDisk(t, healthy)
 			d.wantSound()
 			tt.plant(d)
 			later := time.Now().Add(2 * DefaultGrace)

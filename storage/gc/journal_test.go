@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/wreg-project/wreg/internal/testenv"
 	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/blob/mem"
 	"github.com/wreg-project/wreg/storage/meta"
@@ -312,12 +313,14 @@ func TestConcurrentWritersAreJournaledInOrder(t *testing.T) {
 }
 
 // Several servers may journal one database, in any interleaving.
-func TestTwoJournalersLoseNothing(t *testing.T) {
-	w := newWorld(t)
+func TestJournalersOfTwoServersLoseNothing(t *testing.T) {
+	dsn := testenv.Postgres(t)
+	w := newWorldOn(t, func(t testing.TB) meta.DB { return openPostgres(t, dsn) })
+	w.empty = newPostgres
 	var stops []func() error
-	for i := range 2 {
-		opts := JournalOptions{Delay: time.Nanosecond, Poll: time.Millisecond, MaxEntries: 3 + i}
-		stops = append(stops, run(t.Context(), w.journaler(opts)))
+	for i, db := range []meta.DB{w.db, openPostgres(t, dsn)} {
+		j := NewJournaler(db, w.store, JournalOptions{Delay: time.Nanosecond, Poll: time.Millisecond, MaxEntries: 3 + i})
+		stops = append(stops, run(t.Context(), j))
 	}
 	for i := range 100 {
 		w.put("repo", manifestJSON{Name: fmt.Sprint(i), tag: "latest"})

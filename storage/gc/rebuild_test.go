@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,11 +15,11 @@ import (
 // rebuilt rebuilds w's database beside it.
 func (w *world) rebuilt(opts RebuildOptions) (*world, Rebuilt, []Finding, error) {
 	w.t.Helper()
-	db := openSQLite(w.t, filepath.Join(w.t.TempDir(), "rebuilt.db"))
+	db := w.empty(w.t)
 	var findings []Finding
 	opts.Report = func(f Finding) { findings = append(findings, f) }
 	got, err := Rebuild(w.t.Context(), w.store, db, opts)
-	return &world{t: w.t, db: db, store: w.store, now: w.now}, got, findings, err
+	return &world{t: w.t, db: db, store: w.store, now: w.now, empty: w.empty}, got, findings, err
 }
 
 func TestRebuildGivesBackTheSameDatabase(t *testing.T) {
@@ -73,20 +72,40 @@ func TestRebuildGivesBackTheSameDatabase(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t)
-			tt.history(w)
-			again, got, findings, err := w.rebuilt(RebuildOptions{CheckBlobs: true})
-			if err != nil || len(findings) > 0 || got.MissingBlobs > 0 {
-				t.Fatalf("Rebuild() = %+v, %v with %v, want all of it", got, err, findings)
-			}
-			wantSameDump(t, dump(t, again.db), dump(t, w.db))
-			written, _, err := w.db.JournalSequence(t.Context())
-			if err != nil || got.Sequence != written {
-				t.Errorf("Rebuild() ends at entry %d, want %d (%v)", got.Sequence, written, err)
-			}
-			again.wantSound()
+			onBoth(t, func(t *testing.T, w *world) {
+				tt.history(w)
+				again, got, findings, err := w.rebuilt(RebuildOptions{CheckBlobs: true})
+				if err != nil || len(findings) > 0 || got.MissingBlobs > 0 {
+					t.Fatalf("Rebuild() = %+v, %v with %v, want all of it", got, err, findings)
+				}
+				wantSameDump(t, dump(t, again.db), dump(t, w.db))
+				written, _, err := w.db.JournalSequence(t.Context())
+				if err != nil || got.Sequence != written {
+					t.Errorf("Rebuild() ends at entry %d, want %d (%v)", got.Sequence, written, err)
+				}
+				again.wantSound()
+			})
 		})
 	}
+}
+
+// What one database journaled, the other can be rebuilt from.
+func TestRebuildMovesBetweenDatabases(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.populate()
+		w.flush()
+		w.snapshot()
+		w.push("team/app", "2.0.0", "app three")
+		w.flush()
+		for name, empty := range map[string]func(testing.TB) meta.DB{"sqlite": newSQLite, "postgres": newPostgres} {
+			w.empty = empty
+			again, _, _, err := w.rebuilt(RebuildOptions{})
+			if err != nil {
+				t.Fatalf("Rebuild() into %s = %v", name, err)
+			}
+			wantSameDump(t, dump(t, again.db), dump(t, w.db))
+		}
+	})
 }
 
 func TestRebuildKeepsDeletedTagsDeleted(t *testing.T) {

@@ -14,9 +14,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/wreg-project/wreg/internal/testenv"
 	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/blob/mem"
 	"github.com/wreg-project/wreg/storage/meta"
+	"github.com/wreg-project/wreg/storage/meta/postgres"
 	"github.com/wreg-project/wreg/storage/meta/sqlite"
 )
 
@@ -29,10 +31,43 @@ type world struct {
 	db    meta.DB
 	store blob.Store
 	now   time.Time
+	empty func(testing.TB) meta.DB // opens another database of the kind
 }
 
-func newWorld(t testing.TB) *world {
-	return &world{t: t, db: openSQLite(t, filepath.Join(t.TempDir(), "meta.db")), store: mem.New(), now: start}
+func newWorld(t testing.TB) *world { return newWorldOn(t, newSQLite) }
+
+func newWorldOn(t testing.TB, empty func(testing.TB) meta.DB) *world {
+	return &world{t: t, db: empty(t), store: mem.New(), now: start, empty: empty}
+}
+
+// onBoth runs a test on both databases.
+func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, newWorldOn(t, newSQLite)) })
+	t.Run("postgres", func(t *testing.T) { test(t, newWorldOn(t, newPostgres)) })
+}
+
+func newSQLite(t testing.TB) meta.DB {
+	t.Helper()
+	return openSQLite(t, filepath.Join(t.TempDir(), "meta.db"))
+}
+
+func newPostgres(t testing.TB) meta.DB {
+	t.Helper()
+	return openPostgres(t, testenv.Postgres(t))
+}
+
+func openPostgres(t testing.TB, dsn string) meta.DB {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), dsn, postgres.Options{Migrate: true})
+	if err != nil {
+		t.Fatalf("open PostgreSQL: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close PostgreSQL: %v", err)
+		}
+	})
+	return db
 }
 
 func openSQLite(t testing.TB, path string) meta.DB {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -96,7 +97,25 @@ func message(err error) string {
 	if errors.As(err, &sent) {
 		text = strings.ReplaceAll(text, sent.Error(), unreachable(sent))
 	}
+	if host := wantsCredential(err); host != "" {
+		text = credentialless.ReplaceAllString(text, host+": it wants a credential, and there is none (401 Unauthorized)")
+	}
 	return term.Clean(strings.ReplaceAll(text, "\n", "; "))
+}
+
+// credentialless is how oras-go says that there is no credential.
+var credentialless = regexp.MustCompile(`[A-Z]+ "https?://([^/"]+)[^"]*": basic credential not found`)
+
+// wantsCredential is the host that a credential is missing for, "" if that is
+// not the problem.
+func wantsCredential(err error) string {
+	if !errors.Is(err, auth.ErrBasicCredentialNotFound) {
+		return ""
+	}
+	if m := credentialless.FindStringSubmatch(err.Error()); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // answered says what a registry answered.
@@ -180,8 +199,8 @@ func hint(err error) string {
 		return own.hint
 	case errors.As(err, &answer) && answer.StatusCode == http.StatusUnauthorized:
 		return "wpkg login " + answer.URL.Host
-	case errors.Is(err, auth.ErrBasicCredentialNotFound):
-		return "wpkg login HOST stores a credential"
+	case wantsCredential(err) != "":
+		return "wpkg login " + wantsCredential(err)
 	case errors.As(err, &answer):
 		return ""
 	case errors.Is(err, http.ErrSchemeMismatch):

@@ -48,10 +48,12 @@ func (dl *download) Read(p []byte) (int, error) {
 				return n, nil // an error with the last bytes comes again, from an empty read
 			}
 			dl.drop()
-			if err == nil || errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
+			if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				err = errBroken // not an end of the content
+			} else {
+				err = fmt.Errorf("%w: %w", errBroken, err)
 			}
-			err = fmt.Errorf("%s: %w after %d of %d bytes: %w", dl.d.Digest, errBroken, dl.off, dl.d.Size, err)
+			err = fmt.Errorf("%s: after %d of %d bytes: %w", dl.d.Digest, dl.off, dl.d.Size, err)
 		}
 		if err := dl.again(err); err != nil {
 			return 0, err

@@ -110,6 +110,29 @@ func (r *Repository) fetchManifest(ctx context.Context, d ocispec.Descriptor) (i
 	return verify(inMemory{bytes.NewReader(b)}, d)
 }
 
+// Resolve finds a manifest; see Target. It asks by HEAD, whose refusal has no
+// reason in it, so that a refusal is asked for again.
+func (r *Repository) Resolve(ctx context.Context, reference string) (ocispec.Descriptor, error) {
+	d, err := r.Repository.Resolve(ctx, reference)
+	var e *errcode.ErrorResponse
+	if !errors.As(err, &e) || len(e.Errors) > 0 {
+		return d, err
+	}
+	req, rerr := http.NewRequestWithContext(auth.AppendRepositoryScope(ctx, r.Reference, auth.ActionPull), http.MethodGet, e.URL.String(), nil)
+	if rerr != nil {
+		return d, err
+	}
+	resp, rerr := r.client.auth.Do(req)
+	if rerr != nil {
+		return d, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != e.StatusCode {
+		return d, err
+	}
+	return d, answer(resp)
+}
+
 // Push stores content as d; see Target. A blob that is there already is uploaded
 // again: ask Exists first.
 func (r *Repository) Push(ctx context.Context, d ocispec.Descriptor, content io.Reader) error {

@@ -1,0 +1,323 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"go/build"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/registry/handlers"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/wreg-project/wreg/registry"
+	"github.com/wreg-project/wreg/registry/auth"
+	"github.com/wreg-project/wreg/registry/ociapi"
+	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/storage/blob/mem"
+	"github.com/wreg-project/wreg/storage/meta/sqlite"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"wpkg": main})
+}
+
+// Each script has a wreg at $REG and distribution's registry at $OTHER, and a
+// home of its own.
+func TestScripts(t *testing.T) {
+	scripts, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(scripts) < 15 {
+		t.Fatalf("%d scripts, %v: a subcommand has lost its own", len(scripts), err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata/script",
+		UpdateScripts: os.Getenv("UPDATE") != "",
+		Setup: func(e *testscript.Env) error {
+			reg, err := startWreg(e, e.WorkDir, policy.Access{Open: true}, nil)
+			if err != nil {
+				return err
+			}
+			e.Setenv("REG", reg)
+			e.Setenv("OTHER", start(e, distribution(e)))
+			for name, dir := range map[string]string{"HOME": "home", "XDG_CONFIG_HOME": "config", "DOCKER_CONFIG": "docker", "TMPDIR": "tmp"} {
+				dir = filepath.Join(e.WorkDir, dir)
+				e.Setenv(name, dir)
+				if err := os.MkdirAll(dir, 0o755); err != nil {
+					return err
+				}
+			}
+			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
+			e.Setenv("SOURCE_DATE_EPOCH", "")
+			e.Setenv("WPKG_REGISTRY", reg)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"unhex": unhex, "wasm": writeWasm, "auth": authServer, "cut": cutServer, "liar": liar, "status": status, "same": same,
+			"envsubst": envsubst,
+		},
+	})
+}
+
+// A cleaner is a script, before it runs or while it does.
+type cleaner interface{ Defer(func()) }
+
+func start(e cleaner, h http.Handler) (host string) {
+	s := httptest.NewServer(h)
+	e.Defer(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// startWreg runs wreg's own handlers over memory and SQLite.
+func startWreg(e cleaner, work string, access policy.Access, users auth.Authenticator) (host string, err error) {
+	dir, err := os.MkdirTemp(work, ".wreg-")
+	if err != nil {
+		return "", err
+	}
+	db, err := sqlite.Open(context.Background(), filepath.Join(dir, "meta.db"), sqlite.Options{Migrate: true})
+	if err != nil {
+		return "", err
+	}
+	e.Defer(func() { db.Close() })
+	reg := registry.New(registry.Options{Blobs: mem.New(), Meta: db})
+	return start(e, ociapi.New(ociapi.Options{Registry: reg, Access: access, Auth: users, Log: slog.New(slog.DiscardHandler)})), nil
+}
+
+func distribution(e cleaner) http.Handler {
+	config := &configuration.Configuration{}
+	config.Storage = configuration.Storage{
+		"inmemory": configuration.Parameters{}, "delete": configuration.Parameters{"enabled": true},
+		"maintenance": configuration.Parameters{"uploadpurging": map[any]any{"enabled": false}},
+	}
+	config.Catalog.MaxEntries = 1000
+	config.HTTP.Secret = "test"
+	config.Log.Level = "panic"
+	config.Log.AccessLog.Disabled = true
+	logrus.SetOutput(io.Discard)
+	ctx, cancel := context.WithCancel(context.Background())
+	e.Defer(cancel)
+	return handlers.NewApp(ctx, config)
+}
+
+// unhex IN OUT turns hexadecimal digits into bytes.
+func unhex(ts *testscript.TestScript, _ bool, args []string) {
+	b, err := hex.DecodeString(strings.Join(strings.Fields(ts.ReadFile(args[0])), ""))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o644))
+}
+
+// wasm FILE BYTES writes a module with a custom section of that many bytes.
+func writeWasm(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	content := make([]byte, n)
+	rand.NewChaCha8([32]byte{byte(n)}).Read(content)
+	body := append([]byte("\x04data"), content...)
+	b := append([]byte("\x00asm\x01\x00\x00\x00\x00"), binary.AppendUvarint(nil, uint64(len(body)))...)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), append(b, body...), 0o644))
+}
+
+// envsubst IN OUT fills in the script's variables.
+func envsubst(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o644))
+}
+
+// same A B compares two files that are no text.
+func same(ts *testscript.TestScript, neg bool, args []string) {
+	a, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	b, err := os.ReadFile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if bytes.Equal(a, b) == neg {
+		ts.Fatalf("%s and %s: equal is %t", args[0], args[1], !neg)
+	}
+}
+
+// status N COMMAND... runs a command that has to end with that status.
+func status(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if err != nil {
+		got = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if got != args[0] {
+		ts.Fatalf("%q ended with status %s, want %s", args[1:], got, args[0])
+	}
+}
+
+// auth starts a wreg at $AUTH that knows user ann with password secret, and lets
+// everybody read below public.
+func authServer(ts *testscript.TestScript, _ bool, _ []string) {
+	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)
+	ts.Check(err)
+	file := ts.MkAbs("htpasswd")
+	ts.Check(os.WriteFile(file, []byte("ann:"+string(hash)+"\n"), 0o600))
+	users, err := auth.OpenHTPasswd(file, auth.Options{})
+	ts.Check(err)
+	host, err := startWreg(ts, ts.MkAbs("."), policy.Access{AnonymousPull: []string{"public"}}, users)
+	ts.Check(err)
+	ts.Setenv("AUTH", host)
+}
+
+// cut BYTES starts a proxy at $CUT to $REG that breaks the first connection on
+// which the client sent more than that many bytes.
+func cutServer(ts *testscript.TestScript, _ bool, args []string) {
+	limit, err := strconv.ParseInt(args[0], 10, 64)
+	ts.Check(err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv("CUT", l.Addr().String())
+	target := ts.Getenv("REG")
+	var cut atomic.Bool
+	var running sync.WaitGroup
+	ts.Defer(func() {
+		l.Close()
+		running.Wait()
+	})
+	running.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", target)
+			if err != nil {
+				in.Close()
+				continue
+			}
+			stop := sync.OnceFunc(func() {
+				in.Close()
+				out.Close()
+			})
+			running.Go(func() {
+				defer stop()
+				if _, err := io.CopyN(out, in, limit); err != nil || cut.CompareAndSwap(false, true) {
+					return
+				}
+				io.Copy(out, in)
+			})
+			running.Go(func() {
+				defer stop()
+				io.Copy(in, out)
+			})
+		}
+	})
+}
+
+// liar KIND starts a registry at $LIAR whose package a:1.0.0 is not what it says.
+func liar(ts *testscript.TestScript, _ bool, args []string) {
+	wasm := []byte("\x00asm\x01\x00\x00\x00")
+	layer := ocispec.Descriptor{MediaType: "application/wasm", Digest: digest.FromBytes(wasm), Size: int64(len(wasm))}
+	config := []byte(`{}`)
+	m := ocispec.Manifest{
+		MediaType: ocispec.MediaTypeImageManifest,
+		Config:    ocispec.Descriptor{MediaType: "application/vnd.wasm.config.v0+json", Digest: digest.FromBytes(config), Size: 2},
+	}
+	m.SchemaVersion = 2
+	served := wasm
+	switch args[0] {
+	case "digest":
+		served = []byte("\x00asm\x0d\x00\x01\x00")
+	case "cut":
+		served = wasm[:4]
+	case "title":
+		layer.Annotations = map[string]string{ocispec.AnnotationTitle: args[1]}
+	case "escapes", "tags":
+	default:
+		ts.Fatalf("liar %s?", args[0])
+	}
+	m.Layers = []ocispec.Descriptor{layer}
+	manifest, err := json.Marshal(m)
+	ts.Check(err)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case args[0] == "escapes":
+			w.WriteHeader(http.StatusForbidden)
+			b, _ := json.Marshal(map[string]any{"errors": []any{map[string]any{"code": "DENIED", "message": "\x1b[2Jall is well"}}})
+			w.Write(b)
+		case args[0] == "tags" && strings.HasSuffix(r.URL.Path, "/tags/list"):
+			io.WriteString(w, `{"tags":["a"`)
+			for range 10 << 10 {
+				if _, err := io.WriteString(w, strings.Repeat(`,"aaaaaaa"`, 1000)); err != nil {
+					return
+				}
+			}
+		case args[0] == "tags":
+			w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
+			w.Header().Set("Content-Length", "1099511627776")
+			w.Header().Set("Docker-Content-Digest", digest.FromBytes(manifest).String())
+		case strings.Contains(r.URL.Path, "/manifests/"):
+			w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
+			w.Header().Set("Docker-Content-Digest", digest.FromBytes(manifest).String())
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(manifest))
+		case strings.HasSuffix(r.URL.Path, layer.Digest.String()):
+			w.Header().Set("Content-Length", fmt.Sprint(len(wasm)))
+			w.Write(served)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv("LIAR", strings.TrimPrefix(s.URL, "http://"))
+}
+
+// wpkg starts fast and small because nothing of the server is in it.
+func TestTheServerIsNotLinked(t *testing.T) {
+	const module = "github.com/wreg-project/wreg/"
+	root := filepath.Join("..", "..")
+	seen := map[string]bool{}
+	var visit func(pkg, by string)
+	visit = func(pkg, by string) {
+		if seen[pkg] {
+			return
+		}
+		seen[pkg] = true
+		for _, server := range []string{"registry/ociapi", "registry/auth", "registry/catalog", "registry/ingest", "storage", "web", "internal/httpx", "internal/obs"} {
+			if pkg == "registry" || pkg == server || strings.HasPrefix(pkg, server+"/") {
+				t.Errorf("%s is imported by %s", pkg, by)
+			}
+		}
+		p, err := build.Default.ImportDir(filepath.Join(root, filepath.FromSlash(pkg)), 0)
+		if err != nil {
+			t.Fatalf("%s: %v", pkg, err)
+		}
+		for _, im := range p.Imports {
+			if own, ok := strings.CutPrefix(im, module); ok {
+				visit(own, pkg)
+				continue
+			}
+			for _, heavy := range []string{
+				"database/sql", "modernc.org/sqlite", "github.com/distribution/distribution", "go.opentelemetry.io", "github.com/prometheus", "testing",
+			} {
+				if im == heavy || strings.HasPrefix(im, heavy+"/") {
+					t.Errorf("%s imports %s", pkg, im)
+				}
+			}
+		}
+	}
+	visit("cmd/wpkg", "")
+	if len(seen) < 8 || !seen["registry/client"] {
+		t.Errorf("only %d packages were looked at", len(seen))
+	}
+}

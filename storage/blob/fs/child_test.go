@@ -57,7 +57,7 @@ func hang(dir string) error {
 			return copy(p, make([]byte, 500)), nil
 		}
 		fmt.Println("ready")
-		select {}
+		return os.Stdin.Read(p) // that the parent holds open; an empty select would be a deadlock
 	}))
 }
 

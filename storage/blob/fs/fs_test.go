@@ -319,6 +319,11 @@ func TestMain(m *testing.M) {
 func TestRestartAfterAKillSweepsUploads(t *testing.T) {
 	dir := t.TempDir()
 	cmd := child(t, "hang in mid-upload", dir)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -50,6 +50,9 @@ type Options struct {
 
 	// wrap comes between package sql and SQLite, for tests that make it fail.
 	wrap func(driver.Connector) driver.Connector
+
+	// pages bounds the size of the file, for tests of a full disk; zero does not.
+	pages int
 }
 
 // Page caches, in KiB. The operating system caches the file as well.
@@ -84,7 +87,7 @@ func open(ctx context.Context, path string, o Options, unlock func() error) (met
 		return nil, err
 	}
 	write, err := openPool(path, 1, "_txlock=immediate&_pragma=journal_mode(WAL)"+
-		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=wal_autocheckpoint(4000)&_pragma=journal_size_limit(67108864)"+cacheSize(writerCache), o.wrap)
+		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=wal_autocheckpoint(4000)&_pragma=journal_size_limit(67108864)"+cacheSize(writerCache)+maxPages(o), o.wrap)
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +136,13 @@ func readers(o Options) int {
 }
 
 func cacheSize(kib int) string { return fmt.Sprintf("&_pragma=cache_size(-%d)", kib) }
+
+func maxPages(o Options) string {
+	if o.pages == 0 {
+		return ""
+	}
+	return fmt.Sprintf("&_pragma=max_page_count(%d)", o.pages)
+}
 
 // openPool makes a pool of at most n connections, which stay open.
 func openPool(path string, n int, params string, wrap func(driver.Connector) driver.Connector) (*sql.DB, error) {

@@ -81,7 +81,7 @@ func (u *unpacker) copyFromImage(ctx context.Context, f *os.File) (ocispec.Descr
 		// A hard link may name a file that lies before it, so the layer is read
 		// a second time, and with links to links once more, up to a bound.
 		for range 4 {
-			s := search{f: f, max: u.max, entrypoint: wanted}
+			s := search{f: f, max: u.max, other: u.other, entrypoint: wanted}
 			err := u.fetch(ctx, layer, func(r io.Reader) error { return s.layer(r, layer.MediaType) })
 			if err != nil {
 				return layer, "", err
@@ -109,7 +109,8 @@ func (u *unpacker) sought() string {
 // otherwise plugin.wasm in any folder.
 type search struct {
 	f          *os.File
-	max        int64
+	max        int64 // bytes of the Wasm
+	other      int64 // bytes beside it
 	entrypoint string
 
 	found string // path of the file copied last
@@ -124,10 +125,10 @@ func (s *search) layer(r io.Reader, mediaType string) error {
 		}
 		r = z
 	}
-	bounded := &io.LimitedReader{R: r, N: s.max + maxOther}
+	bounded := &io.LimitedReader{R: r, N: s.max + s.other}
 	err := s.tar(tar.NewReader(bounded))
 	if bounded.N <= 0 {
-		return fmt.Errorf("%w: more than %d bytes after decompression", ErrTooLarge, s.max+maxOther)
+		return fmt.Errorf("%w: more than %d bytes after decompression", ErrTooLarge, s.max+s.other)
 	}
 	if err != nil && (errors.Is(err, tar.ErrHeader) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum)) {
 		return fmt.Errorf("%w: %w", ErrForm, err)

@@ -112,7 +112,8 @@ func TestPackSuitsStrictClients(t *testing.T) {
 		if err != nil {
 			t.Fatalf("ParseConfig(%s) = %v", raw, err)
 		}
-		if len(c.LayerDigests) != 1 || c.LayerDigests[0] != m.Layers[0].Digest || !bytes.Contains(raw, []byte(`"created":"1970-01-01T00:00:00Z"`)) {
+		if len(c.LayerDigests) != 1 || c.LayerDigests[0] != m.Layers[0].Digest ||
+			!bytes.Contains(raw, []byte(`"created":"1970-01-01T00:00:00Z"`)) {
 			t.Errorf("%s: config is %s", f.Name, raw)
 		}
 		wasm, err := content.FetchAll(t.Context(), dst, m.Layers[0])
@@ -152,7 +153,8 @@ func TestPackLeavesLongMetadataOut(t *testing.T) {
 	long = append(append(long, "authors"...), bytes.Repeat([]byte{'a'}, 1<<20)...)
 	p := pack(t, File{Name: "a.wasm", Content: bytes.NewReader(long), Size: int64(len(long))}, Options{})
 	if got := len(p.ManifestJSON) + int(p.Blobs[0].Descriptor.Size); got > 4096 || len(p.Report.Metadata.Authors) != 1<<20 {
-		t.Fatalf("manifest and config have %d bytes, and the report names %d bytes of authors; want few, and all", got, len(p.Report.Metadata.Authors))
+		t.Fatalf("manifest and config have %d bytes, and the report names %d bytes of authors; want few, and all",
+			got, len(p.Report.Metadata.Authors))
 	}
 }
 
@@ -171,7 +173,10 @@ func TestPackRefuses(t *testing.T) {
 		{name: "what is no Wasm", files: []File{file("a.wasm", "#!/bin/sh")}, err: wasm.ErrMagic},
 		{name: "precompiled code", files: []File{file("a.cwasm", "\x7fELF\x02\x01\x01\x00")}, err: wasm.ErrPrecompiled},
 		{name: "a name that is a path", files: []File{helloFile()}, o: Options{Name: "../hello"}, err: ErrName},
-		{name: "a file that is shorter than said", files: []File{{Name: "a.wasm", Content: bytes.NewReader(hello), Size: int64(len(hello)) + 1}}, err: wasm.ErrTruncated},
+		{
+			name:  "a file that is shorter than said",
+			files: []File{{Name: "a.wasm", Content: bytes.NewReader(hello), Size: int64(len(hello)) + 1}}, err: wasm.ErrTruncated,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

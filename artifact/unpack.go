@@ -45,6 +45,8 @@ type UnpackOptions struct {
 
 	// MaxSize bounds the Wasm in bytes; 0 means DefaultMaxSize.
 	MaxSize int64
+
+	maxOther int64 // 0 means the constant; lowered by a test
 }
 
 // An Unpacked is the file that Unpack wrote.
@@ -72,6 +74,9 @@ func Unpack(ctx context.Context, src content.Fetcher, manifest ocispec.Descripto
 	if o.MaxSize == 0 {
 		o.MaxSize = DefaultMaxSize
 	}
+	if o.maxOther == 0 {
+		o.maxOther = maxOther
+	}
 	m, err := fetchManifest(ctx, src, manifest)
 	if err != nil {
 		return nil, err
@@ -80,7 +85,7 @@ func Unpack(ctx context.Context, src content.Fetcher, manifest ocispec.Descripto
 	if err != nil {
 		return nil, err
 	}
-	u := &unpacker{src: src, manifest: m, max: o.MaxSize}
+	u := &unpacker{src: src, manifest: m, max: o.MaxSize, other: o.maxOther}
 	stated := ""
 	if raw != nil {
 		stated = raw.Annotations[AnnotationTitle]
@@ -267,7 +272,8 @@ func checkHeader(f *os.File) error {
 type unpacker struct {
 	src        content.Fetcher
 	manifest   *ocispec.Manifest
-	max        int64
+	max        int64  // bytes of the Wasm
+	other      int64  // bytes beside it in an image layer
 	entrypoint string // of an image, as a clean absolute path, or ""
 }
 

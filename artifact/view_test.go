@@ -48,7 +48,8 @@ func TestImageView(t *testing.T) {
 	if err := json.Unmarshal(v.ManifestJSON, &m); err != nil {
 		t.Fatal(err)
 	}
-	if m.Subject == nil || m.Subject.Digest != p.Manifest.Digest || m.Subject.Size != p.Manifest.Size || m.Subject.MediaType != MediaTypeManifest {
+	if m.Subject == nil || m.Subject.Digest != p.Manifest.Digest || m.Subject.Size != p.Manifest.Size ||
+		m.Subject.MediaType != MediaTypeManifest {
 		t.Errorf("subject is %+v, want %s", m.Subject, p.Manifest.Digest)
 	}
 	annotations := map[string]string{AnnotationVariant: VariantCompat, AnnotationView: "oci-image", AnnotationVersion: "1.2.3"}
@@ -139,7 +140,8 @@ func TestViewTags(t *testing.T) {
 }
 
 func TestViewRefuses(t *testing.T) {
-	wit := []byte("\x00asm\x0d\x00\x01\x00" + "\x07\x10\x01\x41\x02\x01\x42\x00\x04\x00\x05a:b/c\x05\x00" + "\x0b\x07\x01\x00\x01c\x03\x00\x00")
+	wit := []byte("\x00asm\x0d\x00\x01\x00" +
+		"\x07\x10\x01\x41\x02\x01\x42\x00\x04\x00\x05a:b/c\x05\x00" + "\x0b\x07\x01\x00\x01c\x03\x00\x00")
 	p := pack(t, File{Name: "wit.wasm", Content: bytes.NewReader(wit), Size: int64(len(wit))}, Options{})
 	if _, err := p.View(t.Context(), OCIImage); !errors.Is(err, ErrForm) {
 		t.Errorf("view of a WIT package = %v, want %v", err, ErrForm)

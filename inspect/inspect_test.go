@@ -126,7 +126,10 @@ func TestInspectRefuses(t *testing.T) {
 		err  error
 		text string
 	}{
-		{name: "precompiled code", in: "\x7fELF\x02\x01\x01\x00", err: wasm.ErrPrecompiled, text: "header at byte 0 (0x0): precompiled code (ELF), not WebAssembly"},
+		{
+			name: "precompiled code",
+			in:   "\x7fELF\x02\x01\x01\x00", err: wasm.ErrPrecompiled, text: "header at byte 0 (0x0): precompiled code (ELF), not WebAssembly",
+		},
 		{name: "an empty file", in: "", err: wasm.ErrTruncated, text: "unexpected end"},
 		{name: "a text file", in: "hello", err: wasm.ErrMagic, text: "not a WebAssembly binary"},
 	}

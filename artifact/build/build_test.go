@@ -61,7 +61,10 @@ func TestPlace(t *testing.T) {
 	}{
 		{name: "a module", compile: func(p string) error { return os.WriteFile(p, []byte(module), 0o755) }, want: module},
 		{name: "no output", compile: func(string) error { return nil }, want: "before", err: ErrNotWasm},
-		{name: "something else", compile: func(p string) error { return os.WriteFile(p, []byte("!<arch>\n"), 0o600) }, want: "before", err: ErrNotWasm},
+		{
+			name:    "something else",
+			compile: func(p string) error { return os.WriteFile(p, []byte("!<arch>\n"), 0o600) }, want: "before", err: ErrNotWasm,
+		},
 		{name: "a failure", compile: func(string) error { return boom }, want: "before", err: boom},
 	}
 	for _, tt := range tests {

@@ -20,19 +20,40 @@ func TestParse(t *testing.T) {
 		want Reference
 		err  error
 	}{
-		{name: "a bare path lies in the default registry", in: "demo/hello", want: Reference{Host: "reg.example:5000", Repository: "demo/hello"}},
-		{name: "a path may have a tag", in: "demo/hello:1.0.0", want: Reference{Host: "reg.example:5000", Repository: "demo/hello", Tag: "1.0.0"}},
-		{name: "a single word that is no label pair has a tag", in: "hello:1.0.0", want: Reference{Host: "reg.example:5000", Repository: "hello", Tag: "1.0.0"}},
+		{
+			name: "a bare path lies in the default registry",
+			in:   "demo/hello", want: Reference{Host: "reg.example:5000", Repository: "demo/hello"},
+		},
+		{
+			name: "a path may have a tag",
+			in:   "demo/hello:1.0.0", want: Reference{Host: "reg.example:5000", Repository: "demo/hello", Tag: "1.0.0"},
+		},
+		{
+			name: "a single word that is no label pair has a tag",
+			in:   "hello:1.0.0", want: Reference{Host: "reg.example:5000", Repository: "hello", Tag: "1.0.0"},
+		},
 		{name: "localhost is a host", in: "localhost/hello:x", want: Reference{Host: "localhost", Repository: "hello", Tag: "x"}},
 		{name: "a port makes a host", in: "reg:80/a/b", want: Reference{Host: "reg:80", Repository: "a/b"}},
 		{name: "a dot makes a host", in: "ghcr.io/a/b@" + zeros, want: Reference{Host: "ghcr.io", Repository: "a/b", Digest: zeros}},
 		{name: "an address of version 6 is a host", in: "[::1]:5080/a", want: Reference{Host: "[::1]:5080", Repository: "a"}},
 		{name: "the digest wins over a tag", in: "ghcr.io/a:1@" + zeros, want: Reference{Host: "ghcr.io", Repository: "a", Digest: zeros}},
 		{name: "a path may have a range", in: "ghcr.io/a@^1.2", want: Reference{Host: "ghcr.io", Repository: "a", Range: "^1.2"}},
-		{name: "a package identifier means the newest", in: "wasi:http", want: Reference{Host: "reg.example:5000", Repository: "wasm/wasi/http", Range: "*"}},
-		{name: "a package version is a tag", in: "wasi:http@0.2.0", want: Reference{Host: "reg.example:5000", Repository: "wasm/wasi/http", Tag: "0.2.0"}},
-		{name: "build metadata is set off by an underscore", in: "a:b@1.0.0+x.y", want: Reference{Host: "reg.example:5000", Repository: "wasm/a/b", Tag: "1.0.0_x.y"}},
-		{name: "part of a version is a range", in: "a-b:c-d@1.2", want: Reference{Host: "reg.example:5000", Repository: "wasm/a-b/c-d", Range: "1.2"}},
+		{
+			name: "a package identifier means the newest",
+			in:   "wasi:http", want: Reference{Host: "reg.example:5000", Repository: "wasm/wasi/http", Range: "*"},
+		},
+		{
+			name: "a package version is a tag",
+			in:   "wasi:http@0.2.0", want: Reference{Host: "reg.example:5000", Repository: "wasm/wasi/http", Tag: "0.2.0"},
+		},
+		{
+			name: "build metadata is set off by an underscore",
+			in:   "a:b@1.0.0+x.y", want: Reference{Host: "reg.example:5000", Repository: "wasm/a/b", Tag: "1.0.0_x.y"},
+		},
+		{
+			name: "part of a version is a range",
+			in:   "a-b:c-d@1.2", want: Reference{Host: "reg.example:5000", Repository: "wasm/a-b/c-d", Range: "1.2"},
+		},
 		{name: "oci forces a repository", in: "oci:hello:latest", want: Reference{Host: "reg.example:5000", Repository: "hello", Tag: "latest"}},
 		{name: "a layout is a folder", in: "oci-layout:out/", want: Reference{Layout: "out"}},
 		{name: "a layout may have a tag", in: "oci-layout:/tmp/out:1.2.3", want: Reference{Layout: "/tmp/out", Tag: "1.2.3"}},

@@ -188,7 +188,10 @@ func TestDecodeRefuses(t *testing.T) {
 			name: "a component where a module belongs", in: component(append([]byte{sectionCoreModule, 8}, component()...)),
 			err: ErrVersion, offset: 10,
 		},
-		{name: "a recursive group of four billion types", in: module(section(1, append([]byte{1, 0x4e}, many...)...)), err: ErrTruncated, offset: 12},
+		{
+			name: "a recursive group of four billion types",
+			in:   module(section(1, append([]byte{1, 0x4e}, many...)...)), err: ErrTruncated, offset: 12,
+		},
 		{
 			name: "a compact import section with a long module name",
 			in:   module(append([]byte{2}, compactBomb()...)), err: ErrLimit,

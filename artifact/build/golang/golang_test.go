@@ -40,7 +40,10 @@ func TestDetect(t *testing.T) {
 		want  bool
 	}{
 		{name: "a module", files: map[string]string{"go.mod": mod}, want: true},
-		{name: "a package below a module", files: map[string]string{"go.mod": mod, "cmd/[x]/main.go": "package main"}, sub: "cmd/[x]", want: true},
+		{
+			name:  "a package below a module",
+			files: map[string]string{"go.mod": mod, "cmd/[x]/main.go": "package main"}, sub: "cmd/[x]", want: true,
+		},
 		{name: "a folder without Go below a module", files: map[string]string{"go.mod": mod, "docs/a.md": ""}, sub: "docs"},
 		{name: "a folder named go.mod", files: map[string]string{"go.mod/x": ""}},
 		{name: "nothing of Go", files: map[string]string{"Cargo.toml": ""}},
@@ -122,7 +125,10 @@ func TestBuildRefuses(t *testing.T) {
 		want    error
 		text    string
 	}{
-		{name: "source that does not compile, in the compiler's words", source: "package main\n\nfunc main() { x }\n", text: "main.go:3:15: undefined: x"},
+		{
+			name:   "source that does not compile, in the compiler's words",
+			source: "package main\n\nfunc main() { x }\n", text: "main.go:3:15: undefined: x",
+		},
 		{name: "a library", source: "package hello\n", want: ErrNotMain, text: "cmd/NAME"},
 		{name: "a missing compiler", source: "package main\n", command: "no-such-go", want: build.ErrToolchain, text: "install Go"},
 	}

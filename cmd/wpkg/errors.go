@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -130,28 +132,37 @@ func answered(e *errcode.ErrorResponse) string {
 		if s == "" {
 			s = strings.ToLower(strings.ReplaceAll(one.Code, "_", " "))
 		}
-		if d := detail(one.Detail); d != "" && d != s {
-			s += ": " + d
+		if d := detail(one.Detail, s); d != "" {
+			s += " [" + d + "]"
 		}
 		parts = append(parts, s)
 	}
 	return strings.Join(parts, "; ") + " (" + status + ")"
 }
 
-// detail is the detail of a registry's error in at most 400 bytes.
-func detail(v any) string {
+// detail is what the detail of a registry's error adds to its message, in at
+// most 400 bytes.
+func detail(v any, message string) string {
 	var s string
 	switch v := v.(type) {
 	case nil:
-		return ""
 	case string:
 		s = v
-	default:
-		b, err := json.Marshal(v)
-		if err != nil || string(b) == "{}" || string(b) == "[]" {
-			return ""
+	case map[string]any:
+		var parts []string
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			if said := fmt.Sprint(v[k]); k != "name" && !strings.Contains(message, said) {
+				parts = append(parts, k+" "+said)
+			}
 		}
-		s = string(b)
+		s = strings.Join(parts, ", ")
+	default:
+		if b, err := json.Marshal(v); err == nil {
+			s = string(b)
+		}
+	}
+	if strings.Contains(message, s) {
+		return ""
 	}
 	if len(s) > 400 {
 		s = s[:400] + "…"

@@ -43,6 +43,9 @@ it is the whole report, whose form docs/spec/report.md describes.`,
 func (t *tool) inspectPackage(ctx context.Context, arg string) error {
 	s, err := t.selected(ctx, arg)
 	if err != nil {
+		if strings.HasSuffix(arg, ".wasm") {
+			return &hinted{err, "there is no file " + arg + ", so it was taken for a package"}
+		}
 		return err
 	}
 	dir, err := os.MkdirTemp("", "wpkg-")

@@ -96,9 +96,9 @@ func (t *tool) listTags(ctx context.Context, arg string, all bool) error {
 	if err != nil {
 		return err
 	}
-	tags, err := client.TagsOf(ctx, target)
+	tags, err := tagsOf(ctx, target, r)
 	if err != nil {
-		return fmt.Errorf("list %s: %w", r.Name(), err)
+		return err
 	}
 	if r.Range != "" && r.Range != "*" {
 		if tags, err = matching(tags, r.Range); err != nil {

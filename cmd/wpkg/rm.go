@@ -83,7 +83,7 @@ func (t *tool) rm(c *cli.Context, r ref.Reference) error {
 
 // confirm asks on the terminal. Without one there is nobody to ask.
 func (t *tool) confirm(question string) error {
-	if !term.IsTerminal(t.in) || !term.IsTerminal(t.err) {
+	if !term.IsTerminal(t.in) {
 		return &usageError{text: question + " nobody is there to ask", hint: "--yes says yes"}
 	}
 	fmt.Fprintf(t.err, "%s [y/N] ", term.Clean(question))

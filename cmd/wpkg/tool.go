@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/credentials"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/internal/term"
@@ -178,9 +180,9 @@ func (s selection) absent(r ref.Reference, at string, err error) error {
 
 // pick chooses a tag of target for a reference with a range or nothing.
 func pick(ctx context.Context, target client.Target, r ref.Reference) (string, error) {
-	tags, err := client.TagsOf(ctx, target)
+	tags, err := tagsOf(ctx, target, r)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", r.Name(), err)
+		return "", err
 	}
 	if r.Range != "" && r.Range != "*" {
 		tag, err := ref.Pick(tags, r.Range, false)
@@ -203,6 +205,19 @@ func pick(ctx context.Context, target client.Target, r ref.Reference) (string, e
 		fmt.Errorf("%s: which one? it has no version and no latest among %d tags", r.Name(), len(tags)),
 		"wpkg list " + r.Name() + " shows what there is",
 	}
+}
+
+// tagsOf lists the tags of target, which r names.
+func tagsOf(ctx context.Context, target client.Target, r ref.Reference) ([]string, error) {
+	tags, err := client.TagsOf(ctx, target)
+	var answer *errcode.ErrorResponse
+	switch {
+	case errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound:
+		return nil, &hinted{fmt.Errorf("%s: no such package", r.Name()), "wpkg list " + r.Host + " shows what there is"}
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", r.Name(), err)
+	}
+	return tags, nil
 }
 
 // isFile reports whether an argument is a file. What exists as a file is one.

@@ -77,7 +77,8 @@ func (r *Registry) PushManifest(ctx context.Context, p ManifestPush) (Pushed, er
 	}
 	pushed := Pushed{Digest: d, Subject: refs.subject}
 	err = r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
-		if err := r.checkPush(ctx, tx, p, d); err != nil {
+		move, err := r.checkPush(ctx, tx, p, d)
+		if err != nil {
 			return err
 		}
 		if err := r.checkComplete(ctx, tx, m); err != nil {
@@ -94,8 +95,8 @@ func (r *Registry) PushManifest(ctx context.Context, p ManifestPush) (Pushed, er
 			return err
 		}
 		pushed.Created = created
-		for _, tag := range p.Tags {
-			if err := putTag(ctx, tx, m.Manifest, tag); err != nil {
+		for _, tag := range move {
+			if err := tx.PutTag(ctx, p.Repo, tag, d, now); err != nil {
 				return err
 			}
 		}
@@ -105,19 +106,6 @@ func (r *Registry) PushManifest(ctx context.Context, p ManifestPush) (Pushed, er
 		return Pushed{}, refused(err, "push manifest %s to %s", d, p.Repo)
 	}
 	return pushed, nil
-}
-
-// putTag writes a tag unless it is as it should be already, which keeps a
-// repeated push free of writes.
-func putTag(ctx context.Context, tx meta.Tx, m meta.Manifest, tag string) error {
-	t, err := tx.Tag(ctx, m.Repo, tag)
-	if err == nil && t.Digest == m.Digest {
-		return nil
-	}
-	if err != nil && !absent(err) {
-		return err
-	}
-	return tx.PutTag(ctx, m.Repo, tag, m.Digest, m.Created)
 }
 
 func manifestDigest(p ManifestPush) (digest.Digest, error) {
@@ -249,37 +237,47 @@ func missingParts(what string, ds []digest.Digest) error {
 	return errs
 }
 
-// checkPush applies the condition of a push and the rules of its tags. Without
-// tags the condition is about the manifest itself.
-func (r *Registry) checkPush(ctx context.Context, tx meta.Tx, p ManifestPush, d digest.Digest) error {
+// checkPush applies the condition of a push and the rules of its tags, and
+// returns the tags that have to be written: not those that are right already,
+// which keeps a repeated push free of writes. Without tags the condition is
+// about the manifest itself.
+func (r *Registry) checkPush(ctx context.Context, tx meta.Tx, p ManifestPush, d digest.Digest) (move []string, err error) {
 	if len(p.Tags) == 0 {
-		if p.Condition.empty() {
-			return nil
-		}
-		current := d
-		if _, err := tx.Manifest(ctx, p.Repo, d); absent(err) {
-			current = ""
-		} else if err != nil {
-			return err
-		}
-		return p.Condition.check(d.String(), current)
+		return nil, checkManifest(ctx, tx, p, d)
 	}
 	for _, tag := range p.Tags {
 		current, err := currentDigest(ctx, tx, p.Repo, tag)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := p.Condition.check(tag, current); err != nil {
-			return err
+			return nil, err
 		}
-		if current == d || r.opts.MutableVersions || !Immutable(tag) {
+		if current == d {
 			continue
 		}
-		if err := checkImmutable(ctx, tx, p.Repo, tag, current, d); err != nil {
-			return err
+		if !r.opts.MutableVersions && Immutable(tag) {
+			if err := checkImmutable(ctx, tx, p.Repo, tag, current, d); err != nil {
+				return nil, err
+			}
 		}
+		move = append(move, tag)
 	}
-	return nil
+	return move, nil
+}
+
+// checkManifest applies the condition of a push by digest.
+func checkManifest(ctx context.Context, tx meta.Tx, p ManifestPush, d digest.Digest) error {
+	if p.Condition.empty() {
+		return nil
+	}
+	current := d
+	if _, err := tx.Manifest(ctx, p.Repo, d); absent(err) {
+		current = ""
+	} else if err != nil {
+		return err
+	}
+	return p.Condition.check(d.String(), current)
 }
 
 // currentDigest is what tag points to, "" if there is no such tag.

@@ -105,6 +105,10 @@ func (s *sessions) expire() {
 		if !u.writing.TryLock() {
 			continue // somebody is at it after all
 		}
+		if u.used.Load() >= limit { // and was, until just now
+			u.writing.Unlock()
+			continue
+		}
 		size := u.size.Load()
 		s.end(u)
 		u.writing.Unlock()

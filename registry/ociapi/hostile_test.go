@@ -217,7 +217,7 @@ func TestGarbageEverywhere(t *testing.T) {
 		"SHA256:" + strings.Repeat("0", 64), "sha256:" + strings.Repeat("0", 1000), "sha512:" + strings.Repeat("0", 64), ":", "-1", "0x10",
 		"9999999999999999999999", "%3Cscript%3E", strings.Repeat("a", 5000), "a%20b", "%F0%9F%92%A9", "*", "%22", "'", "%0d%0aX-Evil:%201",
 	}
-	e := start(t, sqliteOnFS, setup{})
+	e := start(t, sqliteOnMem, setup{})
 	e.tagged("a", "x")
 	d := digest.FromString("layer of x").String()
 	for _, g := range garbage {

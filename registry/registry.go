@@ -12,7 +12,6 @@
 package registry
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -123,6 +122,3 @@ func unknown(err error, code Code, repo, what, name string) error {
 func UnknownName(repo string) error {
 	return &Error{Code: NameUnknown, Message: "repository name not known to registry", Detail: fields{"name": repo}}
 }
-
-// Ping reports whether the registry can answer.
-func (r *Registry) Ping(ctx context.Context) error { return r.meta.Ping(ctx) }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/blob/fs"
+	"github.com/wreg-project/wreg/storage/blob/mem"
 	"github.com/wreg-project/wreg/storage/meta"
 	"github.com/wreg-project/wreg/storage/meta/sqlite"
 )
@@ -41,28 +42,14 @@ type disk struct {
 	dir string
 }
 
-func newDisk(t *testing.T) *disk { return openDisk(t, t.TempDir()) }
-
-// populatedDisk returns the folder of a disk that is not in use.
-func populatedDisk(t *testing.T) string {
-	dir := t.TempDir()
-	t.Run("healthy", func(t *testing.T) { openDisk(t, dir).populate() }) // which closes it
-	return dir
-}
-
-// copyDisk spares a test the making and syncing of folders.
-func copyDisk(t *testing.T, from string) *disk {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
-		t.Fatal(err)
+// newDisk keeps blobs in memory unless the test wants their files, which takes
+// making and syncing hundreds of folders.
+func newDisk(t *testing.T, files bool) *disk {
+	d := &disk{dir: t.TempDir()}
+	d.world = &world{t: t, store: mem.New(), now: start, empty: newSQLite}
+	if files {
+		d.store = openFS(t, d.dir)
 	}
-	return openDisk(t, dir)
-}
-
-func openDisk(t *testing.T, dir string) *disk {
-	d := &disk{dir: dir}
-	d.world = &world{t: t, store: openFS(t, d.dir), now: start, empty: newSQLite}
 	d.open()
 	t.Cleanup(func() {
 		if err := d.db.Close(); err != nil {
@@ -129,7 +116,7 @@ func flip(b []byte) []byte {
 }
 
 func TestCheckFindsNothingInAHealthyStorage(t *testing.T) {
-	d := newDisk(t)
+	d := newDisk(t, true)
 	d.populate()
 	d.wantSound()
 	d.flush()
@@ -161,22 +148,23 @@ func TestCheckFindsWhatWasPlanted(t *testing.T) {
 		plant   func(d *disk)
 		want    []string // "severity kind", of each finding
 		about   string   // in each finding
+		files   bool     // the plant is in a blob's file
 		quickOK bool     // not seen without reading bytes
 	}{
 		{
-			name:  "a flipped bit in a blob",
+			name: "a flipped bit in a blob", files: true,
 			plant: func(d *disk) { d.rewrite(d.file("app one"), flip) },
 			want:  []string{"error blob-content"}, about: string(app), quickOK: true,
 		},
 		{
-			name: "a blob cut short",
+			name: "a blob cut short", files: true,
 			plant: func(d *disk) {
 				d.rewrite(d.file("app one"), func(b []byte) []byte { return b[:3] })
 			},
 			want: []string{"error blob-size"}, about: string(app),
 		},
 		{
-			name: "a blob's file that is gone",
+			name: "a blob's file that is gone", files: true,
 			plant: func(d *disk) {
 				if err := os.Remove(d.file("app one")); err != nil {
 					d.t.Fatal(err)
@@ -258,7 +246,7 @@ func TestCheckFindsWhatWasPlanted(t *testing.T) {
 			name: "a journal object that is damaged",
 			plant: func(d *disk) {
 				names := d.journalOneByOne()
-				d.rewrite(filepath.Join(d.dir, "objects", names[3]), flip)
+				d.writeObject(names[3], flip(d.readObject(names[3])))
 			},
 			want: []string{"error journal"}, about: "00000000000000000004-",
 		},
@@ -275,7 +263,8 @@ func TestCheckFindsWhatWasPlanted(t *testing.T) {
 			name: "a snapshot that is damaged",
 			plant: func(d *disk) {
 				d.flush()
-				d.rewrite(filepath.Join(d.dir, "objects", d.snapshot().Name), flip)
+				name := d.snapshot().Name
+				d.writeObject(name, flip(d.readObject(name)))
 			},
 			want: []string{"error snapshot"}, about: "snapshot/",
 		},
@@ -293,10 +282,10 @@ func TestCheckFindsWhatWasPlanted(t *testing.T) {
 			want: []string{"error behind"}, about: "entry 3",
 		},
 	}
-	healthy := populatedDisk(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := copyDisk(t, healthy)
+			d := newDisk(t, tt.files)
+			d.populate()
 			d.wantSound()
 			tt.plant(d)
 			later := time.Now().Add(2 * DefaultGrace)
@@ -322,7 +311,7 @@ func TestCheckFindsWhatWasPlanted(t *testing.T) {
 }
 
 func TestCheckRepairsOrphansOnly(t *testing.T) {
-	d := newDisk(t)
+	d := newDisk(t, true)
 	d.populate()
 	orphan := d.storeBytes("nobody's", 0)
 	d.rewrite(d.file("app one"), flip)
@@ -340,7 +329,7 @@ func TestCheckRepairsOrphansOnly(t *testing.T) {
 }
 
 func TestCheckRepairsNothingForADatabaseThatIsBehind(t *testing.T) {
-	d := newDisk(t)
+	d := newDisk(t, false)
 	d.populate()
 	d.flush()
 	other := newWorld(t)
@@ -356,7 +345,7 @@ func TestCheckRepairsNothingForADatabaseThatIsBehind(t *testing.T) {
 }
 
 func TestCheckLeavesYoungBytesAlone(t *testing.T) {
-	d := newDisk(t)
+	d := newDisk(t, false)
 	d.populate()
 	d.storeBytes("an upload's", 0)
 	got, findings := d.check(CheckOptions{Now: time.Now().Add(DefaultGrace - time.Minute)})
@@ -385,14 +374,18 @@ func TestCheckGoesOnAfterBlobsItCannotRead(t *testing.T) {
 func TestCheckIgnoresWhatIsCollectedMeanwhile(t *testing.T) {
 	w := newWorld(t)
 	d := w.pushBlob("repo", "layer")
-	w.store = onStat{w.store, func() {
-		w.update(func(ctx context.Context, tx meta.Tx) error {
+	store := w.store
+	w.store = onStat{store, func() { // not in the test's goroutine
+		err := w.db.Update(t.Context(), func(ctx context.Context, tx meta.Tx) error {
 			if err := tx.UnlinkBlob(ctx, "repo", d); err != nil {
 				return err
 			}
 			return tx.SetBlobState(ctx, d, 0, meta.BlobLive, meta.BlobCondemned, w.now)
 		})
-		if err := w.store.Delete(t.Context(), blob.Key{Digest: d}); err != nil {
+		if err == nil {
+			err = store.Delete(t.Context(), blob.Key{Digest: d})
+		}
+		if err != nil {
 			t.Error(err)
 		}
 	}}

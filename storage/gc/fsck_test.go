@@ -185,7 +185,8 @@ func TestCheckFindsWhatWasPlanted(t *testing.T) {
 		{
 			name: "a manifest whose content was altered",
 			plant: func(d *disk) {
-				d.alter(`UPDATE manifests SET content = CAST(replace(CAST(content AS TEXT), 'signature', 'signaturE') AS BLOB) WHERE CAST(content AS TEXT) LIKE '%signature%'`)
+				d.alter(`UPDATE manifests SET content = CAST(replace(CAST(content AS TEXT), 'signature', 'signaturE') AS BLOB)
+					WHERE CAST(content AS TEXT) LIKE '%signature%'`)
 			},
 			want: []string{"error manifest"}, about: "has digest",
 		},

@@ -13,6 +13,10 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,9 +38,10 @@ const (
 )
 
 var migrator = sqlmeta.Migrator{
-	Files:  files,
-	Lock:   lockMigrator,
-	Exists: `SELECT 1 WHERE to_regclass('schema_migrations') IS NOT NULL`,
+	Files: files,
+	Lock:  lockMigrator,
+	// Not by to_regclass: it may answer from before the lock was waited for.
+	Exists: `SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = 'schema_migrations'`,
 }
 
 // Options of Open; the zero value serves a current database.
@@ -76,7 +81,7 @@ func Open(ctx context.Context, dsn string, o Options) (meta.DB, error) {
 	}
 	db, err := sqlmeta.New(ctx, sqlmeta.Config{
 		Read: openPool(cfg, readers, o.wrap), Write: write, Begin: lockWriter, Rewrite: sqlmeta.Dollar,
-		Timeout: o.Timeout, Wrap: explain, Check: check,
+		Timeout: o.Timeout, Wrap: explain, Lost: lost, Check: check,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -137,6 +142,16 @@ func explain(err error) error {
 		return fmt.Errorf("%w: %w; restore a backup, or make a new database and run 'wreg rebuild'", meta.ErrDamaged, err)
 	}
 	return err
+}
+
+// lost reports whether the connection ended: closed under us, or by the server
+// as it shut down (class 57P).
+func lost(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.HasPrefix(e.Code, "57P")
+	}
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, driver.ErrBadConn)
 }
 
 // check reads and hashes every stored manifest, which fails where a page or a

@@ -42,6 +42,10 @@ type Config struct {
 	// no change.
 	Wrap func(error) error
 
+	// Lost reports whether an error means that the connection is gone; nil for
+	// never. Reads are then tried again on another one.
+	Lost func(error) bool
+
 	// Check is the database's own integrity check.
 	Check func(ctx context.Context, db *sql.DB) error
 
@@ -66,6 +70,9 @@ var _ meta.DB = (*DB)(nil)
 func New(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 30 * time.Second
+	}
+	if cfg.Lost == nil {
+		cfg.Lost = func(error) bool { return false }
 	}
 	if cfg.Wrap == nil {
 		cfg.Wrap = func(err error) error { return err }
@@ -138,6 +145,10 @@ func (db *DB) Check(ctx context.Context) error {
 	return nil
 }
 
+// maxTries is how often a read is sent. A restarted server leaves several dead
+// connections in the pool; those that idled for long are found out without it.
+const maxTries = 4
+
 // pool runs statements on any connection, each in a transaction of its own.
 type pool struct{ db *DB }
 
@@ -149,11 +160,15 @@ func (p pool) query(ctx context.Context, name string, params ...any) (*sql.Rows,
 	if err != nil {
 		return nil, err
 	}
-	rows, err := p.db.read.stmt(name).QueryContext(ctx, params...)
-	if err != nil {
-		return nil, p.fail(name, err)
+	for try := 1; ; try++ {
+		rows, err := p.db.read.stmt(name).QueryContext(ctx, params...)
+		if err == nil {
+			return rows, nil
+		}
+		if try == maxTries || ctx.Err() != nil || !p.db.cfg.Lost(err) {
+			return nil, p.fail(name, err)
+		}
 	}
-	return rows, nil
 }
 
 func (p pool) fail(name string, err error) error {

@@ -69,13 +69,13 @@ func (t *tool) doctor(c *cli.Context) error {
 	if bad == 0 {
 		return nil
 	}
-	err := error(fmt.Errorf("doctor: %d of %d checks failed", bad, len(found)))
+	hint := ""
 	for _, f := range found {
-		if f.Status == "failed" && f.Hint != "" {
-			return &hinted{err, f.Hint}
+		if f.Status == "failed" && hint == "" {
+			hint = f.Hint
 		}
 	}
-	return err
+	return &hinted{fmt.Errorf("doctor: %d of %d checks failed", bad, len(found)), hint}
 }
 
 func failed(check string, err error) finding {

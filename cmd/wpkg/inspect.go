@@ -138,8 +138,11 @@ func printReport(w io.Writer, name string, rep *inspect.Report, more [][2]string
 		title string
 		rows  [][]string
 	}{
-		{"Imports", importRows(rep)}, {"Exports", exportRows(rep)}, {"Producers", producerRows(rep)},
-		{"Sections", sectionRows(rep)}, {"Problems", problemRows(rep)},
+		{"Imports", importRows(rep)},
+		{"Exports", exportRows(rep)},
+		{"Producers", producerRows(rep)},
+		{"Sections", sectionRows(rep)},
+		{"Problems", problemRows(rep)},
 	} {
 		if len(part.rows) == 0 {
 			continue

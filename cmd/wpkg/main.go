@@ -118,7 +118,7 @@ func (t *tool) commonFlags() []cli.Flag {
 		&cli.StringFlag{
 			Name: "output", Value: "table", Usage: "print results as `FORMAT`, table or json", Category: category, Destination: &t.format,
 		},
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress and no remarks", Category: category, Destination: &t.quiet},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress bars", Category: category, Destination: &t.quiet},
 		&cli.BoolFlag{
 			Name: "insecure", Usage: "plain HTTP also to hosts other than this one", Category: category, Destination: &t.insecure,
 			EnvVars: []string{"WPKG_INSECURE"},

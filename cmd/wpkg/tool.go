@@ -52,13 +52,6 @@ func (t *tool) emitJSON(v any) error {
 	return e.Encode(v)
 }
 
-// remark tells a person something that is no result.
-func (t *tool) remark(format string, args ...any) {
-	if !t.quiet {
-		fmt.Fprintln(t.err, term.Clean(fmt.Sprintf(format, args...)))
-	}
-}
-
 // client is the client of all registries. Credentials are looked up when a
 // registry asks for one.
 func (t *tool) client() *client.Client {

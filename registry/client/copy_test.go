@@ -25,8 +25,10 @@ type memoryTarget struct {
 	refs map[digest.Digest][]ocispec.Descriptor
 }
 
-func (m memoryTarget) Untag(context.Context, string) error              { return errors.ErrUnsupported }
+func (m memoryTarget) Untag(context.Context, string) error { return errors.ErrUnsupported }
+
 func (m memoryTarget) Delete(context.Context, ocispec.Descriptor) error { return errors.ErrUnsupported }
+
 func (m memoryTarget) Tags(context.Context, string, func([]string) error) error {
 	return errors.ErrUnsupported
 }

@@ -14,6 +14,7 @@ import (
 	blobfs "github.com/wreg-project/wreg/storage/blob/fs"
 	"github.com/wreg-project/wreg/storage/blob/mem"
 	"github.com/wreg-project/wreg/storage/meta"
+	"github.com/wreg-project/wreg/storage/meta/postgres"
 	"github.com/wreg-project/wreg/storage/meta/sqlite"
 )
 
@@ -41,7 +42,7 @@ func (s *stores) Close() error {
 // what is missing and bringing the database's schema up to date.
 func openStores(ctx context.Context, cfg config.Config) (*stores, error) {
 	s := &stores{}
-	if err := s.openBlobs(cfg.Storage); err != nil {
+	if err := s.openBlobs(ctx, cfg.Storage, cfg.Data); err != nil {
 		return nil, err
 	}
 	db, err := openMeta(ctx, cfg.Database)
@@ -53,7 +54,7 @@ func openStores(ctx context.Context, cfg config.Config) (*stores, error) {
 	return s, nil
 }
 
-func (s *stores) openBlobs(address config.DSN) error {
+func (s *stores) openBlobs(ctx context.Context, address config.DSN, data string) error {
 	switch scheme := address.Scheme(); {
 	case scheme == "mem":
 		s.blobs = mem.New()
@@ -67,7 +68,7 @@ func (s *stores) openBlobs(address config.DSN) error {
 		s.close = append(s.close, store.Close)
 		return nil
 	case strings.HasPrefix(scheme, "distribution+"):
-		return s.openDistribution(strings.TrimPrefix(scheme, "distribution+"), address)
+		return s.openDistribution(ctx, address, data)
 	}
 	return fmt.Errorf("storage %s: unknown kind", address) // config has checked it
 }
@@ -75,7 +76,7 @@ func (s *stores) openBlobs(address config.DSN) error {
 // openMeta opens the database, SQLite in a file or PostgreSQL.
 func openMeta(ctx context.Context, address config.DSN) (meta.DB, error) {
 	if address.Postgres() {
-		return openPostgres(ctx, address)
+		return postgres.Open(ctx, string(address), postgres.Options{Migrate: true})
 	}
 	if err := durable.MkdirAll(filepath.Dir(address.SQLite()), dirMode); err != nil {
 		return nil, fmt.Errorf("folder of the database: %w", err)

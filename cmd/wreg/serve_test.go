@@ -59,6 +59,42 @@ func TestPackagesSurviveARestart(t *testing.T) {
 	p.stop()
 }
 
+// Every storage and database that can be named serves a push, a restart and a
+// check.
+func TestDrivers(t *testing.T) {
+	dir := t.TempDir()
+	tests := []struct {
+		name string
+		args []string
+	}{
+		{"distribution's files", []string{"--storage", "distribution+filesystem:" + filepath.Join(dir, "files") + "?maxthreads=50"}},
+		{"an SQLite file elsewhere", []string{"--database", "sqlite:" + filepath.Join(dir, "new", "meta.db")}},
+		{"PostgreSQL", []string{"--database", testenv.Postgres(t)}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			data := dataFolder(t)
+			p := start(t, data, tt.args...)
+			p.push("team/app", "1.0.0", "layer one")
+			p.want(200, "GET", "/readyz", nil)
+			p.stop()
+			p = start(t, data, tt.args...)
+			p.want(200, "GET", "/v2/team/app/manifests/1.0.0", nil)
+			p.want(200, "GET", "/v2/team/app/blobs/"+digest.FromString("layer one").String(), nil)
+			p.stop()
+			wantOK(t, append([]string{"fsck", "--data", data}, tt.args...)...)
+			wantOK(t, append([]string{"doctor", "--data", data}, tt.args...)...)
+		})
+	}
+}
+
+func TestMemoryStorageForgets(t *testing.T) {
+	p := start(t, dataFolder(t), "--storage", "mem:")
+	p.push("team/app", "1.0.0", "layer one")
+	p.want(200, "GET", "/v2/team/app/manifests/1.0.0", nil)
+	p.stop()
+}
+
 func TestALostDatabaseIsRebuilt(t *testing.T) {
 	data := dataFolder(t)
 	p := start(t, data)

@@ -36,9 +36,11 @@ type Config struct {
 	// Passwords never appear in logs.
 	Database DSN `key:"database" default:"DATA/wreg.db" scope:"all"`
 
-	// Storage of the blobs. fs:DIR keeps files in a folder, mem: forgets everything
-	// at exit, and distribution+NAME:… uses a storage driver of the distribution
-	// project, for instance distribution+filesystem:DIR.
+	// Storage of the blobs. fs:DIR keeps files in a folder. mem: forgets them at
+	// exit, for trials whose data folder is thrown away as well. And
+	// distribution+NAME:PREFIX?parameter=value uses a storage driver of the
+	// distribution project with the parameters it has there, for instance
+	// distribution+filesystem:DIR; its uploads are spooled in DATA/spool.
 	Storage DSN `key:"storage" default:"fs:DATA/blobs" scope:"all"`
 
 	// Time that running requests get to finish after SIGTERM or SIGINT. What

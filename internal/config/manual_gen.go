@@ -7,7 +7,7 @@ var manual = map[string]string{
 	"insecure_public":         "Serve on a public address although authentication or TLS is missing. Whoever reaches the port may then write packages, or read what passes on the network; meant for a server behind a proxy that adds what is missing.",
 	"data":                    "Folder in which wreg keeps everything that has no other place. It is made if it is absent.",
 	"database":                "Database of the metadata. The path of an SQLite file, or a PostgreSQL address like postgres://user:password@host/name, which several servers may share. Passwords never appear in logs.",
-	"storage":                 "Storage of the blobs. fs:DIR keeps files in a folder, mem: forgets everything at exit, and distribution+NAME:… uses a storage driver of the distribution project, for instance distribution+filesystem:DIR.",
+	"storage":                 "Storage of the blobs. fs:DIR keeps files in a folder. mem: forgets them at exit, for trials whose data folder is thrown away as well. And distribution+NAME:PREFIX?parameter=value uses a storage driver of the distribution project with the parameters it has there, for instance distribution+filesystem:DIR; its uploads are spooled in DATA/spool.",
 	"shutdown_grace":          "Time that running requests get to finish after SIGTERM or SIGINT. What still runs then is cut off. A second signal ends the server at once.",
 	"tls.cert":                "PEM file of the certificate, followed by its intermediates. It is read again when it changes; a pair that does not fit together leaves the old one in use.",
 	"tls.key":                 "PEM file of the certificate's private key. It needs tls.cert, and tls.cert needs it.",

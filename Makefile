@@ -19,7 +19,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build bin/wreg and bin/wpkg
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/wreg ./cmd/wpkg
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/wreg ./cmd/wpkg
 
 .PHONY: setup
 setup: ## install what the tests need and this machine lacks (Debian packages, as root)

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# The main job, on a real package: build, push, inspect, pull, verify, and what
+# the registry refuses. Everything happens in a temporary folder on a free port.
+set -euo pipefail
+
+bin=$(cd "${1:-bin}" && pwd)
+project=$(cd "$(dirname "$0")/data/hello" && pwd)
+dir=$(mktemp -d)
+server=
+finish() {
+  status=$?
+  if [ -n "$server" ]; then kill "$server" 2>/dev/null && wait "$server" 2>/dev/null || true; fi
+  if [ $status -ne 0 ]; then
+    echo "the demonstration failed; the server's log:" >&2
+    tail -n 20 "$dir/wreg.log" >&2 || true
+  fi
+  rm -rf "$dir"
+  exit $status
+}
+trap finish EXIT
+cd "$dir"
+
+export XDG_CONFIG_HOME=$dir/config DOCKER_CONFIG=$dir/docker
+"$bin/wreg" serve --listen 127.0.0.1:0 --data data 2>wreg.log &
+server=$!
+host=
+for _ in $(seq 100); do
+  host=$(sed -n 's/.*msg=serving address=\([^ ]*\).*/\1/p' wreg.log)
+  if [ -n "$host" ]; then break; fi
+  kill -0 "$server"
+  sleep 0.1
+done
+export WPKG_REGISTRY=$host
+json() { grep -oE "\"$1\": ?\"[^\"]*\"" | cut -d'"' -f4; } # every value of a key
+first() { sed -n 1p; }
+
+echo "wreg    serves on $host from an empty folder"
+"$bin/wpkg" --quiet build "$project" -o hello.wasm >/dev/null
+echo "build   hello.wasm, $(stat -c %s hello.wasm) bytes, from a Go project"
+digest=$("$bin/wpkg" --quiet push demo:hello@1.0.0 hello.wasm --view oci-image --output json | json digest | first)
+echo "push    demo:hello@1.0.0 is $digest"
+"$bin/wpkg" inspect demo:hello@1.0.0 >report.txt
+echo "inspect $(grep -E '^kind' report.txt | tr -s ' '), $(grep -E '^wasi' report.txt | tr -s ' '), $(grep -cE '  func  ' report.txt) functions cross its border"
+"$bin/wpkg" --quiet pull demo:hello@^1 -o pulled.wasm >/dev/null
+cmp hello.wasm pulled.wasm
+echo "pull    demo:hello@^1 gives the same bytes, sha256 $(sha256sum pulled.wasm | cut -c1-12)…"
+echo "list    $("$bin/wpkg" --quiet list demo:hello --output json | grep -oE '"tags":.*\]' | tr -d '[]"' | cut -d: -f2)"
+printf '\0asm\1\0\0\0' >other.wasm
+if "$bin/wpkg" --quiet push demo:hello@1.0.0 other.wasm 2>refused.txt; then
+  echo "the registry let version 1.0.0 change" >&2
+  exit 1
+fi
+echo "refuse  $(grep -oE 'tag 1.0.0 .*' refused.txt | sed 's/ \[.*//')"
+kill -9 "$server" && wait "$server" 2>/dev/null || true
+server=
+"$bin/wreg" fsck --data data >/dev/null
+echo "verify  after kill -9, wreg fsck finds every digest and reference in order"

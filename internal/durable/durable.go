@@ -107,16 +107,17 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 }
 
 // MkdirAll makes dir and what is missing above it, with the permissions perm
-// before umask, and syncs the parent of each folder it made. A folder that was
-// there already is taken to be durable, so two callers that may make the same
-// folder at once have to take turns.
+// before umask, and syncs the parent of each folder it made. The parent of the
+// last folder that was there already is synced too: whoever made it may have
+// been killed before its own sync. So the name of dir is durable afterwards,
+// but two callers that may make the same folder at once have to take turns.
 func MkdirAll(dir string, perm fs.FileMode) error {
 	fi, err := os.Stat(dir)
 	if err == nil {
 		if !fi.IsDir() {
 			return &os.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
 		}
-		return nil
+		return syncExisting(filepath.Clean(dir))
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -132,6 +133,16 @@ func MkdirAll(dir string, perm fs.FileMode) error {
 		return err
 	}
 	return SyncDir(parent)
+}
+
+// syncExisting makes the name of a folder durable that someone made earlier. In
+// a parent that we may not read it was not us.
+func syncExisting(dir string) error {
+	err := SyncDir(filepath.Dir(dir))
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL) { // EINVAL: no folder of its kind can be synced
+		return nil
+	}
+	return err
 }
 
 // Remove deletes the file or empty folder at path and returns once that is

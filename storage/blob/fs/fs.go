@@ -131,7 +131,7 @@ func (s *Store) makeDirs() error {
 			return err
 		}
 	}
-	for _, dir := range []string{filepath.Join(s.dir, blobsDir), s.dir} {
+	for _, dir := range []string{filepath.Join(s.dir, objectsDir), filepath.Join(s.dir, blobsDir), s.dir} {
 		if err := s.syncDir(dir); err != nil {
 			return err
 		}

@@ -196,7 +196,7 @@ func TestOpenSyncsEveryFolderThatGotFolders(t *testing.T) {
 	if err := c.makeDirs(); err != nil { // what a second start does
 		t.Fatal(err)
 	}
-	c.wantCalls(t, "blobs/sha256", "blobs/sha512", "blobs", ".")
+	c.wantCalls(t, "blobs/sha256", "blobs/sha512", "objects", "blobs", ".")
 	c.failDir = true
 	if err := c.makeDirs(); !errors.Is(err, errSync) {
 		t.Errorf("makeDirs = %v; want %v", err, errSync)

@@ -29,6 +29,10 @@ type Worker struct {
 	// most 4 KiB.
 	Large int
 
+	// PushOnly leaves out deletions, and all that several workers fight over:
+	// such a worker can be run again, and pushes the same again.
+	PushOnly bool
+
 	blobs     []*content
 	manifests []*manifest
 	tags      map[string]digest.Digest // own tags that are there
@@ -70,25 +74,35 @@ func (w *Worker) Step(ctx context.Context) error {
 	if w.steps <= 2 || len(w.manifests) == 0 { // something to work with
 		return w.pushImage(ctx)
 	}
-	steps := []struct {
+	return w.random(ctx)
+}
+
+func (w *Worker) random(ctx context.Context) error {
+	type step struct {
 		weight int
 		do     func(context.Context) error
-	}{
+	}
+	steps := []step{
 		{5, func(ctx context.Context) error { _, err := w.pushBlob(ctx); return err }},
 		{6, w.pushImage},
 		{2, w.moveTag},
-		{2, w.pushShared},
-		{2, w.fightOverBlob},
-		{1, w.fightOverTag},
 		{1, w.abandonUpload},
 		{2, w.mount},
 		{2, w.pushIndex},
 		{2, w.pushReferrer},
 		{1, w.pushOverVersion},
-		{2, w.deleteTag},
-		{1, w.pushOverGrave},
-		{2, w.deleteManifest},
-		{2, w.deleteBlob},
+	}
+	if !w.PushOnly {
+		steps = append(
+			steps,
+			step{2, w.pushShared},
+			step{2, w.fightOverBlob},
+			step{1, w.fightOverTag},
+			step{2, w.deleteTag},
+			step{1, w.pushOverGrave},
+			step{2, w.deleteManifest},
+			step{2, w.deleteBlob},
+		)
 	}
 	total := 0
 	for _, s := range steps {

@@ -128,7 +128,8 @@ func TestCommandsFitTheConnection(t *testing.T) {
 	}{
 		{"loopback needs no flag of wpkg", func(r *http.Request) { r.Host = "127.0.0.1:5080" },
 			[]string{"wpkg pull 127.0.0.1:5080/a:1", "oras pull --plain-http 127.0.0.1:5080/a:1"}},
-		{"TLS needs no flag", func(r *http.Request) { r.TLS = &tls.ConnectionState{} }, []string{"wpkg pull reg.example/a:1", "oras pull reg.example/a:1"}},
+		{"TLS needs no flag", func(r *http.Request) { r.TLS = &tls.ConnectionState{} },
+			[]string{"wpkg pull reg.example/a:1", "oras pull reg.example/a:1"}},
 		{"TLS of a proxy needs none either", func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https") },
 			[]string{"wpkg pull reg.example/a:1", "oras pull reg.example/a:1"}},
 	}

@@ -238,7 +238,8 @@ func (p *process) push(repo, tag, layer string, change ...func(*http.Request)) {
 		p.want(201, "POST", "/v2/"+repo+"/blobs/uploads/?digest="+digest.FromString(content).String(), strings.NewReader(content),
 			append(change, kind("application/octet-stream"))...)
 	}
-	manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.wasm.config.v0+json","digest":%q,"size":%d},`+
+	manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,`+
+		`"config":{"mediaType":"application/vnd.wasm.config.v0+json","digest":%q,"size":%d},`+
 		`"layers":[{"mediaType":"application/wasm","digest":%q,"size":%d}]}`,
 		imageManifest, digest.FromString(config), len(config), digest.FromString(layer), len(layer))
 	p.want(201, "PUT", "/v2/"+repo+"/manifests/"+tag, strings.NewReader(manifest), append(change, kind(imageManifest))...)

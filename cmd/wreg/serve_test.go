@@ -46,7 +46,9 @@ func TestPackagesSurviveARestart(t *testing.T) {
 	}
 	p.want(404, "GET", "/nothing", nil)
 	metrics := p.want(200, "GET", "/metrics", nil).body
-	for _, want := range []string{`wreg_http_requests_total{code="200",endpoint="blob",method="GET"} 1`, "wreg_journal_lag_entries", "wreg_uploads_open 0"} {
+	for _, want := range []string{
+		`wreg_http_requests_total{code="200",endpoint="blob",method="GET"} 1`, "wreg_journal_lag_entries", "wreg_uploads_open 0",
+	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("GET /metrics lacks %s:\n%s", want, metrics)
 		}
@@ -135,6 +137,31 @@ func TestALostDatabaseIsRebuilt(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &checked); err != nil || !checked.Result.OK || checked.Result.Blobs != 3 {
 		t.Errorf("wreg fsck = %s, %v; want ok with 3 blobs", out, err)
 	}
+}
+
+// What docs/ops/running.md says about backups: the storage of a running server,
+// objects first, is one.
+func TestACopyOfTheStorageIsABackup(t *testing.T) {
+	data, restored := dataFolder(t), dataFolder(t)
+	p := start(t, data)
+	p.push("team/app", "1.0.0", "layer one")
+	poll(t, "written journal", func() bool {
+		return strings.Contains(p.want(200, "GET", "/metrics", nil).body, "\nwreg_journal_lag_entries 0\n")
+	})
+	for _, dir := range []string{"objects", "blobs"} {
+		if err := os.CopyFS(filepath.Join(restored, "blobs", dir), os.DirFS(filepath.Join(data, "blobs", dir))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	manifest := p.want(200, "GET", "/v2/team/app/manifests/1.0.0", nil).body
+	p.stop()
+	wantOK(t, "rebuild", "--data", restored, "--check-blobs")
+	wantOK(t, "fsck", "--data", restored)
+	p = start(t, restored)
+	if got := p.want(200, "GET", "/v2/team/app/manifests/1.0.0", nil).body; got != manifest {
+		t.Errorf("manifest from the backup = %s, want %s", got, manifest)
+	}
+	p.stop()
 }
 
 func TestFsckFindsDamage(t *testing.T) {
@@ -359,6 +386,9 @@ func TestStartRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := filepath.Join(dir, "data")
+	free := func(args ...string) []string {
+		return append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, args...)
+	}
 	tests := []struct {
 		name  string
 		args  []string
@@ -368,15 +398,15 @@ func TestStartRefusals(t *testing.T) {
 		{"a public address", []string{"serve", "--data", data, "--listen", "0.0.0.0:0"}, 1, "--insecure-public"},
 		{"an address in use", []string{"serve", "--data", data, "--listen", address}, 1, "hint: another program listens there"},
 		{"a missing htpasswd", []string{"serve", "--data", data, "--auth-htpasswd", filepath.Join(dir, "none")}, 1, "auth.htpasswd: "},
-		{"an htpasswd without bcrypt", []string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--auth-htpasswd", notes}, 1, "htpasswd -B"},
+		{"an htpasswd without bcrypt", free("--auth-htpasswd", notes), 1, "htpasswd -B"},
 		{"a broken configuration", []string{"serve", "--config", yml}, 1, `wreg.yml:2: unknown key "lissen"`},
 		{"an unknown flag", []string{"serve", "--lissen", "x"}, 2, "lissen"},
 		{"an unknown command", []string{"server"}, 2, `there is no command "server"`},
 		{"an argument too many", []string{"serve", "now"}, 2, `serve takes no argument "now"`},
 		{"an unknown output", []string{"fsck", "--data", data, "--output", "xml"}, 2, `--output "xml"`},
 		{"an unknown shell", []string{"completion", "tcsh"}, 2, "bash, zsh or fish"},
-		{"an unknown storage driver", []string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--storage", "distribution+none:x"}, 1, "none"},
-		{"a certificate that is none", []string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--tls-cert", notes, "--tls-key", notes}, 1, notes},
+		{"an unknown storage driver", free("--storage", "distribution+none:x"), 1, "none"},
+		{"a certificate that is none", free("--tls-cert", notes, "--tls-key", notes), 1, notes},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { wantRefusal(t, tt.code, tt.words, tt.args...) })

@@ -86,7 +86,8 @@ func comments(t *testing.T) map[string]string {
 func manualGo(t *testing.T, docs map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	b.WriteString("// Code generated from the comments in config.go by UPDATE=1 go test. DO NOT EDIT.\n\npackage config\n\nvar manual = map[string]string{\n")
+	b.WriteString("// Code generated from the comments in config.go by UPDATE=1 go test. DO NOT EDIT.\n\n" +
+		"package config\n\nvar manual = map[string]string{\n")
 	for _, f := range Fields() {
 		fmt.Fprintf(&b, "%q: %q,\n", f.Key, docs[f.Key])
 	}

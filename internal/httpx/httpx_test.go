@@ -311,7 +311,7 @@ func TestFilesReachTheServerAsFiles(t *testing.T) {
 
 // A body that stops moving ends the request; one that trickles does not.
 func TestStall(t *testing.T) {
-	const stall = 80 * time.Millisecond
+	const stall = 400 * time.Millisecond
 	got := make(chan error, 1)
 	srv := httptest.NewServer(Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, err := io.Copy(io.Discard, r.Body)

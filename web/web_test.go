@@ -126,12 +126,18 @@ func TestCommandsFitTheConnection(t *testing.T) {
 		change func(*http.Request)
 		want   []string
 	}{
-		{"loopback needs no flag of wpkg", func(r *http.Request) { r.Host = "127.0.0.1:5080" },
-			[]string{"wpkg pull 127.0.0.1:5080/a:1", "oras pull --plain-http 127.0.0.1:5080/a:1"}},
-		{"TLS needs no flag", func(r *http.Request) { r.TLS = &tls.ConnectionState{} },
-			[]string{"wpkg pull reg.example/a:1", "oras pull reg.example/a:1"}},
-		{"TLS of a proxy needs none either", func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https") },
-			[]string{"wpkg pull reg.example/a:1", "oras pull reg.example/a:1"}},
+		{
+			"loopback needs no flag of wpkg", func(r *http.Request) { r.Host = "127.0.0.1:5080" },
+			[]string{"wpkg pull 127.0.0.1:5080/a:1", "oras pull --plain-http 127.0.0.1:5080/a:1"},
+		},
+		{
+			"TLS needs no flag", func(r *http.Request) { r.TLS = &tls.ConnectionState{} },
+			[]string{"wpkg pull reg.example/a:1", "oras pull reg.example/a:1"},
+		},
+		{
+			"TLS of a proxy needs none either", func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https") },
+			[]string{"wpkg pull reg.example/a:1", "oras pull reg.example/a:1"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -190,26 +196,46 @@ func TestWhatThereIsWhenThereIsNothing(t *testing.T) {
 		h1     string
 	}{
 		{name: "an empty registry says how to push", o: Options{Source: memory{open: true}}, status: 200, h1: "No packages yet"},
-		{name: "a stranger is asked to log in", o: Options{Source: memory{packages: one}, Challenge: challenge}, status: 200,
-			h1: "Nothing to see without logging in"},
-		{name: "a user sees packages", o: Options{Source: memory{packages: one}, Challenge: challenge},
-			change: func(r *http.Request) { r.SetBasicAuth("ann", "x") }, status: 200, h1: "Packages"},
-		{name: "wrong credentials are asked again", o: Options{Source: memory{packages: one}, Challenge: challenge},
-			change: func(r *http.Request) { r.SetBasicAuth("bob", "x") }, status: 401},
-		{name: "the login page asks", o: Options{Source: memory{}, Challenge: challenge},
-			change: func(r *http.Request) { r.URL.Path = "/login" }, status: 401},
-		{name: "the login page leads back", o: Options{Source: memory{}, Challenge: challenge},
-			change: func(r *http.Request) { r.URL.Path = "/login"; r.SetBasicAuth("ann", "x") }, status: 303},
-		{name: "without passwords there is no login page", o: Options{Source: memory{}},
-			change: func(r *http.Request) { r.URL.Path = "/login" }, status: 404, h1: "There is no such page"},
-		{name: "another address is not found", o: Options{Source: memory{}},
-			change: func(r *http.Request) { r.URL.Path = "/nothing/here" }, status: 404, h1: "There is no such page"},
-		{name: "writing is not allowed", o: Options{Source: memory{}},
-			change: func(r *http.Request) { r.Method, r.URL.Path = "POST", "/nothing" }, status: 405},
-		{name: "a name that is too long is no page", o: Options{Source: memory{}},
-			change: func(r *http.Request) { r.URL.RawQuery = "after=" + strings.Repeat("a", 256) }, status: 404, h1: "There is no such page"},
-		{name: "past the last package there is a way back", o: Options{Source: memory{open: true}},
-			change: func(r *http.Request) { r.URL.RawQuery = "after=z" }, status: 200, h1: "No more packages"},
+		{
+			name: "a stranger is asked to log in", o: Options{Source: memory{packages: one}, Challenge: challenge}, status: 200,
+			h1: "Nothing to see without logging in",
+		},
+		{
+			name: "a user sees packages", o: Options{Source: memory{packages: one}, Challenge: challenge},
+			change: func(r *http.Request) { r.SetBasicAuth("ann", "x") }, status: 200, h1: "Packages",
+		},
+		{
+			name: "wrong credentials are asked again", o: Options{Source: memory{packages: one}, Challenge: challenge},
+			change: func(r *http.Request) { r.SetBasicAuth("bob", "x") }, status: 401,
+		},
+		{
+			name: "the login page asks", o: Options{Source: memory{}, Challenge: challenge},
+			change: func(r *http.Request) { r.URL.Path = "/login" }, status: 401,
+		},
+		{
+			name: "the login page leads back", o: Options{Source: memory{}, Challenge: challenge},
+			change: func(r *http.Request) { r.URL.Path = "/login"; r.SetBasicAuth("ann", "x") }, status: 303,
+		},
+		{
+			name: "without passwords there is no login page", o: Options{Source: memory{}},
+			change: func(r *http.Request) { r.URL.Path = "/login" }, status: 404, h1: "There is no such page",
+		},
+		{
+			name: "another address is not found", o: Options{Source: memory{}},
+			change: func(r *http.Request) { r.URL.Path = "/nothing/here" }, status: 404, h1: "There is no such page",
+		},
+		{
+			name: "writing is not allowed", o: Options{Source: memory{}},
+			change: func(r *http.Request) { r.Method, r.URL.Path = "POST", "/nothing" }, status: 405,
+		},
+		{
+			name: "a name that is too long is no page", o: Options{Source: memory{}},
+			change: func(r *http.Request) { r.URL.RawQuery = "after=" + strings.Repeat("a", 256) }, status: 404, h1: "There is no such page",
+		},
+		{
+			name: "past the last package there is a way back", o: Options{Source: memory{open: true}},
+			change: func(r *http.Request) { r.URL.RawQuery = "after=z" }, status: 200, h1: "No more packages",
+		},
 		{name: "a failing source is a 500", o: Options{Source: memory{err: errors.New("secret cause")}}, status: 500},
 	}
 	for _, tt := range tests {

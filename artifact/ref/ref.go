@@ -138,7 +138,7 @@ func ParseDigest(s string) (digest.Digest, error) {
 		return "", fmt.Errorf("%w: %s has %d hex digits, got %d", ErrDigest, alg, want, len(hex))
 	}
 	for i := 0; i < len(hex); i++ {
-		if b := hex[i]; !('0' <= b && b <= '9' || 'a' <= b && b <= 'f') {
+		if b := hex[i]; (b < '0' || b > '9') && (b < 'a' || b > 'f') {
 			return "", fmt.Errorf("%w %q: hex digit %d is %q", ErrDigest, s, i, b)
 		}
 	}

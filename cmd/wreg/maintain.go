@@ -243,7 +243,7 @@ func rebuildCommand() *cli.Command {
 				result, err := gc.Rebuild(ctx, s.blobs, s.meta, gc.RebuildOptions{
 					AllowGap: c.Bool("allow-gap"), CheckBlobs: c.Bool("check-blobs"),
 					Report: func(f gc.Finding) {
-						log.Warn("rebuild found", slog.String("kind", string(f.Kind)), slog.String("repo", f.Repo),
+						log.WarnContext(ctx, "rebuild found", slog.String("kind", string(f.Kind)), slog.String("repo", f.Repo),
 							slog.String("digest", string(f.Digest)), slog.String("object", f.Object), slog.String("detail", f.Message))
 					},
 				})

@@ -125,7 +125,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *server, 
 		return nil, errors.Join(err, s.stores.Close())
 	}
 	if repaired.Any() {
-		log.Warn("repaired what an interruption left", slog.Any("repaired", repaired))
+		log.WarnContext(ctx, "repaired what an interruption left", slog.Any("repaired", repaired))
 	}
 	s.journal = gc.NewJournaler(s.stores.meta, s.stores.blobs, gc.JournalOptions{Log: log})
 	s.registry = registry.New(registry.Options{
@@ -237,7 +237,7 @@ func (s *server) run(asked context.Context, front *httpx.Server, main, side net.
 // shutdown stops accepting and waits for running requests.
 func (s *server) shutdown(ctx context.Context, front *httpx.Server) {
 	s.draining.Store(true)
-	s.log.Info("shutting down", slog.Duration("grace", s.cfg.ShutdownGrace), slog.Int("uploads", s.registry.OpenUploads()))
+	s.log.InfoContext(ctx, "shutting down", slog.Duration("grace", s.cfg.ShutdownGrace), slog.Int("uploads", s.registry.OpenUploads()))
 	s.end(ctx, s.cfg.ShutdownGrace, "requests cut off", front.Shutdown)
 }
 
@@ -247,7 +247,7 @@ func (s *server) end(ctx context.Context, grace time.Duration, wrong string, ste
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if err := step(ctx); err != nil {
-		s.log.Warn(wrong, slog.Any("err", err))
+		s.log.WarnContext(ctx, wrong, slog.Any("err", err))
 	}
 }
 
@@ -257,7 +257,7 @@ func (s *server) close(ctx context.Context) error {
 	s.end(ctx, closeGrace, "journal not flushed, the next start does it", s.journal.Flush)
 	s.end(ctx, closeGrace, "traces not sent", s.tracer.Close)
 	if err = errors.Join(err, s.stores.Close()); err == nil {
-		s.log.Info("stopped")
+		s.log.InfoContext(ctx, "stopped")
 	}
 	return err
 }

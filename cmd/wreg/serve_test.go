@@ -245,7 +245,7 @@ func TestShutdownFinishesARunningUpload(t *testing.T) {
 	p.waitLog("shutting down")
 	poll(t, "refused connection", func() bool {
 		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-		resp, err := c.Get(p.URL + "/healthz") //nolint:noctx // it fails at once or answers at once
+		resp, err := c.Get(p.URL + "/healthz")
 		if err == nil {
 			_ = resp.Body.Close()
 		}

@@ -83,8 +83,9 @@ func (s Sort) String() string {
 		return "instance"
 	case SortModule:
 		return "core module"
+	default:
+		return "core"
 	}
-	return "core"
 }
 
 // An ComponentExtern is an import or export of a component.
@@ -391,6 +392,7 @@ func (s *Scope) define(sort Sort, def *TypeDef) {
 		s.ComponentTypes = append(s.ComponentTypes, def)
 	case SortInstance:
 		s.Instances = append(s.Instances, def)
+	default: // what this form does not follow
 	}
 }
 
@@ -416,8 +418,9 @@ func (s *Scope) entry(sort Sort, i uint32) *TypeDef {
 		return at(s.ComponentTypes, i)
 	case SortInstance:
 		return at(s.Instances, i)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // externName reads an import or export name with its attributes.

@@ -65,7 +65,6 @@ func (r *reader) code(what string, b byte) {
 }
 
 func (r *reader) u32() uint32 { return uint32(r.uleb(32)) }
-func (r *reader) u64() uint64 { return r.uleb(64) }
 
 // uleb reads an unsigned LEB128 number of the given width. The representation
 // may be padded up to the longest one the width allows, as the core

@@ -85,7 +85,7 @@ func readFile(c *Config, path string) error {
 	if err != nil {
 		return err // names the path
 	}
-	defer file.Close() //nolint:errcheck // opened for reading
+	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", path, err)

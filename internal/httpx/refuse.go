@@ -19,7 +19,7 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, code, message st
 			Code    string `json:"code"`
 			Message string `json:"message"`
 		}
-		body, _ = json.Marshal(map[string][]wire{"errors": {{code, message}}}) //nolint:errcheck,errchkjson // two strings always marshal
+		body, _ = json.Marshal(map[string][]wire{"errors": {{code, message}}})
 	}
 	h := w.Header()
 	h.Set("Content-Type", kind)

@@ -142,7 +142,7 @@ func ready(dsn string, ended <-chan error, log fmt.Stringer) error {
 		}
 		select {
 		case end := <-ended:
-			return fmt.Errorf("PostgreSQL ended at once (%v):\n%s", end, log)
+			return fmt.Errorf("PostgreSQL ended at once (%w):\n%s", end, log)
 		case <-deadline:
 			return fmt.Errorf("PostgreSQL does not answer: %w\n%s", err, log)
 		case <-tick.C:

@@ -124,12 +124,11 @@ func (w *world) pushBlob(repo, content string) digest.Digest {
 }
 
 type manifestJSON struct {
-	Layers    []descriptor  `json:"layers,omitempty"`
-	Manifests []descriptor  `json:"manifests,omitempty"`
-	Subject   *descriptor   `json:"subject,omitempty"`
-	Name      string        `json:"name"`
-	tag       string        // not part of it
-	digest    digest.Digest // once it is made
+	Layers    []descriptor `json:"layers,omitempty"`
+	Manifests []descriptor `json:"manifests,omitempty"`
+	Subject   *descriptor  `json:"subject,omitempty"`
+	Name      string       `json:"name"`
+	tag       string       // not part of it
 }
 
 // manifest makes one; the name keeps equal manifests apart.

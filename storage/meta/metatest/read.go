@@ -2,6 +2,7 @@ package metatest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -52,14 +53,26 @@ var repositoryTests = []test{
 			{"nothing", meta.Visibility{}, meta.Page{}, nil},
 			{"everything", everything, meta.Page{}, []string{"other", "team", "team-a/x", "team.x", "team/a/deep", "team/b", "team0", "teams"}},
 			{"a namespace and all below it", meta.Visibility{Namespaces: []string{"team"}}, meta.Page{}, []string{"team", "team/a/deep", "team/b"}},
-			{"two namespaces, one within the other", meta.Visibility{Namespaces: []string{"team/a", "other", "team", "team"}}, meta.Page{},
-				[]string{"other", "team", "team/a/deep", "team/b"}},
-			{"a namespace between another and what is below it", meta.Visibility{Namespaces: []string{"team", "team-a"}}, meta.Page{},
-				[]string{"team", "team-a/x", "team/a/deep", "team/b"}},
+			{
+				"two namespaces, one within the other",
+				meta.Visibility{Namespaces: []string{"team/a", "other", "team", "team"}},
+				meta.Page{},
+				[]string{"other", "team", "team/a/deep", "team/b"},
+			},
+			{
+				"a namespace between another and what is below it",
+				meta.Visibility{Namespaces: []string{"team", "team-a"}},
+				meta.Page{},
+				[]string{"team", "team-a/x", "team/a/deep", "team/b"},
+			},
 			{"a page", everything, meta.Page{After: "team", Limit: 2}, []string{"team-a/x", "team.x"}},
 			{"a page after a name that is not there", everything, meta.Page{After: "team/a", Limit: 1}, []string{"team/a/deep"}},
-			{"a page of a namespace", meta.Visibility{Namespaces: []string{"team", "teams"}}, meta.Page{After: "team/a/deep", Limit: 2},
-				[]string{"team/b", "teams"}},
+			{
+				"a page of a namespace",
+				meta.Visibility{Namespaces: []string{"team", "teams"}},
+				meta.Page{After: "team/a/deep", Limit: 2},
+				[]string{"team/b", "teams"},
+			},
 			{"a page behind the last", everything, meta.Page{After: "zzz", Limit: 2}, nil},
 			{"the empty namespace", meta.Visibility{Namespaces: []string{""}}, meta.Page{}, nil},
 		}
@@ -101,6 +114,58 @@ var repositoryTests = []test{
 		want(f, "Packages() without two", got, err, []meta.Package{
 			{Name: "p", Tags: 1, Latest: meta.Tag{Name: "a", Digest: sum("one"), Updated: at(1)}, Updated: at(10)},
 		})
+	}},
+	{"an update sees in packages what it wrote, also in a repository made again", func(f *fixture) {
+		f.tag("r", "before", "m")
+		f.update(func(ctx context.Context, tx meta.Tx) error {
+			if err := putTagged(ctx, tx, "r", "v1", "m"); err != nil {
+				return err
+			}
+			if err := tx.DeleteRepository(ctx, "r"); err != nil {
+				return err
+			}
+			if err := putTagged(ctx, tx, "r", "v2", "m"); err != nil {
+				return err
+			}
+			got, err := tx.Packages(ctx, everything, meta.Page{})
+			want(f, "Packages() in the update", got, err, []meta.Package{
+				{Name: "r", Tags: 1, Latest: meta.Tag{Name: "v2", Digest: sum("m"), Updated: start}, Updated: start},
+			})
+			if err := tx.PutTag(ctx, "r", "v3", sum("m"), at(1)); err != nil {
+				return err
+			}
+			if _, err := tx.DeleteManifest(ctx, "r", sum("m")); err != nil {
+				return err
+			}
+			if err := tx.PutTag(ctx, "r", "v4", sum("m"), at(2)); !errors.Is(err, meta.ErrNotFound) {
+				f.Errorf("PutTag() of a manifest just deleted = %v, want %v", err, meta.ErrNotFound)
+			}
+			return nil
+		})
+		got, err := f.db.Packages(f.Context(), everything, meta.Page{})
+		want(f, "Packages()", got, err, []meta.Package{{Name: "r", Updated: at(1)}})
+	}},
+	{"an update may write more repositories than it remembers", func(f *fixture) {
+		const n = 1100
+		f.update(func(ctx context.Context, tx meta.Tx) error {
+			for range 2 {
+				for i := range n {
+					if err := putTagged(ctx, tx, fmt.Sprint("r", i), "v1", "m"); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		got, err := f.db.Packages(f.Context(), everything, meta.Page{})
+		if err != nil || len(got) != n {
+			f.Fatalf("Packages() = %d packages, %v, want %d", len(got), err, n)
+		}
+		for _, p := range got {
+			if p.Tags != 1 {
+				f.Fatalf("Packages() = %+v, want one tag", p)
+			}
+		}
 	}},
 	{"deleting a repository removes all of it but tombstones", func(f *fixture) {
 		f.link("r", "b")

@@ -58,28 +58,40 @@ func (r reader) MissingBlobs(ctx context.Context, repo string, ds []digest.Diges
 	return r.without(ctx, "held_blobs", repo, ds)
 }
 
-// batch is how many digests the statements of without take at once.
-const batch = 8
+// batch is how many digests a statement takes at once that takes several.
+const batch = 4
+
+// inBatches calls do with first and batch digests behind it, until each of ds
+// had its turn. The last batch is filled up with repetitions.
+func inBatches(ds []digest.Digest, first []any, do func(params []any) error) error {
+	for len(ds) > 0 {
+		n := min(batch, len(ds))
+		params := make([]any, 0, len(first)+batch)
+		params = append(params, first...)
+		for i := range batch {
+			params = append(params, string(ds[min(i, n-1)]))
+		}
+		if err := do(params); err != nil {
+			return err
+		}
+		ds = ds[n:]
+	}
+	return nil
+}
 
 // without returns those of ds, once each and in their order, that the statement
 // does not find in repo.
 func (r reader) without(ctx context.Context, name, repo string, ds []digest.Digest) ([]digest.Digest, error) {
 	held := make(map[digest.Digest]bool, len(ds))
-	for rest := ds; len(rest) > 0; {
-		n := min(batch, len(rest))
-		params := make([]any, 0, 1+batch)
-		params = append(params, repo)
-		for i := range batch {
-			params = append(params, string(rest[min(i, n-1)]))
-		}
+	err := inBatches(ds, args(repo), func(params []any) error {
 		found, err := list[digest.Digest](ctx, r.q, name, params...)
-		if err != nil {
-			return nil, err
-		}
 		for _, d := range found {
 			held[d] = true
 		}
-		rest = rest[n:]
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	var out []digest.Digest
 	for _, d := range ds {
@@ -213,7 +225,7 @@ func (t *tx) LinkBlob(ctx context.Context, repo string, b meta.Blob) error {
 }
 
 func (t *tx) UnlinkBlob(ctx context.Context, repo string, d digest.Digest) error {
-	repoID, err := repositoryID(ctx, t, repo)
+	repoID, err := t.repositoryID(ctx, repo)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -28,6 +30,8 @@ const maxGroup = 64
 type committer struct {
 	db    *DB
 	queue chan *member
+	work  chan []*member // for the worker
+	idle  chan bool      // from the worker
 	stop  chan struct{}
 	done  chan struct{}
 	once  sync.Once
@@ -50,8 +54,12 @@ func (m *member) reply(err error) {
 }
 
 func newCommitter(db *DB) *committer {
-	c := &committer{db: db, queue: make(chan *member), stop: make(chan struct{}), done: make(chan struct{})}
+	c := &committer{
+		db: db, queue: make(chan *member), work: make(chan []*member), idle: make(chan bool),
+		stop: make(chan struct{}), done: make(chan struct{}),
+	}
 	go c.loop()
+	go c.worker()
 	return c
 }
 
@@ -145,6 +153,7 @@ func raise(err error) error {
 
 func (c *committer) loop() {
 	defer close(c.done)
+	defer close(c.work)
 	for {
 		select {
 		case m := <-c.queue:
@@ -181,16 +190,15 @@ func (c *committer) gather(first *member) (group []*member, apart *member) {
 	return group, nil
 }
 
-// supervise runs a group in a goroutine of its own, since a function that calls
-// runtime.Goexit takes its goroutine with it. It returns the members that are
-// still without an answer.
+// supervise has the worker run a group. A function that calls runtime.Goexit
+// takes the worker with it; the members that are then still without an answer
+// are returned.
 func (c *committer) supervise(group []*member) []*member {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c.run(group)
-	}()
-	<-done
+	c.work <- group
+	if <-c.idle {
+		return nil
+	}
+	go c.worker()
 	var left []*member
 	for _, m := range group {
 		switch {
@@ -201,6 +209,24 @@ func (c *committer) supervise(group []*member) []*member {
 		}
 	}
 	return left
+}
+
+// worker runs groups, one after the other: a goroutine for each would have to
+// grow its stack every time. After each it sends true, or false as it ends with
+// work undone.
+func (c *committer) worker() {
+	busy := false
+	defer func() {
+		if busy {
+			c.idle <- false
+		}
+	}()
+	for group := range c.work {
+		busy = true
+		c.run(group)
+		busy = false
+		c.idle <- true
+	}
 }
 
 // run commits the group, and if its transaction is lost each member alone.
@@ -332,6 +358,14 @@ type tx struct {
 	records  []meta.Record
 	unlogged bool // leaves no journal row
 	broken   error
+
+	ids      map[string]int64 // of repositories that were looked up
+	manifest struct {         // the last one put
+		repo   int64
+		digest digest.Digest
+		id     int64
+	}
+	touched map[int64]touch // by repository; not yet written
 }
 
 // call runs fn. A statement that failed makes the member fail, whatever fn made
@@ -346,7 +380,10 @@ func (t *tx) call(fn func(context.Context, *tx) error) (err error) {
 	if err := fn(t.ctx, t); err != nil {
 		return err
 	}
-	return t.broken
+	if t.broken != nil {
+		return t.broken
+	}
+	return t.flush(t.ctx)
 }
 
 // control runs a statement of group.sql.

@@ -29,11 +29,7 @@ func (t *tx) journal() error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	written, _, err := journalSequence(t.ctx, t)
-	if err != nil {
-		return err
-	}
-	_, err = t.exec(t.ctx, "insert_entry", written+1, micros(time.Now()), records)
+	_, err = t.exec(t.ctx, "insert_entry", micros(time.Now()), records)
 	return err
 }
 

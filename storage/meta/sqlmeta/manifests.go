@@ -81,6 +81,9 @@ func (r reader) OrphanReferrers(ctx context.Context, before time.Time, yield fun
 }
 
 func (t *tx) manifestID(ctx context.Context, repoID int64, repo string, d digest.Digest) (int64, error) {
+	if last := t.manifest; last.id != 0 && last.repo == repoID && last.digest == d {
+		return last.id, nil
+	}
 	var id int64
 	found, err := one(ctx, t, "manifest_id", args(repoID, string(d)), &id)
 	if err != nil {
@@ -112,12 +115,13 @@ func (t *tx) PutManifest(ctx context.Context, m meta.NewManifest) (bool, error) 
 	if err != nil || !created {
 		return false, err
 	}
-	if err := t.forEach(ctx, "pin_blob", repoID, m.Blobs, id); err != nil {
+	if err := t.forEach(ctx, "pin_blobs", repoID, m.Blobs, id); err != nil {
 		return false, err
 	}
-	if err := t.forEach(ctx, "insert_child", repoID, m.Manifests, id); err != nil {
+	if err := t.forEach(ctx, "insert_children", repoID, m.Manifests, id); err != nil {
 		return false, err
 	}
+	t.manifest.repo, t.manifest.digest, t.manifest.id = repoID, m.Digest, id
 	if err := t.touch(ctx, repoID, 0, micros(m.Created)); err != nil {
 		return false, err
 	}
@@ -131,7 +135,7 @@ func (t *tx) PutManifest(ctx context.Context, m meta.NewManifest) (bool, error) 
 }
 
 func (t *tx) DeleteManifest(ctx context.Context, repo string, d digest.Digest) ([]string, error) {
-	repoID, err := repositoryID(ctx, t, repo)
+	repoID, err := t.repositoryID(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
@@ -146,10 +150,10 @@ func (t *tx) DeleteManifest(ctx context.Context, repo string, d digest.Digest) (
 	if !found {
 		return nil, missing(repo, string(d))
 	}
-	if err := t.forEach(ctx, "unpin_blob", repoID, splitDigests(blobs), id); err != nil {
+	if err := t.forEach(ctx, "unpin_blobs", repoID, splitDigests(blobs), id); err != nil {
 		return nil, err
 	}
-	if err := t.forEach(ctx, "delete_child", repoID, splitDigests(manifests), id); err != nil {
+	if err := t.forEach(ctx, "delete_children", repoID, splitDigests(manifests), id); err != nil {
 		return nil, err
 	}
 	tags, err := t.ManifestTags(ctx, repo, d)
@@ -164,18 +168,17 @@ func (t *tx) DeleteManifest(ctx context.Context, repo string, d digest.Digest) (
 			return nil, err
 		}
 	}
+	t.manifest.id = 0
 	t.record(meta.Record{Op: meta.OpDeleteManifest, Repo: repo, Digest: d})
 	return tags, nil
 }
 
-// forEach runs a statement on (repository, digest, manifest) for each digest.
+// forEach runs a statement on (repository, manifest, digests…).
 func (t *tx) forEach(ctx context.Context, name string, repoID int64, ds []digest.Digest, manifest int64) error {
-	for _, d := range ds {
-		if _, err := t.exec(ctx, name, repoID, string(d), manifest); err != nil {
-			return err
-		}
-	}
-	return nil
+	return inBatches(ds, args(repoID, manifest), func(params []any) error {
+		_, err := t.exec(ctx, name, params...)
+		return err
+	})
 }
 
 // joinDigests is how a list of digests is stored; splitDigests reads it.

@@ -3,6 +3,7 @@ package sqlmeta
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -122,6 +123,13 @@ func pageSpans(v meta.Visibility, p meta.Page, fetch func(s span, limit int64) (
 	return nil
 }
 
+func (t *tx) Packages(ctx context.Context, v meta.Visibility, p meta.Page) ([]meta.Package, error) {
+	if err := t.flush(ctx); err != nil {
+		return nil, err
+	}
+	return t.reader.Packages(ctx, v, p)
+}
+
 // known returns nil if the repository exists, else meta.ErrRepository.
 func known(ctx context.Context, q querier, name string) error {
 	_, err := repositoryID(ctx, q, name)
@@ -155,34 +163,86 @@ func missing(repo, what string) error {
 	return fmt.Errorf("%w: %s in %s", meta.ErrNotFound, what, repo)
 }
 
-// ensureRepository returns the id of a repository, which it makes if need be.
-func (t *tx) ensureRepository(ctx context.Context, name string, at time.Time) (int64, error) {
-	var id int64
-	found, err := one(ctx, t, "repository_id", args(name), &id)
-	if err != nil || found {
-		return id, err
+// repositoryID is the id of a repository, looked up once.
+func (t *tx) repositoryID(ctx context.Context, name string) (int64, error) {
+	if id, ok := t.ids[name]; ok {
+		return id, nil
 	}
-	_, err = one(ctx, t, "insert_repository", args(name, micros(at)), &id)
+	id, err := repositoryID(ctx, t, name)
+	if err == nil {
+		t.remember(name, id)
+	}
 	return id, err
 }
+
+// maxRemembered bounds what a transaction keeps in memory of repositories, which
+// Load may write by the million.
+const maxRemembered = 1000
+
+func (t *tx) remember(repo string, id int64) {
+	if t.ids == nil || len(t.ids) >= maxRemembered {
+		t.ids = map[string]int64{}
+	}
+	t.ids[repo] = id
+}
+
+// ensureRepository returns the id of a repository, which it makes if need be.
+func (t *tx) ensureRepository(ctx context.Context, name string, at time.Time) (int64, error) {
+	id, err := t.repositoryID(ctx, name)
+	if !errors.Is(err, meta.ErrRepository) {
+		return id, err
+	}
+	if _, err := one(ctx, t, "insert_repository", args(name, micros(at)), &id); err != nil {
+		return 0, err
+	}
+	t.remember(name, id)
+	return id, nil
+}
+
+// A touch changes what the row of a repository says about its contents.
+type touch struct{ tags, at int64 }
 
 // unchanged, given to touch, leaves the time of the last write as it is.
 const unchanged = math.MinInt64
 
-// touch adds to the number of tags and notes the time of a write.
+// touch adds to the number of tags and notes the time of a write. That is
+// written once for all that an update does, by flush.
 func (t *tx) touch(ctx context.Context, repo, tags, at int64) error {
-	_, err := t.exec(ctx, "touch_repository", repo, tags, at)
-	return err
+	if t.touched == nil {
+		t.touched = map[int64]touch{}
+	}
+	sum, again := t.touched[repo]
+	if !again {
+		sum.at = unchanged
+	}
+	t.touched[repo] = touch{sum.tags + tags, max(sum.at, at)}
+	if len(t.touched) < maxRemembered {
+		return nil
+	}
+	return t.flush(ctx)
+}
+
+func (t *tx) flush(ctx context.Context) error {
+	for repo, sum := range t.touched {
+		if _, err := t.exec(ctx, "touch_repository", repo, sum.tags, sum.at); err != nil {
+			return err
+		}
+	}
+	clear(t.touched)
+	return nil
 }
 
 func (t *tx) DeleteRepository(ctx context.Context, name string) error {
-	id, err := repositoryID(ctx, t, name)
+	id, err := t.repositoryID(ctx, name)
 	if err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, "delete_repository", id); err != nil {
 		return err
 	}
+	delete(t.ids, name)
+	t.manifest.id = 0
+	delete(t.touched, id) // the id may be used again
 	t.record(meta.Record{Op: meta.OpDeleteRepository, Repo: name})
 	return nil
 }

@@ -53,7 +53,7 @@ func (r reader) Tombstone(ctx context.Context, repo, name string) (digest.Digest
 }
 
 func (t *tx) PutTag(ctx context.Context, repo, name string, d digest.Digest, at time.Time) error {
-	repoID, err := repositoryID(ctx, t, repo)
+	repoID, err := t.repositoryID(ctx, repo)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (t *tx) DeleteTag(ctx context.Context, repo, name string, tombstone bool, a
 	if err != nil {
 		return err
 	}
-	repoID, err := repositoryID(ctx, t, repo)
+	repoID, err := t.repositoryID(ctx, repo)
 	if err != nil {
 		return err
 	}

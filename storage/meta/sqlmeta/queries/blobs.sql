@@ -15,7 +15,7 @@ LIMIT 1;
 -- name: held_blobs
 SELECT l.digest FROM repository_blobs l JOIN blobs b ON b.digest = l.digest
 WHERE l.repository = (SELECT id FROM repositories WHERE name = ?1) AND b.state = 0
-  AND l.digest IN (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+  AND l.digest IN (?2, ?3, ?4, ?5);
 
 -- name: blobs
 SELECT digest, generation, size, state, since FROM blobs WHERE digest > ?1 ORDER BY digest LIMIT ?2;

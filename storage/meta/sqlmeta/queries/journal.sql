@@ -5,7 +5,8 @@ SELECT COALESCE((SELECT max(sequence) FROM outbox), value), value FROM state WHE
 UPDATE state SET value = ?1 WHERE name = 'journal_done';
 
 -- name: insert_entry
-INSERT INTO outbox (sequence, time, records) VALUES (?1, ?2, ?3);
+INSERT INTO outbox (sequence, time, records)
+SELECT 1 + COALESCE((SELECT max(sequence) FROM outbox), value), ?1, ?2 FROM state WHERE name = 'journal_done';
 
 -- name: journal_after
 SELECT sequence, time, records FROM outbox WHERE sequence > ?1 ORDER BY sequence LIMIT ?2;

@@ -35,7 +35,7 @@ ORDER BY m.digest LIMIT ?4;
 -- name: held_manifests
 SELECT m.digest FROM manifests m
 WHERE m.repository = (SELECT id FROM repositories WHERE name = ?1)
-  AND m.digest IN (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+  AND m.digest IN (?2, ?3, ?4, ?5);
 
 -- name: insert_manifest
 INSERT INTO manifests
@@ -43,17 +43,19 @@ INSERT INTO manifests
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
 ON CONFLICT (repository, digest) DO NOTHING RETURNING id;
 
--- name: pin_blob
-INSERT INTO manifest_blobs (repository, digest, manifest) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING;
+-- name: pin_blobs
+INSERT INTO manifest_blobs (repository, manifest, digest) VALUES (?1, ?2, ?3), (?1, ?2, ?4), (?1, ?2, ?5), (?1, ?2, ?6)
+ON CONFLICT DO NOTHING;
 
--- name: unpin_blob
-DELETE FROM manifest_blobs WHERE repository = ?1 AND digest = ?2 AND manifest = ?3;
+-- name: unpin_blobs
+DELETE FROM manifest_blobs WHERE repository = ?1 AND manifest = ?2 AND digest IN (?3, ?4, ?5, ?6);
 
--- name: insert_child
-INSERT INTO manifest_children (repository, digest, manifest) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING;
+-- name: insert_children
+INSERT INTO manifest_children (repository, manifest, digest) VALUES (?1, ?2, ?3), (?1, ?2, ?4), (?1, ?2, ?5), (?1, ?2, ?6)
+ON CONFLICT DO NOTHING;
 
--- name: delete_child
-DELETE FROM manifest_children WHERE repository = ?1 AND digest = ?2 AND manifest = ?3;
+-- name: delete_children
+DELETE FROM manifest_children WHERE repository = ?1 AND manifest = ?2 AND digest IN (?3, ?4, ?5, ?6);
 
 -- name: delete_manifest
 DELETE FROM manifests WHERE id = ?1;

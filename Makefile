@@ -39,7 +39,8 @@ race: ## the tests under the race detector
 	go test -race -short ./...
 
 .PHONY: lint
-lint: ## golangci-lint
+lint: ## golangci-lint, and a tidy go.mod
+	go mod tidy -diff
 	$(TOOL) golangci-lint run ./...
 
 .PHONY: vuln

@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,15 +42,19 @@ func binary(t *testing.T) string {
 	return path
 }
 
+// chosen is the seed of this run.
+var chosen = sync.OnceValue(func() uint64 {
+	if *seed != 0 {
+		return *seed
+	}
+	return uint64(time.Now().UnixNano())
+})
+
 // random gives the test's source of chance and prints how to repeat it.
 func random(t *testing.T) (uint64, *rand.Rand) {
 	t.Helper()
-	s := *seed
-	if s == 0 {
-		s = uint64(time.Now().UnixNano())
-	}
-	t.Logf("repeat with -seed %d", s)
-	return s, rand.New(rand.NewPCG(s, 0))
+	t.Logf("repeat with -seed %d", chosen())
+	return chosen(), rand.New(rand.NewPCG(chosen(), 0))
 }
 
 func start(t *testing.T, o server.Options) *server.Server {

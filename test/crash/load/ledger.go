@@ -132,6 +132,13 @@ func (l *Ledger) Acks() int {
 	return l.acks
 }
 
+// Ops counts the writes that were sent.
+func (l *Ledger) Ops() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.ops)
+}
+
 // Allowed is what k may be now, sorted: the value of every write that no later
 // acknowledged one has surely replaced. Later means sent after the answer.
 func (l *Ledger) Allowed(k Key) []string {

@@ -51,8 +51,11 @@ func TestAtKnowsOnlyWhatHadHappened(t *testing.T) {
 		want   []string
 		acks   int
 	}{
-		{5, []string{Absent}, 0}, {10, []string{Absent, "1"}, 0}, {20, []string{"1"}, 1},
-		{35, []string{"1", "2"}, 1}, {40, []string{"2"}, 2},
+		{5, []string{Absent}, 0},
+		{10, []string{Absent, "1"}, 0},
+		{20, []string{"1"}, 1},
+		{35, []string{"1", "2"}, 1},
+		{40, []string{"2"}, 2},
 	}
 	for _, tt := range tests {
 		past, err := l.At(times, tt.moment)

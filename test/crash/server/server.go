@@ -27,6 +27,11 @@ type Options struct {
 	Database string   // "" for the default within Data
 	Wrap     []string // a program and its arguments that runs wreg, as strace does
 	Args     []string // more flags for serve
+
+	// Become is a program that turns into wreg by exec, with its arguments, and
+	// Files are what it gets as descriptors from 3 on.
+	Become []string
+	Files  []*os.File
 }
 
 // Server is a running wreg. Its methods are safe for concurrent use.
@@ -67,8 +72,9 @@ const startLimit = 30 * time.Second
 
 // Start runs wreg and returns once it serves.
 func Start(ctx context.Context, o Options) (*Server, error) {
-	args := slices.Concat(o.Wrap, []string{o.Bin, "serve", "--listen", "127.0.0.1:0", "--log-format", "json"}, o.flags(), o.Args)
+	args := slices.Concat(o.Wrap, o.Become, []string{o.Bin, "serve", "--listen", "127.0.0.1:0", "--log-format", "json"}, o.flags(), o.Args)
 	s := &Server{cmd: exec.Command(args[0], args[1:]...), ended: make(chan struct{})} //nolint:noctx // it outlives ctx
+	s.cmd.ExtraFiles = o.Files
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		return nil, err

@@ -61,9 +61,6 @@ func (r *Registry) PushManifest(ctx context.Context, p ManifestPush) (Pushed, er
 	if err != nil {
 		return Pushed{}, err
 	}
-	if err := r.checkSizes(ctx, p.Repo, refs); err != nil {
-		return Pushed{}, err
-	}
 	now := r.now().UTC()
 	m := meta.NewManifest{
 		Manifest: meta.Manifest{
@@ -81,15 +78,18 @@ func (r *Registry) PushManifest(ctx context.Context, p ManifestPush) (Pushed, er
 		if err != nil {
 			return err
 		}
-		if err := r.checkComplete(ctx, tx, m); err != nil {
-			return err
-		}
-		held, err := heldBlobs(ctx, tx, p.Repo, digests(refs.foreign))
+		stored, err := tx.BlobSizes(ctx, p.Repo, digests(slices.Concat(refs.blobs, refs.foreign)))
 		if err != nil {
 			return err
 		}
+		if err := r.checkComplete(ctx, tx, p.Repo, refs, stored); err != nil {
+			return err
+		}
 		m := m // the transaction may run again
-		m.Blobs = append(held, m.Blobs...)
+		// A foreign layer that somebody has pushed here nevertheless is pinned like
+		// any other.
+		foreign := slices.DeleteFunc(digests(refs.foreign), func(d digest.Digest) bool { return !holds(stored, d) })
+		m.Blobs = append(foreign, m.Blobs...)
 		created, err := tx.PutManifest(ctx, m)
 		if err != nil {
 			return err
@@ -143,28 +143,14 @@ func refused(err error, format string, args ...any) error {
 	return fmt.Errorf(format+": %w", append(args, err)...)
 }
 
-// checkSizes compares what the manifest says of its blobs with what is stored.
-// The sizes of a digest never change, so this can be done outside of the
-// transaction; that blobs are still there is checked again inside.
-func (r *Registry) checkSizes(ctx context.Context, repo string, refs references) error {
-	var missing []digest.Digest
-	stored := make(map[digest.Digest]int64, len(refs.blobs))
+// checkComplete makes sure that everything the manifest needs is held by its
+// repository in the moment it is written, in the sizes that it gives. stored has
+// the sizes of the blobs that are held.
+func (r *Registry) checkComplete(
+	ctx context.Context, tx meta.Reader, repo string, refs references, stored map[digest.Digest]int64,
+) error {
 	for _, d := range refs.blobs {
-		size, again := stored[d.digest]
-		if !again {
-			b, err := r.meta.Blob(ctx, repo, d.digest)
-			switch {
-			case absent(err):
-				missing = append(missing, d.digest)
-				size = d.size
-			case err != nil:
-				return fmt.Errorf("blob %s of %s: %w", d.digest, repo, err)
-			default:
-				size = b.Size
-			}
-			stored[d.digest] = size
-		}
-		if size != d.size {
+		if size, ok := stored[d.digest]; ok && size != d.size {
 			return &Error{
 				Code: ManifestInvalid, Message: "the manifest gives a blob another size than it has",
 				Detail: fields{"digest": d.digest, "size": d.size, "stored": size},
@@ -174,52 +160,20 @@ func (r *Registry) checkSizes(ctx context.Context, repo string, refs references)
 	if r.opts.Sparse {
 		return nil
 	}
-	return missingParts("blob", missing)
-}
-
-// checkComplete makes sure that everything m needs is held by its repository in
-// the moment it is written.
-func (r *Registry) checkComplete(ctx context.Context, tx meta.Tx, m meta.NewManifest) error {
-	if r.opts.Sparse {
-		return nil
+	missing := slices.DeleteFunc(digests(refs.blobs), func(d digest.Digest) bool { return holds(stored, d) })
+	if err := missingParts("blob", missing); err != nil || len(refs.manifests) == 0 {
+		return err
 	}
-	if len(m.Blobs) > 0 {
-		missing, err := tx.MissingBlobs(ctx, m.Repo, m.Blobs)
-		if err != nil {
-			return err
-		}
-		if err := missingParts("blob", missing); err != nil {
-			return err
-		}
-	}
-	if len(m.Manifests) > 0 {
-		missing, err := tx.MissingManifests(ctx, m.Repo, m.Manifests)
-		if err != nil {
-			return err
-		}
-		return missingParts("manifest", missing)
-	}
-	return nil
-}
-
-// heldBlobs are those of ds that repo holds. A foreign layer that somebody has
-// pushed here nevertheless is pinned like any other.
-func heldBlobs(ctx context.Context, tx meta.Reader, repo string, ds []digest.Digest) ([]digest.Digest, error) {
-	if len(ds) == 0 {
-		return nil, nil
-	}
-	missing, err := tx.MissingBlobs(ctx, repo, ds)
-	if absent(err) {
-		return nil, nil
-	}
+	missing, err := tx.MissingManifests(ctx, repo, digests(refs.manifests))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	lacks := make(map[digest.Digest]bool, len(missing))
-	for _, d := range missing {
-		lacks[d] = true
-	}
-	return slices.DeleteFunc(ds, func(d digest.Digest) bool { return lacks[d] }), nil
+	return missingParts("manifest", missing)
+}
+
+func holds(stored map[digest.Digest]int64, d digest.Digest) bool {
+	_, ok := stored[d]
+	return ok
 }
 
 // missingParts is an error for each of ds, nil if there are none.

@@ -266,12 +266,15 @@ func (c *checker) checkReferences(ctx context.Context, m meta.Manifest) error {
 	if err != nil {
 		return c.unreadable(ctx, m.Repo, m.Digest, err)
 	}
-	missing, err := c.db.MissingBlobs(ctx, m.Repo, pins)
+	held, err := c.db.BlobSizes(ctx, m.Repo, pins)
 	if err != nil {
 		return c.unreadable(ctx, m.Repo, m.Digest, err)
 	}
 	at := Finding{Severity: SeverityError, Kind: KindReference, Repo: m.Repo, Digest: m.Digest}
-	for _, d := range missing {
+	for _, d := range pins {
+		if _, ok := held[d]; ok {
+			continue
+		}
 		at.Message = fmt.Sprintf("needs blob %s, which the repository does not hold live", d)
 		c.report(at)
 	}

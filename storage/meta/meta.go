@@ -232,8 +232,9 @@ type Blobs interface {
 	FindBlob(ctx context.Context, d digest.Digest) (Blob, error)
 	// BlobHolder names a repository that v may see and that holds d live.
 	BlobHolder(ctx context.Context, v Visibility, d digest.Digest) (string, error)
-	// MissingBlobs returns those of ds that repo does not hold live.
-	MissingBlobs(ctx context.Context, repo string, ds []digest.Digest) ([]digest.Digest, error)
+	// BlobSizes gives the size in bytes of those of ds that repo holds live; the
+	// others are absent from the map.
+	BlobSizes(ctx context.Context, repo string, ds []digest.Digest) (map[digest.Digest]int64, error)
 	// MissingManifests returns those of ds that repo does not hold.
 	MissingManifests(ctx context.Context, repo string, ds []digest.Digest) ([]digest.Digest, error)
 	// AllBlobs calls yield for every blob row in order of digest until it fails.

@@ -54,8 +54,22 @@ func (r reader) BlobHolder(ctx context.Context, v meta.Visibility, d digest.Dige
 	return "", fmt.Errorf("%w: a repository that holds blob %s", meta.ErrNotFound, d)
 }
 
-func (r reader) MissingBlobs(ctx context.Context, repo string, ds []digest.Digest) ([]digest.Digest, error) {
-	return r.without(ctx, "held_blobs", repo, ds)
+func (r reader) BlobSizes(ctx context.Context, repo string, ds []digest.Digest) (map[digest.Digest]int64, error) {
+	sizes := make(map[digest.Digest]int64, len(ds))
+	err := inBatches(ds, args(repo), func(params []any) error {
+		return each(ctx, r.q, "blob_sizes", params, func(rows *sql.Rows) error {
+			var (
+				d    string
+				size int64
+			)
+			if err := rows.Scan(&d, &size); err != nil {
+				return r.q.fail("blob_sizes", err)
+			}
+			sizes[digest.Digest(d)] = size
+			return nil
+		})
+	})
+	return sizes, err
 }
 
 // batch is how many digests a statement takes at once that takes several.

@@ -12,8 +12,8 @@ FROM blobs b JOIN repository_blobs l ON l.digest = b.digest JOIN repositories r 
 WHERE b.digest = ?1 AND b.state = 0 AND r.name >= ?2 AND r.name < ?3
 LIMIT 1;
 
--- name: held_blobs
-SELECT l.digest FROM repository_blobs l JOIN blobs b ON b.digest = l.digest
+-- name: blob_sizes
+SELECT l.digest, b.size FROM repository_blobs l JOIN blobs b ON b.digest = l.digest
 WHERE l.repository = (SELECT id FROM repositories WHERE name = ?1) AND b.state = 0
   AND l.digest IN (?2, ?3, ?4, ?5);
 

@@ -9,9 +9,11 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/wreg-project/wreg/internal/version.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 
-# How long each fuzz target runs, and how often the crash test kills.
-FUZZTIME ?= 10s
-KILLS    ?= 100
+# How long each fuzz target runs, how often the crash test kills, and flags for
+# it and the power loss (-all: every point; -seed N: the same again).
+FUZZTIME   ?= 10s
+KILLS      ?= 100
+CRASHFLAGS ?=
 
 .PHONY: help
 help: ## list the targets
@@ -63,11 +65,11 @@ interop: setup build clients ## real clients against wreg, and wpkg against anot
 
 .PHONY: crash
 crash: build ## kill -9 under load, full disks and failing reads, with a checker (KILLS=100)
-	go test -count=1 -tags crash -timeout 30m ./test/crash/... -run 'Kill|Fault' -kills $(KILLS)
+	go test -count=1 -tags crash -timeout 30m ./test/crash -run 'Kill$$|Fault' -kills $(KILLS) $(CRASHFLAGS)
 
 .PHONY: powerloss
 powerloss: setup build ## replay every prefix of the recorded writes with only what was synced
-	go test -count=1 -tags crash -timeout 30m ./test/crash/... -run PowerLoss
+	go test -count=1 -tags crash -timeout 30m ./test/crash -run PowerLoss $(CRASHFLAGS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
@@ -90,7 +92,7 @@ check: test lint race vuln fuzz crash powerloss interop ## what CI runs
 
 .PHONY: soak
 soak: setup build ## the long runs: 1,000 kills, 10 minutes of fuzzing a target, 100,000 operations
-	$(MAKE) crash KILLS=1000
+	$(MAKE) crash powerloss KILLS=1000 CRASHFLAGS=-all
 	$(MAKE) fuzz FUZZTIME=10m
 	go test -count=1 -tags soak -timeout 60m ./test/soak/...
 

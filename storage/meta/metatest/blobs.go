@@ -245,7 +245,8 @@ var blobTests = []test{
 		want(f, "UnheldBlobs()", 0, err, 0)
 	}},
 	{"linking brings a blob back as its state and generation allow", func(f *fixture) {
-		live, condemned, deleted := []meta.BlobState(nil), []meta.BlobState{meta.BlobCondemned}, []meta.BlobState{meta.BlobCondemned, meta.BlobDeleted}
+		var live []meta.BlobState
+		condemned, deleted := []meta.BlobState{meta.BlobCondemned}, []meta.BlobState{meta.BlobCondemned, meta.BlobDeleted}
 		tests := []struct {
 			name       string
 			path       []meta.BlobState

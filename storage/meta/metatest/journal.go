@@ -249,7 +249,10 @@ var journalTests = []test{
 	}},
 	{"an entry that does not apply changes nothing and says which record", func(f *fixture) {
 		tests := []struct{ records, want string }{
-			{`[{"op":"blob.link","repo":"r","digest":"sha256:a"},{"op":"tag.put","repo":"r","tag":"v","digest":"sha256:b"}]`, "entry 1, record 1 (tag.put)"},
+			{
+				`[{"op":"blob.link","repo":"r","digest":"sha256:a"},{"op":"tag.put","repo":"r","tag":"v","digest":"sha256:b"}]`,
+				"entry 1, record 1 (tag.put)",
+			},
 			{`[{"op":"manifest.put","repo":"r","digest":"sha256:a"}]`, "record 0 (manifest.put): it holds no manifest"},
 			{`[{"op":"from.the.future"}]`, "no such operation"},
 			{`{`, "entry 1"},

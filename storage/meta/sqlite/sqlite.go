@@ -87,7 +87,8 @@ func open(ctx context.Context, path string, o Options, unlock func() error) (met
 		return nil, err
 	}
 	write, err := openPool(path, 1, "_txlock=immediate&_pragma=journal_mode(WAL)"+
-		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=wal_autocheckpoint(4000)&_pragma=journal_size_limit(67108864)"+cacheSize(writerCache)+maxPages(o), o.wrap)
+		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"+
+		"&_pragma=wal_autocheckpoint(4000)&_pragma=journal_size_limit(67108864)"+cacheSize(writerCache)+maxPages(o), o.wrap)
 	if err != nil {
 		return nil, err
 	}

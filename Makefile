@@ -65,7 +65,7 @@ interop: setup build clients ## real clients against wreg, and wpkg against anot
 
 .PHONY: crash
 crash: build ## kill -9 under load, full disks and failing reads, with a checker (KILLS=100)
-	go test -count=1 -tags crash -timeout 30m ./test/crash -run 'Kill$$|Fault' -kills $(KILLS) $(CRASHFLAGS)
+	go test -count=1 -tags crash -timeout 30m ./test/crash -run 'TestKill|TestFault' -kills $(KILLS) $(CRASHFLAGS)
 
 .PHONY: powerloss
 powerloss: setup build ## replay every prefix of the recorded writes with only what was synced

@@ -99,6 +99,9 @@ func Unpack(ctx context.Context, src content.Fetcher, manifest ocispec.Descripto
 		return nil, err
 	}
 	out := &Unpacked{Path: filepath.Join(dir, name), Title: stated}
+	if err := replaceable(out.Path); err != nil {
+		return nil, err
+	}
 	err = writeFile(dir, name, func(f *os.File) error {
 		if raw != nil {
 			out.Layer = *raw
@@ -215,6 +218,21 @@ func place(o UnpackOptions, stated string) (dir, name string, err error) {
 		name += ".wasm"
 	}
 	return dir, name, CheckFileName(name)
+}
+
+// replaceable refuses a path that is no regular file: in the place of a device
+// or pipe the new file would appear, not in what reads from it.
+func replaceable(path string) error {
+	fi, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !fi.Mode().IsRegular():
+		return fmt.Errorf("%s: it is no regular file, and is not replaced by one", path)
+	}
+	return nil
 }
 
 // writeFile has fill write a temporary file in dir and gives it its name when

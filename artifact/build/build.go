@@ -116,8 +116,12 @@ var ErrNotWasm = errors.New("the compiler wrote no WebAssembly module")
 
 // Place has compile write a file in a temporary folder beside output, checks
 // that it is a WebAssembly binary, and gives it its name. Builders use it so
-// that a failed build leaves nothing.
+// that a failed build leaves nothing. An output that exists and is no regular
+// file, such as a folder or a device, is refused.
 func Place(output string, compile func(temp string) error) error {
+	if fi, err := os.Stat(output); err == nil && !fi.Mode().IsRegular() {
+		return fmt.Errorf("%s: it is no regular file, and is not replaced by one", output)
+	}
 	dir, err := os.MkdirTemp(filepath.Dir(output), ".build-")
 	if err != nil {
 		return err

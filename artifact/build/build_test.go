@@ -87,6 +87,13 @@ func TestPlace(t *testing.T) {
 	}
 }
 
+func TestPlaceReplacesOnlyFiles(t *testing.T) {
+	dir := t.TempDir()
+	if err := Place(dir, func(string) error { return nil }); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Errorf("Place over a folder = %v, want it refused", err)
+	}
+}
+
 func TestTailKeepsTheEnd(t *testing.T) {
 	var all strings.Builder
 	tail := Tail{Next: &all}

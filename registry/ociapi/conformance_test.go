@@ -261,6 +261,14 @@ var blobPushClauses = []clause{
 			e.bytes(e.status(e.do("GET", r.header.Get("Location"), nil), 200), content)
 		}
 	}},
+	{"end-4b/POST with the digest of nothing stores the empty blob", func(e *env, repo string) {
+		for _, alg := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
+			d := alg.FromBytes(nil)
+			r := e.status(e.do("POST", "/v2/"+repo+"/blobs/uploads/?digest="+d.String(), nil, "Content-Type", octets), 201)
+			e.header(r, "Docker-Content-Digest", d.String())
+			e.bytes(e.status(e.do("GET", r.header.Get("Location"), nil), 200), nil)
+		}
+	}},
 	{"end-4b/POST with a wrong or malformed digest is 400", func(e *env, repo string) {
 		wrong := digest.FromString("something else").String()
 		for _, d := range []string{wrong, "sha256:baddigest", "", "md5:d41d8cd98f00b204e9800998ecf8427e"} {
@@ -478,6 +486,14 @@ var manifestPushClauses = []clause{
 		streamed := io.MultiReader(strings.NewReader(string(content)), strings.NewReader(" "))
 		r := e.send("PUT", "/v2/"+repo+"/manifests/larger", streamed, "Content-Type", ociManifest)
 		e.refused(r, 413, "MANIFEST_INVALID")
+	}},
+	{"end-7a/a manifest whose length is not announced is stored", func(e *env, repo string) {
+		m := e.image(repo, "streamed")
+		unsized := io.MultiReader(strings.NewReader(string(m)))
+		e.status(e.send("PUT", "/v2/"+repo+"/manifests/a", unsized, "Content-Type", ociManifest), 201)
+		r := e.status(e.do("GET", "/v2/"+repo+"/manifests/a", nil), 200)
+		e.header(r, "Content-Length", strconv.Itoa(len(m)))
+		e.bytes(r, m)
 	}},
 	{"end-7a/missing blobs are named, each in an error of its own", func(e *env, repo string) {
 		config, layer, here := descOf(ociConfig, []byte("no config")), descOf(ociLayer, []byte("no layer")), []byte("here")
@@ -838,6 +854,26 @@ var deleteClauses = []clause{
 		e.status(e.do("GET", "/v2/"+repo+"/blobs/"+d, nil), 200)
 		e.status(e.do("DELETE", "/v2/"+repo+"/manifests/"+digest.FromBytes(m).String(), nil), 202)
 		e.status(e.do("DELETE", "/v2/"+repo+"/blobs/"+d, nil), 202)
+	}},
+	{"end-10/a blob that two manifests need goes after both", func(e *env, repo string) {
+		empty := []byte(`{}`)
+		d := e.pushBlob(repo, empty).String()
+		c := descOf("application/vnd.oci.empty.v1+json", empty)
+		var manifests []string
+		for _, name := range []string{"a", "b"} {
+			m := manifest{
+				MediaType: ociManifest, ArtifactType: "text/x-note", Config: &c, Layers: []desc{c},
+				Annotations: map[string]string{"name": name},
+			}.encode()
+			e.pushManifest(repo, name, ociManifest, m)
+			manifests = append(manifests, digest.FromBytes(m).String())
+		}
+		for _, m := range manifests {
+			e.refused(e.do("DELETE", "/v2/"+repo+"/blobs/"+d, nil), 405, "UNSUPPORTED")
+			e.status(e.do("DELETE", "/v2/"+repo+"/manifests/"+m, nil), 202)
+		}
+		e.status(e.do("DELETE", "/v2/"+repo+"/blobs/"+d, nil), 202)
+		e.status(e.do("HEAD", "/v2/"+repo+"/blobs/"+d, nil), 404)
 	}},
 	{"end-10/a deleted blob can be pushed again", func(e *env, repo string) {
 		d := e.pushBlob(repo, []byte(repo)).String()

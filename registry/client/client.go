@@ -53,7 +53,8 @@ const (
 type Options struct {
 	// UserAgent is sent with each request.
 	UserAgent string
-	// Insecure speaks plain HTTP to every host. Loopback hosts always get it.
+	// Insecure speaks plain HTTP to every host. Loopback hosts always get it,
+	// unless what answers there wants TLS.
 	Insecure bool
 	// Credential finds the credential of a host:port; nil means none.
 	Credential auth.CredentialFunc
@@ -99,7 +100,7 @@ func New(o Options) *Client {
 	if o.Transport == nil {
 		o.Transport = newTransport()
 	}
-	o.Transport = &stallTransport{base: o.Transport, after: o.Stall}
+	o.Transport = &stallTransport{base: &localTLS{base: o.Transport}, after: o.Stall}
 	c := &Client{opts: o, wellKnown: map[string]mapping{}}
 	cache := auth.NewCache()
 	header := http.Header{}
@@ -147,7 +148,7 @@ func (c *Client) retryPolicy() retry.Policy {
 	}
 }
 
-// plainHTTP reports whether host is spoken to without TLS.
+// plainHTTP reports whether host is spoken to without TLS at first.
 func (c *Client) plainHTTP(host string) bool { return c.opts.Insecure || ref.IsLoopback(host) }
 
 // wait pauses before the attempt-th retry of a transfer, doubling each time.

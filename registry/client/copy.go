@@ -240,8 +240,11 @@ func (c *copier) tag(ctx context.Context, root ocispec.Descriptor) error {
 		} else {
 			err = c.dst.Tag(ctx, root, tag)
 		}
-		if err != nil {
+		switch {
+		case err != nil && len(c.opts.Tags) > 1:
 			return fmt.Errorf("tag %s: %w", tag, err)
+		case err != nil: // the caller knows which
+			return err
 		}
 	}
 	return nil

@@ -2,7 +2,7 @@ package client
 
 import (
 	"context"
-	"net/http"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -42,12 +42,15 @@ func (c *Client) Login(ctx context.Context, store credentials.Store, host string
 	}
 	as := *c.auth
 	as.Cache = auth.NewCache()
-	as.Header = http.Header{}
-	for k, v := range c.auth.Header {
-		as.Header[k] = v
-	}
+	as.Credential = auth.StaticCredential(host, cred)
 	reg.Client = &as
-	return credentials.Login(ctx, store, reg, cred)
+	if err := reg.Ping(ctx); err != nil {
+		return err
+	}
+	if err := store.Put(ctx, credentials.ServerAddressFromRegistry(host), cred); err != nil {
+		return fmt.Errorf("credential store: %w", err)
+	}
+	return nil
 }
 
 // Logout forgets the credential of a registry.

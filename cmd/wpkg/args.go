@@ -24,6 +24,9 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 		case arg == "--version" || arg == "-v":
 			args[0] = "version"
 		case arg == "--help" || arg == "-h" || arg == "help" || arg == "h":
+			if len(args) > 1 && !isFlag(args[1]) && find(app.Commands, args[1]) == nil {
+				return nil, unknownCommand(app.Commands, args[1])
+			}
 			return append([]string{program}, args...), nil
 		case isFlag(arg):
 			n := common.length(args)

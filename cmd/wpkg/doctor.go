@@ -114,7 +114,7 @@ func (t *tool) checkRegistry(ctx context.Context, host string) finding {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	if err := t.client().Ping(ctx, host); err != nil {
-		return failed("registry", err)
+		return failed("registry", fmt.Errorf("%s: %w", host, err))
 	}
 	return finding{Check: "registry", Status: "ok", Detail: host + " answers"}
 }

@@ -30,6 +30,12 @@ type usageError struct{ text, hint string }
 
 func (e *usageError) Error() string { return e.text }
 
+// badReference is an argument that names no package.
+func badReference(err error) *usageError {
+	const hint = "a package is [HOST/]PATH[:TAG|@DIGEST|@RANGE], NAMESPACE:NAME[@VERSION] or oci-layout:FOLDER[:TAG]"
+	return &usageError{text: err.Error(), hint: hint}
+}
+
 func usagef(format string, args ...any) *usageError {
 	return &usageError{text: fmt.Sprintf(format, args...)}
 }
@@ -40,9 +46,12 @@ func badUsage(c *cli.Context, err error, _ bool) error {
 	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "wpkg" {
 		name += " " + c.Command.Name
 	}
-	text := strings.TrimPrefix(err.Error(), "flag provided but not defined: ")
-	if text != err.Error() {
-		text = "unknown flag " + text
+	text := err.Error()
+	if flag, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		text = "unknown flag -" + flag
+		if len(flag) > 1 {
+			text = "unknown flag --" + flag
+		}
 	}
 	return &usageError{text: text, hint: name + " --help lists the flags"}
 }
@@ -59,11 +68,6 @@ func arguments(c *cli.Context, least, most int) error {
 	}
 	return &usageError{text: c.Command.Name + ": " + what, hint: "wpkg " + c.Command.Name + " " + c.Command.ArgsUsage}
 }
-
-// A findingError is a violation of a policy, or something found: exit status 3.
-type findingError struct{ text string }
-
-func (e *findingError) Error() string { return e.text }
 
 // A hinted error knows what to do about it.
 type hinted struct {
@@ -97,12 +101,19 @@ func message(err error) string {
 	}
 	var sent *url.Error
 	if errors.As(err, &sent) {
-		text = strings.ReplaceAll(text, sent.Error(), unreachable(sent))
+		text = nameOnce(strings.ReplaceAll(text, sent.Error(), unreachable(sent)), hostOf(sent))
 	}
 	if host := wantsCredential(err); host != "" {
 		text = credentialless.ReplaceAllString(text, host+": it wants a credential, and there is none (401 Unauthorized)")
+		text = nameOnce(text, host)
 	}
 	return term.Clean(strings.ReplaceAll(text, "\n", "; "))
+}
+
+// nameOnce takes out the second of two mentions of host side by side: that of
+// the command and that of the request.
+func nameOnce(text, host string) string {
+	return strings.ReplaceAll(text, host+": "+host+": ", host+": ")
 }
 
 // credentialless is how oras-go says that there is no credential.
@@ -132,7 +143,8 @@ func answered(e *errcode.ErrorResponse) string {
 		if s == "" {
 			s = strings.ToLower(strings.ReplaceAll(one.Code, "_", " "))
 		}
-		if d := detail(one.Detail, s); d != "" {
+		refused := one.Code == errcode.ErrorCodeDenied && one.Message != "" // which says why
+		if d := detail(one.Detail, s); d != "" && !refused {
 			s += " [" + d + "]"
 		}
 		parts = append(parts, s)
@@ -172,16 +184,21 @@ func detail(v any, message string) string {
 
 // unreachable says why a request got no answer.
 func unreachable(e *url.Error) string {
-	host := e.URL
-	if u, err := url.Parse(e.URL); err == nil {
-		host = u.Host
-	}
+	host := hostOf(e)
 	switch why := root(e.Err); {
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
 		return host + ": connection refused"
 	default:
 		return host + ": " + why.Error()
 	}
+}
+
+// hostOf is whom a request was for.
+func hostOf(e *url.Error) string {
+	if u, err := url.Parse(e.URL); err == nil {
+		return u.Host
+	}
+	return e.URL
 }
 
 // root is the innermost of a chain of errors.
@@ -222,8 +239,6 @@ func hint(err error) string {
 		return "check the name of the registry; --registry names another"
 	case errors.As(err, &sent) && errors.Is(err, syscall.ECONNREFUSED):
 		return refusedHint(sent)
-	case errors.Is(err, ref.ErrReference):
-		return "a package is [HOST/]PATH[:TAG|@DIGEST|@RANGE], NAMESPACE:NAME[@VERSION] or oci-layout:FOLDER[:TAG]"
 	case errors.Is(err, artifact.ErrName):
 		return "-o FILE names the file"
 	case errors.Is(err, client.ErrStalled):
@@ -233,9 +248,8 @@ func hint(err error) string {
 }
 
 func refusedHint(e *url.Error) string {
-	u, err := url.Parse(e.URL)
-	if err == nil && ref.IsLoopback(u.Host) {
-		return "is wreg running? wreg serve --listen " + u.Host
+	if host := hostOf(e); ref.IsLoopback(host) {
+		return "is wreg running? wreg serve --listen " + host
 	}
 	return "is the registry running there?"
 }

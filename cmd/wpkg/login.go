@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/internal/term"
@@ -53,7 +55,7 @@ store: a helper of the system where there is one, else its configuration file.`,
 				return fmt.Errorf("credential store: %w", err)
 			}
 			if err := t.client().Login(c.Context, store, host, cred); err != nil {
-				return fmt.Errorf("login %s: %w", host, err)
+				return refusedLogin(host, err)
 			}
 			return t.emit(session{host, cred.Username, "logged in"}, [][]string{{"REGISTRY", "USER", "STATUS"}, {host, cred.Username, "logged in"}})
 		},
@@ -80,6 +82,15 @@ func (t *tool) logoutCommand() *cli.Command {
 			return t.emit(session{Registry: host, Status: "logged out"}, [][]string{{"REGISTRY", "STATUS"}, {host, "logged out"}})
 		},
 	}
+}
+
+// refusedLogin says why there is no session. To log in is no advice here.
+func refusedLogin(host string, err error) error {
+	var answer *errcode.ErrorResponse
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusUnauthorized {
+		return &hinted{fmt.Errorf("login %s: %w", host, err), "nothing was stored; check name and password"}
+	}
+	return fmt.Errorf("login %s: %w", host, err)
 }
 
 // host is the argument of a command about a registry, or the default one.

@@ -4,8 +4,8 @@
 // Each subcommand has a file of its own. All of them follow the same rules:
 // standard output carries results and nothing else, as a table or, with
 // --output json, as one JSON object a line; everything else goes to standard
-// error; and the exit status is 0 for done, 1 for failed, 2 for a wrong command
-// line and 3 for a policy violation or finding.
+// error; and the exit status is 0 for done, 1 for failed and 2 for a wrong
+// command line.
 package main
 
 import (
@@ -26,7 +26,6 @@ const (
 	exitOK = iota
 	exitFailure
 	exitUsage
-	exitFinding
 )
 
 func main() {
@@ -48,14 +47,10 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return exitOK
 	}
 	var usage *usageError
-	var found *findingError
 	switch {
 	case errors.As(err, &usage):
 		t.complain(err)
 		return exitUsage
-	case errors.As(err, &found):
-		t.complain(err)
-		return exitFinding
 	case ctx.Err() != nil:
 		t.complain(errors.New("interrupted"))
 	default:
@@ -118,10 +113,10 @@ func (t *tool) commonFlags() []cli.Flag {
 		&cli.StringFlag{
 			Name: "output", Value: "table", Usage: "print results as `FORMAT`, table or json", Category: category, Destination: &t.format,
 		},
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress bars", Category: category, Destination: &t.quiet},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress bars", Category: category, Destination: &t.quiet, DisableDefaultText: true},
 		&cli.BoolFlag{
 			Name: "insecure", Usage: "plain HTTP also to hosts other than this one", Category: category, Destination: &t.insecure,
-			EnvVars: []string{"WPKG_INSECURE"},
+			EnvVars: []string{"WPKG_INSECURE"}, DisableDefaultText: true,
 		},
 		&cli.StringFlag{
 			Name: "registry", Usage: "registry `HOST` of references that name none, before what the configuration says", Category: category,

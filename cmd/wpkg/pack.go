@@ -36,7 +36,7 @@ does not exist. Without :TAG the tag is the version, or latest.`,
 			}
 			r, err := ref.Parse("oci-layout:"+strings.TrimPrefix(to, "oci-layout:"), ref.Defaults{})
 			if err != nil {
-				return err
+				return badReference(err)
 			}
 			if r.Digest != "" || r.Range != "" {
 				return usagef("pack: %s: a tag can be chosen, a digest or range cannot", to)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -71,7 +72,7 @@ func (t *tool) rm(c *cli.Context, r ref.Reference) error {
 	var answer *errcode.ErrorResponse
 	switch {
 	case errors.Is(err, client.ErrNotFound):
-		return selection{}.absent(r, r.Version(), err)
+		return absent(c.Context, target, r, r.Version(), err)
 	case errors.As(err, &answer) && r.Digest == "" &&
 		(answer.StatusCode == http.StatusMethodNotAllowed || answer.StatusCode == http.StatusBadRequest):
 		return &hinted{fmt.Errorf("rm %s: %w", r, err), "the registry does not delete tags; rm with the digest deletes the package with all of its tags"}
@@ -88,7 +89,7 @@ func (t *tool) confirm(question string) error {
 	}
 	fmt.Fprintf(t.err, "%s [y/N] ", term.Clean(question))
 	answer, err := bufio.NewReader(t.in).ReadString('\n')
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {

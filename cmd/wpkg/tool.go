@@ -86,7 +86,7 @@ func (t *tool) reference(ctx context.Context, arg string) (ref.Reference, error)
 	const probe = "wpkg-identifier/"
 	r, err := ref.Parse(arg, ref.Defaults{Registry: t.defaultRegistry(cfg), Prefix: probe})
 	if err != nil {
-		return r, err
+		return r, badReference(err)
 	}
 	id, ok := strings.CutPrefix(r.Repository, probe)
 	if !ok || strings.Contains(arg, probe) {
@@ -157,18 +157,37 @@ func (t *tool) selected(ctx context.Context, arg string) (selection, error) {
 		at = r.Digest.String()
 	}
 	if s.desc, err = target.Resolve(ctx, at); err != nil {
-		return s, s.absent(r, at, err)
+		return s, absent(ctx, target, r, at, err)
 	}
 	s.ref = r.WithDigest(s.desc.Digest)
 	return s, nil
 }
 
-// absent says what is not there.
-func (s selection) absent(r ref.Reference, at string, err error) error {
-	if errors.Is(err, client.ErrNotFound) {
-		return &hinted{fmt.Errorf("%s: not found: no %s", r.Name(), at), "wpkg list " + r.Name() + " shows what there is"}
+// absent makes ErrNotFound say what is not there: the tag or digest at, or the
+// whole package.
+func absent(ctx context.Context, target client.Target, r ref.Reference, at string, err error) error {
+	if !errors.Is(err, client.ErrNotFound) {
+		return fmt.Errorf("%s: %w", r.Name(), err)
 	}
-	return fmt.Errorf("%s: %w", r.Name(), err)
+	enough := errors.New("one page tells")
+	if terr := target.Tags(ctx, "", func([]string) error { return enough }); isAbsent(terr) {
+		return noPackage(r)
+	}
+	what := "tag"
+	if r.Digest != "" {
+		what = "manifest"
+	}
+	return &hinted{fmt.Errorf("%s: it has no %s %s", r.Name(), what, at), "wpkg list " + r.Name() + " shows what there is"}
+}
+
+func noPackage(r ref.Reference) error {
+	return &hinted{fmt.Errorf("%s: no such package", r.Name()), "wpkg list " + r.Host + " shows what there is"}
+}
+
+// isAbsent reports whether a registry answered 404.
+func isAbsent(err error) bool {
+	var answer *errcode.ErrorResponse
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }
 
 // pick chooses a tag of target for a reference with a range or nothing.
@@ -203,10 +222,9 @@ func pick(ctx context.Context, target client.Target, r ref.Reference) (string, e
 // tagsOf lists the tags of target, which r names.
 func tagsOf(ctx context.Context, target client.Target, r ref.Reference) ([]string, error) {
 	tags, err := client.TagsOf(ctx, target)
-	var answer *errcode.ErrorResponse
 	switch {
-	case errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound:
-		return nil, &hinted{fmt.Errorf("%s: no such package", r.Name()), "wpkg list " + r.Host + " shows what there is"}
+	case isAbsent(err):
+		return nil, noPackage(r)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", r.Name(), err)
 	}

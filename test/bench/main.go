@@ -69,7 +69,7 @@ func run(ctx context.Context, o options) error {
 	defer os.RemoveAll(work)
 
 	report := newReport(o)
-	if err := report.measureFloor(work); err != nil {
+	if err := report.measureFloor(ctx, o, work); err != nil {
 		return err
 	}
 	for _, name := range o.servers {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -93,37 +95,24 @@ func (r *report) note(format string, args ...any) {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// measureFloor times what no server can avoid for a durable push of 10 MB: hash
-// the bytes, write them, sync file and folder.
-func (r *report) measureFloor(dir string) error {
+// measureFloor times what no server can avoid for a durable push: hash the bytes,
+// write them, sync file and folder; by as many workers as the servers will have
+// clients.
+func (r *report) measureFloor(ctx context.Context, o options, dir string) error {
+	self := &server{name: "floor", pid: os.Getpid()}
 	for _, part := range []struct {
 		name string
 		size int
-		n    int
-	}{{"100 KB", small, 400}, {"10 MB", large, 30}} {
+	}{{"100 KB", small}, {"10 MB", large}} {
 		content := randomBytes(part.size)
-		var times []time.Duration
-		before, err := ownCPU()
-		if err != nil {
-			return err
-		}
-		begin := time.Now()
-		for i := range part.n {
-			t := time.Now()
-			if err := hashWriteSync(dir, i, content); err != nil {
-				return err
-			}
-			times = append(times, time.Since(t))
-		}
-		elapsed := time.Since(begin)
-		after, err := ownCPU()
-		if err != nil {
-			return err
-		}
-		slices.Sort(times)
-		r.add("floor", "blob push "+part.name, load{
-			Ops: part.n, Elapsed: elapsed, CPU: after - before, P50: times[len(times)/2], P99: times[len(times)*99/100], Allocs: -1,
+		var files atomic.Int64
+		l, err := drive(ctx, self, o.workers, o.seconds, 0, func(context.Context, int) error {
+			return hashWriteSync(dir, int(files.Add(1)), content)
 		})
+		if err != nil {
+			return err
+		}
+		r.add(self.name, "blob push "+part.name, l)
 	}
 	return nil
 }
@@ -152,12 +141,6 @@ func hashWriteSync(dir string, i int, content []byte) error {
 	}
 	defer d.Close()
 	return d.Sync()
-}
-
-func ownCPU() (time.Duration, error) {
-	var u syscall.Rusage
-	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), err
 }
 
 // budgets are the figures of the design for wreg: milliseconds of CPU per

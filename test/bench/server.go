@@ -237,6 +237,9 @@ func (s *server) peakMemory() int64 {
 // allocations is the number of heap objects allocated so far, from the server's
 // own metrics; -1 where it does not say.
 func (s *server) allocations(ctx context.Context) float64 {
+	if s.addr == "" {
+		return -1
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/metrics", nil)
 	if err != nil {
 		return -1

@@ -123,6 +123,7 @@ func printReport(w io.Writer, name string, rep *inspect.Report, more [][2]string
 	add("homepage", rep.Metadata.Homepage)
 	add("revision", rep.Metadata.Revision)
 	if c := rep.Component; c != nil {
+		add("package", c.Package)
 		add("world", c.Target)
 	}
 	if m := rep.Module; m != nil {
@@ -134,16 +135,12 @@ func printReport(w io.Writer, name string, rep *inspect.Report, more [][2]string
 	if err := term.Table(w, facts); err != nil {
 		return err
 	}
-	for _, part := range []struct {
-		title string
-		rows  [][]string
-	}{
-		{"Imports", importRows(rep)},
-		{"Exports", exportRows(rep)},
-		{"Producers", producerRows(rep)},
-		{"Sections", sectionRows(rep)},
-		{"Problems", problemRows(rep)},
-	} {
+	parts := []part{{"Imports", importRows(rep)}, {"Exports", exportRows(rep)}}
+	if c := rep.Component; c != nil && rep.Kind == inspect.KindWITPackage { // whose exports have names that say nothing
+		parts = []part{{"Worlds", nameRows(c.Worlds)}, {"Interfaces", nameRows(c.Interfaces)}}
+	}
+	parts = append(parts, part{"Producers", producerRows(rep)}, part{"Sections", sectionRows(rep)}, part{"Problems", problemRows(rep)})
+	for _, part := range parts {
 		if len(part.rows) == 0 {
 			continue
 		}
@@ -155,6 +152,19 @@ func printReport(w io.Writer, name string, rep *inspect.Report, more [][2]string
 		}
 	}
 	return nil
+}
+
+// A part of a report is a list under a title.
+type part struct {
+	title string
+	rows  [][]string
+}
+
+func nameRows(names []string) (rows [][]string) {
+	for _, n := range names {
+		rows = append(rows, []string{n})
+	}
+	return rows
 }
 
 func indent(rows [][]string) [][]string {

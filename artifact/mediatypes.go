@@ -38,14 +38,6 @@ const (
 	MediaTypeShimLayer = "application/vnd.bytecodealliance.wasm.component.layer.v0+wasm"
 )
 
-// Media types of what wreg itself says about a package. All of them share one
-// prefix, so that a rule about them needs one pattern: vnd.wreg for media types,
-// io.wreg for annotations.
-const (
-	// MediaTypeReport is the inspection report; package inspect defines it.
-	MediaTypeReport = "application/vnd.wreg.report.v1+json"
-)
-
 // Annotations wreg writes or reads.
 const (
 	AnnotationTitle         = "org.opencontainers.image.title"

@@ -323,8 +323,13 @@ func TestManifestIsBounded(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := repository(t, newClient(Options{}), serve(t, tt.handler), "a")
-			if _, b, err := Manifest(t.Context(), r, "1.0.0"); !errors.Is(err, tt.want) || b != nil {
-				t.Errorf("Manifest: %d bytes, %v; want %v", len(b), err, tt.want)
+			d, err := r.Resolve(t.Context(), "1.0.0")
+			var b []byte
+			if err == nil {
+				b, err = ReadAll(t.Context(), r, d, MaxManifest)
+			}
+			if !errors.Is(err, tt.want) || b != nil {
+				t.Errorf("Resolve and ReadAll: %d bytes, %v; want %v", len(b), err, tt.want)
 			}
 		})
 	}

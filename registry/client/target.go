@@ -50,17 +50,6 @@ type Target interface {
 	String() string
 }
 
-// Manifest reads the manifest that reference names, tag or digest, whole and
-// verified.
-func Manifest(ctx context.Context, t Target, reference string) (ocispec.Descriptor, []byte, error) {
-	d, err := t.Resolve(ctx, reference)
-	if err != nil {
-		return ocispec.Descriptor{}, nil, err
-	}
-	b, err := ReadAll(ctx, t, d, MaxManifest)
-	return d, b, err
-}
-
 // ReadAll reads all of d, verified. More than limit bytes is ErrTooLarge before
 // anything is read.
 func ReadAll(ctx context.Context, t content.Fetcher, d ocispec.Descriptor, limit int64) ([]byte, error) {

@@ -31,10 +31,8 @@ type Style string
 
 // Styles, as SGR parameters.
 const (
-	Bold   Style = "1"
-	Red    Style = "31"
-	Green  Style = "32"
-	Yellow Style = "33"
+	Bold Style = "1"
+	Red  Style = "31"
 )
 
 // Paint gives s in style st if colour is on.

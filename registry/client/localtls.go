@@ -42,7 +42,7 @@ func (t *localTLS) RoundTrip(req *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 		if again.Body, err = req.GetBody(); err != nil {
-			return resp, nil //nolint:nilerr // the answer is all there is
+			return nil, errors.Join(err, resp.Body.Close())
 		}
 	}
 	resp.Body.Close()
@@ -64,13 +64,12 @@ func (t *localTLS) probe(ctx context.Context, host string) bool {
 	if wants, ok := t.wants[host]; ok {
 		return wants
 	}
-	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		return false // port 80, which is not for TLS
 	}
-	conn, err := dialer.DialContext(ctx, "tcp", host)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := new(tls.Dialer).DialContext(ctx, "tcp", host)
 	if err == nil {
 		conn.Close()
 	}

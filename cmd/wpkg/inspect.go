@@ -32,7 +32,11 @@ it is the whole report, whose form docs/spec/report.md describes.`,
 			}
 			arg := c.Args().First()
 			if isFile(arg) {
-				return t.inspectFile(arg, arg)
+				rep, err := report(arg, arg)
+				if err != nil {
+					return err
+				}
+				return t.show(arg, rep)
 			}
 			return t.inspectPackage(c.Context, arg)
 		},
@@ -61,28 +65,38 @@ func (t *tool) inspectPackage(ctx context.Context, arg string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.named(), err)
 	}
-	return t.inspectFile(file, s.named().String(), [2]string{"digest", s.desc.Digest.String()})
-}
-
-// inspectFile reports on a file that is called name, and adds lines to the
-// table.
-func (t *tool) inspectFile(file, name string, more ...[2]string) error {
-	f, err := os.Open(file)
+	name := s.named().String()
+	rep, err := report(file, name)
 	if err != nil {
 		return err
+	}
+	os.RemoveAll(dir) // now: a reader of the report that leaves early ends the program
+	return t.show(name, rep, [2]string{"digest", s.desc.Digest.String()})
+}
+
+// report inspects a file that is called name.
+func report(file, name string) (*inspect.Report, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
 	fi, err := f.Stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !fi.Mode().IsRegular() {
-		return fmt.Errorf("%s: it is no file", name)
+		return nil, fmt.Errorf("%s: it is no file", name)
 	}
 	rep, err := inspect.Inspect(f, fi.Size())
 	if err != nil {
-		return wasmError(fmt.Errorf("%s: %w", name, err), name)
+		return nil, wasmError(fmt.Errorf("%s: %w", name, err), name)
 	}
+	return rep, nil
+}
+
+// show writes a report, to a person with more lines about the file.
+func (t *tool) show(name string, rep *inspect.Report, more ...[2]string) error {
 	if t.format == "json" {
 		return t.emitJSON(rep)
 	}

@@ -32,14 +32,15 @@ func Views() []View { return []View{OCIImage} }
 // prerelease, and clients that look for the newest version would pick it.
 func (v View) Tag(canonical string) string { return string(v) + "-" + canonical }
 
-// IsViewTag reports whether tag is the tag of a view.
-func IsViewTag(tag string) bool {
+// CanonicalTag is the tag of the package that tag is a view of; a tag that names
+// no view is its own.
+func CanonicalTag(tag string) string {
 	for _, v := range Views() {
-		if strings.HasPrefix(tag, string(v)+"-") {
-			return true
+		if canonical, ok := strings.CutPrefix(tag, string(v)+"-"); ok {
+			return canonical
 		}
 	}
-	return false
+	return tag
 }
 
 // View makes a view of the canonical package p, as a package that has p's

@@ -131,8 +131,8 @@ func TestViewBlobsCanBeDropped(t *testing.T) {
 
 func TestViewTags(t *testing.T) {
 	tag := OCIImage.Tag("1.2.3")
-	if tag != "oci-image-1.2.3" || !IsViewTag(tag) || IsViewTag("1.2.3") {
-		t.Fatalf("the view of 1.2.3 is tagged %q; IsViewTag says %t, and %t of 1.2.3", tag, IsViewTag(tag), IsViewTag("1.2.3"))
+	if tag != "oci-image-1.2.3" || CanonicalTag(tag) != "1.2.3" || CanonicalTag("1.2.3") != "1.2.3" {
+		t.Fatalf("the view of 1.2.3 is tagged %q, a view of %q; 1.2.3 is one of %q", tag, CanonicalTag(tag), CanonicalTag("1.2.3"))
 	}
 	if v, err := semver.NewVersion(tag); err == nil {
 		t.Fatalf("%q reads as version %s: clients would take the view for a release", tag, v)

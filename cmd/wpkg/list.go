@@ -134,5 +134,5 @@ func matching(tags []string, versions string) ([]string, error) {
 // hidden reports whether a tag is machinery: of a view, or of what refers to a
 // digest in a registry without the referrers API.
 func hidden(tag string) bool {
-	return artifact.IsViewTag(tag) || strings.HasPrefix(tag, "sha256-") || strings.HasPrefix(tag, "sha512-")
+	return artifact.CanonicalTag(tag) != tag || strings.HasPrefix(tag, "sha256-") || strings.HasPrefix(tag, "sha512-")
 }

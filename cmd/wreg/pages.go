@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/wreg-project/wreg/artifact"
 	"github.com/wreg-project/wreg/registry/auth"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/storage/meta"
@@ -57,7 +58,9 @@ func (v view) Packages(ctx context.Context, after string, limit int) ([]web.Pack
 	}
 	packages := make([]web.Package, len(rows))
 	for i, row := range rows {
-		packages[i] = web.Package{Name: row.Name, Tags: row.Tags, Latest: row.Latest.Name, Updated: row.Updated}
+		// A view is pushed after its package, which is what the page names.
+		latest := artifact.CanonicalTag(row.Latest.Name)
+		packages[i] = web.Package{Name: row.Name, Tags: row.Tags, Latest: latest, Updated: row.Updated}
 	}
 	return packages, more, nil
 }

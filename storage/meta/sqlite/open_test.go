@@ -81,10 +81,14 @@ func TestOpen(t *testing.T) {
 		{name: "a database of a newer program is refused", prepare: func(t *testing.T, path string) {
 			statement(t, path, "INSERT INTO schema_migrations VALUES (9999, 'of the future')")
 		}, options: Options{Migrate: true}, err: meta.ErrSchema, text: "it has version 9999"},
-		{name: "a file that is no database is refused", prepare: overwrite(0, "this is not a database"),
-			err: meta.ErrDamaged, text: "wreg rebuild"},
-		{name: "a damaged schema is refused", prepare: overwrite(100, strings.Repeat("\xff", 2000)),
-			err: meta.ErrDamaged, text: "odd name?#%20.db"},
+		{
+			name: "a file that is no database is refused", prepare: overwrite(0, "this is not a database"),
+			err: meta.ErrDamaged, text: "wreg rebuild",
+		},
+		{
+			name: "a damaged schema is refused", prepare: overwrite(100, strings.Repeat("\xff", 2000)),
+			err: meta.ErrDamaged, text: "odd name?#%20.db",
+		},
 		{name: "a database that is open elsewhere is refused", prepare: func(t *testing.T, path string) {
 			db, err := Open(t.Context(), path, Options{})
 			if err != nil {

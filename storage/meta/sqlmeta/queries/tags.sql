@@ -4,9 +4,10 @@ FROM repositories r JOIN tags t ON t.repository = r.id JOIN manifests m ON m.id 
 WHERE r.name = ?1 AND t.name = ?2;
 
 -- name: tags
+-- The casts keep SQLite from planning anew for each pair of values that is bound.
 SELECT t.name FROM tags t
-WHERE t.repository = (SELECT id FROM repositories WHERE name = ?1) AND t.name > ?2
-ORDER BY t.name LIMIT ?3;
+WHERE t.repository = (SELECT id FROM repositories WHERE name = ?1) AND t.name > CAST(?2 AS TEXT)
+ORDER BY t.name LIMIT CAST(?3 AS BIGINT);
 
 -- name: manifest_tags
 SELECT t.name

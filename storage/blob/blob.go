@@ -62,7 +62,7 @@ type Store interface {
 }
 
 // Objects keeps small named files beside the blobs. A name is a slash-separated
-// path of [a-z0-9.-] components, for instance "journal/00000000000000000042";
+// path of [a-z0-9.-] components, for instance "journal/00000000000000000042-00000000000000000050";
 // any other is ErrName, see [CheckName]. Do not use one name for an object and a
 // folder of objects: some drivers cannot hold both.
 type Objects interface {

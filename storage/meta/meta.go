@@ -204,7 +204,7 @@ type Tag struct {
 	Updated time.Time
 }
 
-// BlobState is the life of a blob; see DESIGN in ARCHITECTURE.md, "the life of a
+// BlobState is the life of a blob; see ARCHITECTURE.md, "The life of a
 // blob".
 type BlobState int
 

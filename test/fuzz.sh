@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the module for the given time each.
+# Runs every fuzz target of the module for the given time each, one on each core.
 set -euo pipefail
-time=${1:-10s}
-targets=0
-while IFS=: read -r file name; do
-  dir=./$(dirname "$file")
-  echo "fuzz $dir $name $time"
-  go test "$dir" -run '^$' -fuzz "^$name\$" -fuzztime "$time" -fuzzminimizetime 5s | grep -vE '^fuzz: elapsed' || exit 1
-  targets=$((targets + 1))
-done < <(grep -rhoE --include='*_test.go' -H '^func Fuzz[A-Za-z0-9_]+' cmd registry artifact sbom signing inspect storage web internal test 2>/dev/null | sed 's/func //')
-echo "$targets fuzz targets ran"
-[ "$targets" -gt 0 ]
+export FUZZTIME=${1:-10s}
+
+run() { # file:target
+  dir=./$(dirname "${1%%:*}")
+  name=${1##*:}
+  if out=$(go test "$dir" -run '^$' -fuzz "^$name\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 5s -parallel 1 2>&1); then
+    echo "ok    $dir $name $FUZZTIME"
+  else
+    printf '%s\n' "FAIL  $dir $name" "$out"
+    return 1
+  fi
+}
+export -f run
+
+targets=$(grep -roE --include='*_test.go' -H '^func Fuzz[A-Za-z0-9_]+' cmd registry artifact inspect storage web internal test | sed 's/func //')
+printf '%s\n' "$targets" | xargs -P "$(nproc)" -I{} bash -c 'run {}'
+echo "$(printf '%s\n' "$targets" | wc -l) fuzz targets ran"

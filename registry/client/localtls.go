@@ -30,7 +30,7 @@ func (t *localTLS) RoundTrip(req *http.Request) (*http.Response, error) {
 	wants := t.wants[host]
 	t.mu.Unlock()
 	if wants {
-		return t.base.RoundTrip(overTLS(req))
+		return t.secure(req, overTLS(req))
 	}
 	resp, err := t.base.RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusBadRequest || !t.probe(req.Context(), host) {
@@ -46,7 +46,17 @@ func (t *localTLS) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	resp.Body.Close()
-	return t.base.RoundTrip(again)
+	return t.secure(req, again)
+}
+
+// secure sends again, which is req over TLS, and answers as if to req: it is the
+// same port of this machine, and credentials are only sent to whom was asked.
+func (t *localTLS) secure(req, again *http.Request) (*http.Response, error) {
+	resp, err := t.base.RoundTrip(again)
+	if err == nil {
+		resp.Request = req
+	}
+	return resp, err
 }
 
 // overTLS is req with another scheme.

@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
 // A registry with a certificate on this machine is spoken to over TLS, though
@@ -52,5 +54,30 @@ func TestLoopbackThatRefusesStaysPlain(t *testing.T) {
 	}
 	if asked != 3 {
 		t.Errorf("%d requests, want 3", asked)
+	}
+}
+
+// Credentials are sent over TLS to the port that was asked, and not in the clear
+// before.
+func TestLoopbackWithACertificateGetsCredentials(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name, password, ok := r.BasicAuth(); !ok || name != "alice" || password != "secret" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	t.Cleanup(s.Close)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	host := strings.TrimPrefix(s.URL, "https://")
+	for password, want := range map[string]bool{"secret": true, "guess": false} {
+		c := newClient(Options{
+			Transport:  s.Client().Transport,
+			Credential: auth.StaticCredential(host, auth.Credential{Username: "alice", Password: password}),
+		})
+		for range 2 { // the second knows already that it takes TLS
+			if err := c.Ping(t.Context(), host); (err == nil) != want {
+				t.Errorf("Ping with password %q: %v, want it to succeed: %t", password, err, want)
+			}
+		}
 	}
 }

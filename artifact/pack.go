@@ -119,7 +119,7 @@ func Pack(ctx context.Context, files []File, o Options) (*Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	rep, err := inspect.Inspect(file.Content, file.Size)
+	rep, err := inspect.Describe(file.Content, file.Size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Name, err)
 	}

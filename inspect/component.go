@@ -14,7 +14,7 @@ func (rep *Report) component(b *wasm.Binary) {
 	walk(b, func(nested *wasm.Binary) {
 		switch {
 		case nested.Module != nil:
-			d.Modules = append(d.Modules, describe(nested))
+			d.Modules = append(d.Modules, describeModule(nested))
 		case nested != b:
 			d.Components++
 		}

@@ -56,7 +56,7 @@ func witPackage(items ...[]byte) []byte {
 
 func inspectBytes(t *testing.T, in []byte) *Report {
 	t.Helper()
-	rep, err := Inspect(bytes.NewReader(in), int64(len(in)))
+	rep, err := Describe(bytes.NewReader(in), int64(len(in)))
 	if err != nil {
 		t.Fatalf("Inspect(%x) = %v", in, err)
 	}

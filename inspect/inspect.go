@@ -190,13 +190,19 @@ type Problem struct {
 	Message string `json:"message"`
 }
 
-// Inspect reports on the binary in the first size bytes of r. What is no valid
-// binary is refused with the [*wasm.Error] that says where.
-func Inspect(r io.ReaderAt, size int64) (*Report, error) {
+// Describe reports what the binary in the first size bytes of r declares, without
+// reading its code and data: enough to pack it, and no memory that grows with
+// them. What is no binary is refused with the [*wasm.Error] that says where.
+func Describe(r io.ReaderAt, size int64) (*Report, error) {
 	b, err := wasm.Decode(r, size)
 	if err != nil {
 		return nil, err
 	}
+	return describe(b, size), nil
+}
+
+// describe is the part of a report that declarations give.
+func describe(b *wasm.Binary, size int64) *Report {
 	rep := &Report{
 		SchemaVersion: SchemaVersion,
 		MediaType:     MediaType,
@@ -216,11 +222,11 @@ func Inspect(r io.ReaderAt, size int64) (*Report, error) {
 		rep.component(b)
 	}
 	rep.WASI = generation(rep)
-	return rep, nil
+	return rep
 }
 
 func (rep *Report) module(b *wasm.Binary) {
-	m := describe(b)
+	m := describeModule(b)
 	rep.Module = &m
 	var p printer
 	for _, im := range b.Module.Imports {
@@ -250,7 +256,7 @@ func (p *printer) print(typ func() string) string {
 	return s
 }
 
-func describe(b *wasm.Binary) Module {
+func describeModule(b *wasm.Binary) Module {
 	m := b.Module
 	d := Module{
 		Name: b.Metadata.Name, Offset: b.Offset, Size: b.Size,

@@ -154,7 +154,7 @@ func FuzzInspect(f *testing.F) {
 		f.Fatalf("%d seeds, %v; want at least 10", len(list), err)
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		rep, err := Inspect(bytes.NewReader(in), int64(len(in)))
+		rep, err := Describe(bytes.NewReader(in), int64(len(in)))
 		if err != nil {
 			var at *wasm.Error
 			if !errors.As(err, &at) || at.Offset > int64(len(in)) {
@@ -173,7 +173,7 @@ func FuzzInspect(f *testing.F) {
 		if err := json.Unmarshal(data, &back); err != nil {
 			t.Fatal(err)
 		}
-		again, err := Inspect(bytes.NewReader(in), int64(len(in)))
+		again, err := Describe(bytes.NewReader(in), int64(len(in)))
 		if diff := cmp.Diff(rep, again); err != nil || diff != "" {
 			t.Fatalf("a second report differs: %v\n%s", err, diff)
 		}

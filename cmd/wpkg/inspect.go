@@ -88,7 +88,7 @@ func report(file, name string) (*inspect.Report, error) {
 	if !fi.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: it is no file", name)
 	}
-	rep, err := inspect.Inspect(f, fi.Size())
+	rep, err := inspect.Describe(f, fi.Size())
 	if err != nil {
 		return nil, wasmError(fmt.Errorf("%s: %w", name, err), name)
 	}

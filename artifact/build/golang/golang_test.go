@@ -101,7 +101,7 @@ func TestBuildMakesReactors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rep, err := inspect.Inspect(f, fi.Size())
+	rep, err := inspect.Describe(f, fi.Size())
 	if err != nil {
 		t.Fatalf("Inspect(%s) = %v", out, err)
 	}

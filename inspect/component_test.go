@@ -58,7 +58,7 @@ func inspectBytes(t *testing.T, in []byte) *Report {
 	t.Helper()
 	rep, err := Describe(bytes.NewReader(in), int64(len(in)))
 	if err != nil {
-		t.Fatalf("Inspect(%x) = %v", in, err)
+		t.Fatalf("Describe(%x) = %v", in, err)
 	}
 	return rep
 }

@@ -135,9 +135,9 @@ func TestInspectRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			rep, err := Inspect(strings.NewReader(tt.in), int64(len(tt.in)))
+			rep, err := Describe(strings.NewReader(tt.in), int64(len(tt.in)))
 			if rep != nil || !errors.Is(err, tt.err) || !strings.Contains(err.Error(), tt.text) {
-				t.Fatalf("Inspect(%q) = %v, %v; want %v with %q", tt.in, rep, err, tt.err, tt.text)
+				t.Fatalf("Describe(%q) = %v, %v; want %v with %q", tt.in, rep, err, tt.err, tt.text)
 			}
 		})
 	}

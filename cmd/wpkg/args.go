@@ -8,7 +8,7 @@ import (
 )
 
 // arrange puts a command line into the order that the flag parser wants:
-// program, command, flags, arguments. People write flags anywhere.
+// program, command, subcommand, flags, arguments. People write flags anywhere.
 func arrange(app *cli.App, args []string) ([]string, error) {
 	const completing = "--generate-bash-completion"
 	if len(args) < 2 || args[len(args)-1] == completing {
@@ -18,12 +18,16 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	var flags []string // those before the command
 	common := flagsOf(app.Flags)
 	var command *cli.Command
-	for len(args) > 0 && command == nil {
+	names, commands := []string{program}, app.Commands
+	for len(args) > 0 && (command == nil || len(commands) > 0) {
 		arg := args[0]
 		switch {
-		case arg == "--version" || arg == "-v":
+		case command != nil && isFlag(arg):
+			n := flagsOf(command.Flags).length(args)
+			flags, args = append(flags, args[:n]...), args[n:]
+		case command == nil && (arg == "--version" || arg == "-v"):
 			args[0] = "version"
-		case arg == "--help" || arg == "-h" || arg == "help" || arg == "h":
+		case command == nil && (arg == "--help" || arg == "-h" || arg == "help" || arg == "h"):
 			if len(args) > 1 && !isFlag(args[1]) && find(app.Commands, args[1]) == nil {
 				return nil, unknownCommand(app.Commands, args[1])
 			}
@@ -32,11 +36,12 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 			n := common.length(args)
 			flags, args = append(flags, args[:n]...), args[n:]
 		default:
-			command = find(app.Commands, arg)
-			if command == nil {
-				return nil, unknownCommand(app.Commands, arg)
+			found := find(commands, arg)
+			if found == nil {
+				return nil, unknownCommand(commands, arg, names[1:]...)
 			}
-			args = args[1:]
+			command, commands, args = found, found.Subcommands, args[1:]
+			names = append(names, command.Name)
 		}
 	}
 	if command == nil {
@@ -55,7 +60,10 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 			rest, args = append(rest, args[0]), args[1:]
 		}
 	}
-	return slices.Concat([]string{program, command.Name}, flags, []string{"--"}, rest), nil
+	if len(commands) > 0 { // a subcommand is missing: its help says which there are
+		return slices.Concat(names, flags), nil
+	}
+	return slices.Concat(names, flags, []string{"--"}, rest), nil
 }
 
 func isFlag(arg string) bool { return len(arg) > 1 && arg[0] == '-' && arg != "--" }
@@ -92,17 +100,19 @@ func find(commands []*cli.Command, name string) *cli.Command {
 	return nil
 }
 
-// unknownCommand names the command that was perhaps meant.
-func unknownCommand(commands []*cli.Command, name string) error {
+// unknownCommand names the command that was perhaps meant, one of those below
+// the command that path names.
+func unknownCommand(commands []*cli.Command, name string, path ...string) error {
+	prefix := strings.Join(append([]string{"wpkg"}, path...), " ") + " "
 	err := usagef("%s: no such command", name)
 	best := 3 // edits
 	for _, c := range commands {
 		if n := distance(c.Name, name); n < best && !c.Hidden {
-			best, err.hint = n, "did you mean: wpkg "+c.Name
+			best, err.hint = n, "did you mean: "+prefix+c.Name
 		}
 	}
 	if err.hint == "" {
-		err.hint = "wpkg help lists the commands"
+		err.hint = strings.TrimSpace("wpkg help "+strings.Join(path, " ")) + " lists the commands"
 	}
 	return err
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/wreg-project/wreg/internal/term"
 	"github.com/wreg-project/wreg/internal/version"
 	"github.com/wreg-project/wreg/registry/client"
 )
@@ -57,13 +56,7 @@ func (t *tool) doctor(c *cli.Context) error {
 		}
 		rows = append(rows, []string{f.Check, f.Status, f.Detail})
 	}
-	if t.format == "json" {
-		for _, f := range found {
-			if err := t.emitJSON(f); err != nil {
-				return err
-			}
-		}
-	} else if err := term.Table(t.out, rows); err != nil {
+	if err := emitEach(t, found, rows); err != nil {
 		return err
 	}
 	if bad == 0 {

@@ -1,22 +1,18 @@
 package main
 
 import (
-	"context"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/wreg-project/wreg/artifact"
 	"github.com/wreg-project/wreg/inspect"
 	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/internal/term"
-	"github.com/wreg-project/wreg/registry/client"
 )
 
 func (t *tool) inspectCommand() *cli.Command {
@@ -30,75 +26,23 @@ it is the whole report, whose form docs/spec/report.md describes.`,
 			if err := arguments(c, 1, 1); err != nil {
 				return err
 			}
-			arg := c.Args().First()
-			if isFile(arg) {
-				rep, err := report(arg, arg)
-				if err != nil {
-					return err
-				}
-				return t.show(arg, rep)
+			f, err := t.load(c.Context, c.Args().First())
+			if err != nil {
+				return err
 			}
-			return t.inspectPackage(c.Context, arg)
+			rep, err := inspect.Describe(bytes.NewReader(f.data), int64(len(f.data)))
+			if err != nil {
+				return wasmError(fmt.Errorf("%s: %w", f.name, err), f.name)
+			}
+			return t.show(f.name, rep, [2]string{"digest", f.digest})
 		},
 	}
 }
 
-// inspectPackage pulls into a temporary folder: a report needs the file at hand.
-func (t *tool) inspectPackage(ctx context.Context, arg string) error {
-	s, err := t.selected(ctx, arg)
-	if err != nil {
-		if strings.HasSuffix(arg, ".wasm") {
-			return &hinted{err, "there is no file " + arg + ", so it was taken for a package"}
-		}
-		return err
-	}
-	dir, err := os.MkdirTemp("", "wpkg-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	progress, stop := t.progress(ctx)
-	defer stop()
-	file := path.Join(dir, "module.wasm")
-	_, err = artifact.Unpack(ctx, client.Watch(s, progress), s.desc, artifact.UnpackOptions{Path: file})
-	stop()
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.named(), err)
-	}
-	name := s.named().String()
-	rep, err := report(file, name)
-	if err != nil {
-		return err
-	}
-	os.RemoveAll(dir) // now: a reader of the report that leaves early ends the program
-	return t.show(name, rep, [2]string{"digest", s.desc.Digest.String()})
-}
-
-// report inspects a file that is called name.
-func report(file, name string) (*inspect.Report, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: it is no file", name)
-	}
-	rep, err := inspect.Describe(f, fi.Size())
-	if err != nil {
-		return nil, wasmError(fmt.Errorf("%s: %w", name, err), name)
-	}
-	return rep, nil
-}
-
 // show writes a report, to a person with more lines about the file.
 func (t *tool) show(name string, rep *inspect.Report, more ...[2]string) error {
-	if t.format == "json" {
-		return t.emitJSON(rep)
+	if t.structured() {
+		return t.emitValue(rep)
 	}
 	return printReport(t.out, name, rep, more, term.Colour(t.out))
 }

@@ -3,9 +3,9 @@
 //
 // Each subcommand has a file of its own. All of them follow the same rules:
 // standard output carries results and nothing else, as a table or, with
-// --output json, as one JSON object a line; everything else goes to standard
-// error; and the exit status is 0 for done, 1 for failed and 2 for a wrong
-// command line.
+// --output json, as one JSON object a line, or as YAML; everything else goes to standard
+// error; and the exit status is 0 for done, 1 for failed, 2 for a wrong command
+// line and 3 for a finding.
 package main
 
 import (
@@ -97,21 +97,34 @@ file is a file; oci: in front makes it a reference. Flags may come anywhere.`,
 			t.versionCommand(),
 		},
 	}
-	for _, c := range app.Commands {
+	t.equip(app.Commands)
+	return app
+}
+
+// equip gives all commands, at any depth, what they have in common.
+func (t *tool) equip(commands []*cli.Command) {
+	for _, c := range commands {
 		c.Flags = append(c.Flags, t.commonFlags()...)
 		c.OnUsageError = badUsage
 		c.HideHelpCommand = true
 		c.Before = t.check
+		t.equip(c.Subcommands)
 	}
-	return app
 }
+
+// Values of --output.
+const (
+	formatTable = "table"
+	formatJSON  = "json"
+	formatYAML  = "yaml"
+)
 
 // commonFlags are understood by every command.
 func (t *tool) commonFlags() []cli.Flag {
 	const category = "common"
 	return []cli.Flag{
 		&cli.StringFlag{
-			Name: "output", Value: "table", Usage: "print results as `FORMAT`, table or json", Category: category, Destination: &t.format,
+			Name: "output", Value: formatTable, Usage: "print results as `FORMAT`: table, json or yaml", Category: category, Destination: &t.format,
 		},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress bars", Category: category, Destination: &t.quiet, DisableDefaultText: true},
 		&cli.BoolFlag{
@@ -130,8 +143,9 @@ func (t *tool) commonFlags() []cli.Flag {
 
 // check refuses values that no command takes.
 func (t *tool) check(*cli.Context) error {
-	if t.format != "table" && t.format != "json" {
-		return usagef("--output %s: it is table or json", term.Clean(t.format))
+	switch t.format {
+	case formatTable, formatJSON, formatYAML:
+		return nil
 	}
-	return nil
+	return usagef("--output %s: it is table, json or yaml", term.Clean(t.format))
 }

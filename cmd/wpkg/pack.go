@@ -164,15 +164,7 @@ func (t *tool) publish(ctx context.Context, ps []publication, o packFlags) error
 			rows = append(rows, []string{m.Reference, m.Digest, sizeText(m.Size)})
 		}
 	}
-	if t.format != "json" {
-		return t.emit(nil, rows)
-	}
-	for _, out := range done {
-		if err := t.emitJSON(out); err != nil {
-			return err
-		}
-	}
-	return nil
+	return emitEach(t, done, rows)
 }
 
 // pack packs one file and settles its tag.

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.yaml.in/yaml/v3"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/credentials"
 	"oras.land/oras-go/v2/registry/remote/errcode"
@@ -38,12 +39,61 @@ type tool struct {
 	c   *client.Client
 }
 
-// emit writes a result: v as a line of JSON, or rows as a table.
+// emit writes a result: v as a line of JSON or as YAML, or rows as a table.
 func (t *tool) emit(v any, rows [][]string) error {
-	if t.format == "json" {
-		return t.emitJSON(v)
+	if t.structured() {
+		return t.emitValue(v)
 	}
 	return term.Table(t.out, rows)
+}
+
+// emitEach writes a list of results: a line or document for each, or rows as one
+// table.
+func emitEach[T any](t *tool, list []T, rows [][]string) error {
+	if !t.structured() {
+		return term.Table(t.out, rows)
+	}
+	for _, v := range list {
+		if err := t.emitValue(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// structured reports whether results are for programs.
+func (t *tool) structured() bool { return t.format != formatTable }
+
+// emitValue writes v in the structured format asked for. YAML is made of the
+// JSON, so that both have the same names and values.
+func (t *tool) emitValue(v any) error {
+	if t.format == formatJSON {
+		return t.emitJSON(v)
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return err
+	}
+	asBlocks(&doc)
+	fmt.Fprintln(t.out, "---") // results may follow each other
+	e := yaml.NewEncoder(t.out)
+	e.SetIndent(2)
+	if err := e.Encode(&doc); err != nil {
+		return err
+	}
+	return e.Close()
+}
+
+// asBlocks takes off the style of JSON: one line, everything quoted.
+func asBlocks(n *yaml.Node) {
+	n.Style &^= yaml.FlowStyle | yaml.DoubleQuotedStyle
+	for _, c := range n.Content {
+		asBlocks(c)
+	}
 }
 
 func (t *tool) emitJSON(v any) error {

@@ -117,6 +117,38 @@ type TypeDef struct {
 	Len    uint32  // of a list of fixed length
 
 	Scope *Scope // of component and instance types
+
+	// Of is the type that this entry is another name for, if an import or export
+	// with the bound "eq" or an alias made it. The rest is a copy of it.
+	Of *TypeDef
+
+	// With are the arguments of the instantiation that made this instance. Its
+	// Scope is the component's, so that what the scope's imports stand for is
+	// found here by name. In is the instance that an entry was aliased out of,
+	// if that has such arguments, which hold for the entry as well.
+	With []ComponentExtern
+	In   *TypeDef
+}
+
+// named gives a new entry of an index space that is equal to t, which may be
+// nil: two entries with names of their own remain apart.
+func (t *TypeDef) named() *TypeDef {
+	if t == nil {
+		return nil
+	}
+	n := *t
+	n.Of, n.In = t, nil
+	return &n
+}
+
+// seen is the entry that an alias gives of t, an export of the instance.
+func (t *TypeDef) seen(instance *TypeDef) *TypeDef {
+	if t == nil || instance.With == nil && instance.In == nil {
+		return t
+	}
+	n := t.named()
+	n.In = instance
+	return n
 }
 
 // Codes of component types, as in the format. A TypeDef of a primitive type has
@@ -305,10 +337,11 @@ func (d *componentDecoder) instance(r *reader) *TypeDef {
 		if c := s.entry(SortComponent, r.u32()); c != nil {
 			t.Scope = c.Scope
 		}
-		for range r.count(3, MaxItems) {
-			r.name()
-			r.sort()
-			r.u32()
+		for range r.keep(3, MaxItems) {
+			arg := ComponentExtern{Name: r.name()}
+			arg.Sort, _ = r.sort()
+			arg.Type = s.entry(arg.Sort, r.u32())
+			t.With = append(t.With, arg)
 		}
 	case 0x01:
 		t.Scope = &Scope{}
@@ -351,7 +384,7 @@ func (t *TypeDef) export(sort Sort, name string) *TypeDef {
 	if t == nil || t.Scope == nil {
 		return nil
 	}
-	return t.Scope.exported(sort, name)
+	return t.Scope.exported(sort, name).seen(t)
 }
 
 // exported finds the type of an export of a complete scope by an index: a file
@@ -483,7 +516,7 @@ func (d *componentDecoder) externDesc(r *reader, s *Scope, e *ComponentExtern) {
 		if r.flag("the bound of a type") {
 			e.Type = &TypeDef{Op: TypeResource}
 		} else {
-			e.Type = s.typeAt(r.u32())
+			e.Type = s.typeAt(r.u32()).named()
 		}
 	default:
 		r.code("an import or export", byte(e.Sort))
@@ -498,6 +531,9 @@ func (d *componentDecoder) export(r *reader) {
 	i := r.u32()
 	e.Sort = sort
 	e.Type = s.entry(sort, i)
+	if sort == SortType {
+		e.Type = e.Type.named()
+	}
 	if sort == SortCore {
 		if core != byte(SortModule) {
 			r.code("the sort of an export", core)

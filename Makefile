@@ -31,10 +31,14 @@ setup: ## install what the tests need and this machine lacks (Debian packages, a
 demo: build ## build a package, push it to a running wreg, inspect, pull and verify it
 	@./test/demo.sh $(BIN)
 
+.PHONY: corpus
+corpus: setup ## fetch the real binaries that the inspector is tested on (350 MB, with npm)
+	go run ./test/corpus/fetch
+
 .PHONY: test
-test: setup build ## set up and pass all tests
-	go vet ./...
-	go test ./...
+test: setup build corpus ## set up and pass all tests
+	go vet -tags corpus ./...
+	go test -tags corpus ./...
 
 .PHONY: race
 race: ## the tests under the race detector

@@ -7,11 +7,14 @@ declare -A needs=( # package → a file it provides
   [strace]=/usr/bin/strace
   [skopeo]=/usr/bin/skopeo
   [nginx-light]=/usr/sbin/nginx
+  [wabt]=/usr/bin/wasm-objdump
 )
 missing=()
 for package in "${!needs[@]}"; do
   compgen -G "${needs[$package]}" >/dev/null || missing+=("$package")
 done
+# npm often comes from elsewhere; any will do.
+command -v npm >/dev/null || missing+=(npm)
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
 
 if ! command -v apt-get >/dev/null; then

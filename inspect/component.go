@@ -47,7 +47,7 @@ func (rep *Report) component(b *wasm.Binary) {
 // written before 2024, all in one. It fills in what the package holds and
 // reports whether it is one.
 func (d *Component) witPackage(c *wasm.Component) bool {
-	if len(c.Imports) > 0 || len(c.Exports) == 0 || len(c.Modules) > 0 || len(c.Components) > 0 || c.Canons > 0 {
+	if len(c.Imports) > 0 || len(c.Exports) == 0 || len(c.Modules) > 0 || len(c.Components) > 0 || len(c.Canons) > 0 {
 		return false
 	}
 	var pkg string

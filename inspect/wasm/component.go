@@ -27,12 +27,31 @@ type Component struct {
 	Modules    []*Binary
 	Components []*Binary
 
-	// CoreInstances, Canons and Values count those definitions; Starts is
-	// whether there is a start definition.
-	CoreInstances int
-	Canons        int
-	Values        int
-	Starts        bool
+	// The index spaces of the core, whole. The names of exports, arguments and
+	// aliases lead from the imports of a nested module to what satisfies them:
+	// the Args of its CoreInstance name another core instance, whose export is
+	// that of a module again or, in an inline one, an entry of CoreFuncs, which
+	// a Canon may have lowered from one of Functions, and so on.
+	CoreModules   []Origin
+	CoreInstances []CoreInstance
+	CoreFuncs     []Origin
+	CoreTables    []Origin
+	CoreMemories  []Origin
+	CoreGlobals   []Origin
+	CoreTags      []Origin
+
+	// Functions, InstanceDefs and ComponentDefs say of each entry of Funcs,
+	// Instances and ComponentTypes where it comes from.
+	Functions     []Origin
+	InstanceDefs  []Instance
+	ComponentDefs []Origin
+
+	Canons []Canon
+
+	// Values counts the values that are defined; Starts is whether there is a
+	// start definition.
+	Values int
+	Starts bool
 }
 
 // A Scope is the inside of a component, a component type or an instance type:
@@ -234,8 +253,10 @@ func (d *componentDecoder) nested(doing string, s Section) error {
 		return err
 	}
 	if want == KindModule {
+		d.c.from(SortModule, 0, Origin{Kind: OriginNested, Index: uint32(len(d.c.Modules))})
 		d.c.Modules = append(d.c.Modules, b)
 	} else {
+		d.c.from(SortComponent, 0, Origin{Kind: OriginNested, Index: uint32(len(d.c.Components))})
 		d.c.Components = append(d.c.Components, b)
 		d.c.define(SortComponent, &TypeDef{Op: TypeComponent, Scope: &b.Component.Scope})
 	}
@@ -253,21 +274,26 @@ func (d *componentDecoder) decode(r *reader, id byte) {
 	c := d.c
 	switch id {
 	case 2:
-		r.each(r.count(2, MaxItems), func(int) { d.coreInstance(r); c.CoreInstances++ })
+		r.each(r.keep(2, MaxItems), func(int) { c.CoreInstances = append(c.CoreInstances, d.coreInstance(r)) })
 	case 3:
 		r.each(r.keep(2, MaxTypes), func(int) { r.coreType() })
 	case 5:
-		r.each(r.keep(2, MaxItems), func(int) { c.Instances = append(c.Instances, d.instance(r)) })
+		r.each(r.keep(2, MaxItems), func(int) {
+			def, t := d.instance(r)
+			c.Instances, c.InstanceDefs = append(c.Instances, t), append(c.InstanceDefs, def)
+		})
 	case 6:
-		r.each(r.keep(4, MaxItems), func(int) { d.alias(r, &c.Scope) })
+		r.each(r.keep(4, MaxItems), func(int) { d.alias(r, &c.Scope, c) })
 	case 7:
 		r.each(r.keep(1, MaxTypes), func(int) { c.Types = append(c.Types, d.typeDef(r, &c.Scope)) })
 	case 8:
-		r.each(r.keep(1, MaxItems), func(int) { d.canon(r); c.Canons++ })
+		r.each(r.keep(1, MaxItems), func(int) { d.canon(r) })
 	case 9:
 		d.start(r)
 	case 10:
-		r.each(r.keep(4, MaxImports), func(int) { d.importDecl(r, &c.Scope) })
+		r.each(r.keep(4, MaxImports), func(int) {
+			c.from(d.importDecl(r, &c.Scope), 0, Origin{Kind: OriginImport, Index: uint32(len(c.Imports) - 1)})
+		})
 	case 11:
 		r.each(r.keep(5, MaxExports), func(int) { d.export(r) })
 	case 12:
@@ -284,27 +310,67 @@ func (d *componentDecoder) start(r *reader) {
 	d.c.Starts = true
 }
 
+// from adds the origin of a definition to the index space of its sort; core
+// tells the core sorts apart.
+func (c *Component) from(sort Sort, core byte, o Origin) {
+	switch sort {
+	case SortFunc:
+		c.Functions = append(c.Functions, o)
+	case SortComponent:
+		c.ComponentDefs = append(c.ComponentDefs, o)
+	case SortInstance:
+		c.InstanceDefs = append(c.InstanceDefs, Instance{Origin: o})
+	case SortModule:
+		c.CoreModules = append(c.CoreModules, o)
+	case SortCore:
+		if space := c.coreSpace(core); space != nil {
+			*space = append(*space, o)
+		}
+	case SortType, SortValue: // have no origins
+	}
+}
+
+// coreSpace is the index space of a core sort, nil if that has no origins.
+func (c *Component) coreSpace(core byte) *[]Origin {
+	switch core {
+	case byte(ExternFunc):
+		return &c.CoreFuncs
+	case byte(ExternTable):
+		return &c.CoreTables
+	case byte(ExternMemory):
+		return &c.CoreMemories
+	case byte(ExternGlobal):
+		return &c.CoreGlobals
+	case byte(ExternTag):
+		return &c.CoreTags
+	case byte(SortModule):
+		return &c.CoreModules
+	}
+	return nil
+}
+
 // coreInstance reads an instantiation of a module, or exports put together.
-func (d *componentDecoder) coreInstance(r *reader) {
+func (d *componentDecoder) coreInstance(r *reader) (c CoreInstance) {
 	switch b := r.u8(); b {
 	case 0x00:
-		r.u32()
-		for range r.count(3, MaxItems) {
-			r.name()
+		c.Module = r.u32()
+		for range r.keep(3, MaxItems) {
+			arg := CoreArgument{Name: r.name()}
 			if b := r.u8(); b != 0x12 {
 				r.code("an argument of an instantiation", b)
 			}
-			r.u32()
+			arg.Instance = r.u32()
+			c.Args = append(c.Args, arg)
 		}
 	case 0x01:
-		for range r.count(3, MaxItems) {
-			r.name()
-			r.coreSort()
-			r.u32()
+		c.Inline = true
+		for range r.keep(3, MaxItems) {
+			c.Exports = append(c.Exports, r.export())
 		}
 	default:
 		r.code("a core instance", b)
 	}
+	return c
 }
 
 func (r *reader) coreSort() byte {
@@ -329,54 +395,74 @@ func (r *reader) sort() (Sort, byte) {
 
 // instance reads an instance: that of a component, whose exports are the
 // component's, or exports put together.
-func (d *componentDecoder) instance(r *reader) *TypeDef {
+func (d *componentDecoder) instance(r *reader) (Instance, *TypeDef) {
 	s := &d.c.Scope
 	t := &TypeDef{Op: TypeInstance}
+	def := Instance{Origin: Origin{Kind: OriginInstance}}
 	switch b := r.u8(); b {
 	case 0x00:
-		if c := s.entry(SortComponent, r.u32()); c != nil {
+		def.Component = r.u32()
+		if c := s.entry(SortComponent, def.Component); c != nil {
 			t.Scope = c.Scope
 		}
 		for range r.keep(3, MaxItems) {
-			arg := ComponentExtern{Name: r.name()}
-			arg.Sort, _ = r.sort()
-			arg.Type = s.entry(arg.Sort, r.u32())
-			t.With = append(t.With, arg)
+			arg := r.argument(r.name())
+			def.Args = append(def.Args, arg)
+			t.With = append(t.With, ComponentExtern{Name: arg.Name, Sort: arg.Sort, Type: s.entry(arg.Sort, arg.Index)})
 		}
 	case 0x01:
+		def.Inline = true
 		t.Scope = &Scope{}
 		for range r.keep(4, MaxExports) {
 			e := r.externName()
-			e.Sort, _ = r.sort()
-			e.Type = s.entry(e.Sort, r.u32())
+			arg := r.argument(e.Name)
+			e.Sort, e.Type = arg.Sort, s.entry(arg.Sort, arg.Index)
+			def.Exports = append(def.Exports, arg)
 			t.Scope.Exports = append(t.Scope.Exports, e)
 		}
 	default:
 		r.code("an instance", b)
 	}
-	return t
+	return def, t
 }
 
-// alias reads an alias and adds what it names to the index spaces of s.
-func (d *componentDecoder) alias(r *reader, s *Scope) {
+// argument reads the sort and index of what has a name.
+func (r *reader) argument(name string) Argument {
+	sort, core := r.sort()
+	if sort == SortCore {
+		if core != byte(SortModule) {
+			r.code("the sort of an argument or export", core)
+		}
+		sort = SortModule
+	}
+	return Argument{Name: name, Sort: sort, Index: r.u32()}
+}
+
+// alias reads an alias and adds what it names to the index spaces of s, and of
+// c, which is nil inside a type.
+func (d *componentDecoder) alias(r *reader, s *Scope, c *Component) {
 	sort, core := r.sort()
 	var def *TypeDef
+	var o Origin
 	switch b := r.u8(); b {
 	case 0x00:
-		instance, name := s.entry(SortInstance, r.u32()), r.name()
-		def = instance.export(sort, name)
+		o = Origin{Kind: OriginAlias, Index: r.u32(), Name: r.name()}
+		def = s.entry(SortInstance, o.Index).export(sort, o.Name)
 	case 0x01:
-		r.u32()
-		r.name()
+		o = Origin{Kind: OriginAlias, Index: r.u32(), Name: r.name()}
 	case 0x02:
 		if sort != SortType && sort != SortComponent && (sort != SortCore || core != 0x10 && core != 0x11) {
 			r.code("the sort of an outer alias", byte(sort))
 		}
-		def = s.outward(r.u32()).entry(sort, r.u32())
+		o = Origin{Kind: OriginOuter, Depth: r.u32(), Index: r.u32()}
+		def = s.outward(o.Depth).entry(sort, o.Index)
 	default:
 		r.code("the target of an alias", b)
 	}
 	s.define(sort, def)
+	if c != nil {
+		c.from(sort, core, o)
+	}
 }
 
 // export finds the type of an export of an instance; t may be nil.
@@ -481,11 +567,12 @@ func (r *reader) externName() ComponentExtern {
 	return e
 }
 
-func (d *componentDecoder) importDecl(r *reader, s *Scope) {
+func (d *componentDecoder) importDecl(r *reader, s *Scope) Sort {
 	e := r.externName()
 	d.externDesc(r, s, &e)
 	s.Imports = append(s.Imports, e)
 	s.define(e.Sort, e.Type)
+	return e.Sort
 }
 
 func (d *componentDecoder) exportDecl(r *reader, s *Scope) {
@@ -549,6 +636,7 @@ func (d *componentDecoder) export(r *reader) {
 	}
 	s.Exports = append(s.Exports, e)
 	s.define(e.Sort, e.Type)
+	d.c.from(e.Sort, 0, Origin{Kind: OriginExport, Index: i})
 }
 
 // typeDef reads a component type in scope s.
@@ -662,7 +750,7 @@ func (d *componentDecoder) scoped(r *reader, outer *Scope, t *TypeDef) {
 		case b == 0x01:
 			t.Scope.Types = append(t.Scope.Types, d.typeDef(r, t.Scope))
 		case b == 0x02:
-			d.alias(r, t.Scope)
+			d.alias(r, t.Scope, nil)
 		case b == 0x03 && t.Op == TypeComponent:
 			d.importDecl(r, t.Scope)
 		case b == 0x04:
@@ -728,77 +816,112 @@ func (r *reader) moduleDecl() {
 // canon reads a canonical definition ("Canonical Definitions" in Binary.md). All
 // but lift define core functions.
 func (d *componentDecoder) canon(r *reader) {
-	switch b := r.u8(); b {
-	case 0x00, 0x01: // lift, lower
+	c := Canon{Op: CanonOp(r.u8())}
+	d.canonBody(r, &c)
+	o := Origin{Kind: OriginCanon, Index: uint32(len(d.c.Canons))}
+	d.c.Canons = append(d.c.Canons, c)
+	if c.Op == CanonLift {
+		d.c.define(SortFunc, c.Type)
+		d.c.from(SortFunc, 0, o)
+		return
+	}
+	d.c.from(SortCore, byte(ExternFunc), o)
+}
+
+func (d *componentDecoder) canonBody(r *reader, c *Canon) {
+	switch c.Op {
+	case CanonLift, CanonLower:
 		if s := r.u8(); s != 0 {
 			r.code("a canonical function", s)
 		}
-		r.u32()
-		r.canonOptions()
-		if b == 0x00 {
-			d.c.define(SortFunc, d.c.typeAt(r.u32()))
+		c.Index = r.u32()
+		c.Options = r.canonOptions()
+		if c.Op == CanonLift {
+			c.Type = d.c.typeAt(r.u32())
+		} else {
+			c.Type = d.c.entry(SortFunc, c.Index)
 		}
-	case 0x02, 0x03, 0x04: // resource.new, .drop, .rep
-		r.u32()
-	case 0x05, 0x0d, 0x1e, 0x1f, 0x22, 0x23, 0x24, 0x25, 0x26, 0x28: // no immediates
-	case 0x06, 0x0c, 0x29, 0x2a, 0x2b, 0x2c, 0x2d: // async? or cancellable?
-		r.flag("an immediate of a canonical function")
-	case 0x09: // task.return
+	case CanonTaskCancel, CanonSubtaskDrop, CanonErrorContextDrop, CanonWaitableSetNew, CanonWaitableSetDrop,
+		CanonWaitableJoin, CanonBackpressureInc, CanonBackpressureDec, CanonThreadIndex, CanonThreadResumeLater:
+	case CanonSubtaskCancel:
+		c.Async = r.flag("whether a function is async")
+	case CanonThreadYield, CanonThreadSuspend, CanonThreadSuspendResume, CanonThreadYieldResume,
+		CanonThreadSuspendPromote, CanonThreadYieldPromote:
+		c.Cancellable = r.flag("whether a function is cancellable")
+	case CanonTaskReturn:
 		if !r.flag("a result") {
-			r.canonResult()
+			c.Result = d.valType(r, &d.c.Scope)
 		} else if n := r.u32(); n != 0 {
 			r.fail(r.off-1, ErrCode)
 		}
-		r.canonOptions()
-	case 0x0a, 0x0b: // context.get, .set
+		c.Options = r.canonOptions()
+	case CanonContextGet, CanonContextSet:
 		r.valType(false)
-		r.u32()
-	case 0x0e, 0x13, 0x14, 0x15, 0x1a, 0x1b: // stream and future: new, drop
-		r.u32()
-	case 0x0f, 0x10, 0x16, 0x17: // stream and future: read, write
-		r.u32()
-		r.canonOptions()
-	case 0x11, 0x12, 0x18, 0x19: // stream and future: cancel
-		r.u32()
-		r.flag("an immediate of a canonical function")
-	case 0x1c, 0x1d: // error-context.new, .debug-message
-		r.canonOptions()
-	case 0x20, 0x21: // waitable-set.wait, .poll
-		r.flag("an immediate of a canonical function")
-		r.u32()
-	case 0x27: // thread.new-indirect
-		r.u32()
-		r.u32()
-	case 0x40: // thread.spawn-ref
-		r.flag("an immediate of a canonical function")
-		r.u32()
-	case 0x41: // thread.spawn-indirect
-		r.flag("an immediate of a canonical function")
-		r.u32()
-		r.u32()
-	case 0x42: // thread.available-parallelism
-		r.flag("an immediate of a canonical function")
+		c.Index = r.u32()
+	case CanonErrorContextNew, CanonErrorContextMessage:
+		c.Options = r.canonOptions()
+	case CanonWaitableSetWait, CanonWaitableSetPoll:
+		c.Cancellable = r.flag("whether a function is cancellable")
+		c.Index = r.u32()
+	case CanonThreadNewIndirect:
+		c.Index, c.Table = r.u32(), r.u32()
+	case CanonThreadSpawnRef:
+		c.Index = r.u32()
+	case CanonThreadSpawnIndirect:
+		c.Index, c.Table = r.u32(), r.u32()
+	case CanonAvailableParallelism:
 	default:
-		r.code("a canonical function", b)
+		d.canonTyped(r, c)
 	}
 }
 
-func (r *reader) canonResult() {
-	if primitive(r.peek()) {
-		r.u8()
+// canonTyped reads what has the index of a resource, stream or future type.
+func (d *componentDecoder) canonTyped(r *reader, c *Canon) {
+	if canonNames[min(c.Op, maxCanonOp)] == "" || c.Op > maxCanonOp {
+		r.code("a canonical function", byte(c.Op))
 		return
 	}
-	r.sleb(33)
+	c.Index = r.u32()
+	c.Type = d.c.typeAt(c.Index)
+	switch c.Op {
+	case CanonStreamRead, CanonStreamWrite, CanonFutureRead, CanonFutureWrite:
+		c.Options = r.canonOptions()
+	case CanonStreamCancelRead, CanonStreamCancelWrite, CanonFutureCancelRead, CanonFutureCancelWrite:
+		c.Async = r.flag("whether a function is async")
+	}
 }
 
-func (r *reader) canonOptions() {
-	for range r.count(1, 16) {
+func (r *reader) canonOptions() *CanonOptions {
+	n := r.count(1, maxCanonOptions)
+	if n == 0 {
+		return nil
+	}
+	o := &CanonOptions{Memory: -1, Realloc: -1, PostReturn: -1, Callback: -1, CoreType: -1}
+	for range n {
 		switch b := r.u8(); b {
-		case 0x00, 0x01, 0x02, 0x06, 0x09: // encodings, async, gc
-		case 0x03, 0x04, 0x05, 0x07, 0x08: // memory, realloc, post-return, callback, core type
-			r.u32()
+		case 0x00, 0x01, 0x02:
+			o.Encoding = StringEncoding(b + 1)
+		case 0x03:
+			o.Memory = int64(r.u32())
+		case 0x04:
+			o.Realloc = int64(r.u32())
+		case 0x05:
+			o.PostReturn = int64(r.u32())
+		case 0x06:
+			o.Async = true
+		case 0x07:
+			o.Callback = int64(r.u32())
+		case 0x08:
+			o.CoreType = int64(r.u32())
+		case 0x09:
+			o.GC = true
 		default:
 			r.code("an option of a canonical function", b)
 		}
 	}
+	return o
 }
+
+// maxCanonOptions bounds the options of a canonical definition: there are ten,
+// none of which may be repeated.
+const maxCanonOptions = 10

@@ -66,13 +66,18 @@ func (d *decoder) custom(b *Binary, s Section) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ErrLimit) && d.items > MaxItems, !errors.As(err, &at), at.Doing == "file":
+	case errors.Is(err, ErrLimit) && d.budget.spent(), !errors.As(err, &at), at.Doing == "file":
 		return err
 	}
+	b.problem(at)
+	return nil
+}
+
+// problem notes a fault of a custom section.
+func (b *Binary) problem(at *Error) {
 	if len(b.Problems) < maxProblems {
 		b.Problems = append(b.Problems, at)
 	}
-	return nil
 }
 
 const (
@@ -90,17 +95,17 @@ var customSections = map[string]func(*reader, *Metadata){
 	"build_id":        func(r *reader, m *Metadata) { m.BuildID = r.bytes(int(r.u32())) },
 	"producers":       readProducers,
 	"target_features": readFeatures,
-	"authors":         func(r *reader, m *Metadata) { r.text(&m.Authors) },
-	"description":     func(r *reader, m *Metadata) { r.text(&m.Description) },
-	"licenses":        func(r *reader, m *Metadata) { r.text(&m.Licenses) },
-	"source":          func(r *reader, m *Metadata) { r.text(&m.Source) },
-	"homepage":        func(r *reader, m *Metadata) { r.text(&m.Homepage) },
-	"revision":        func(r *reader, m *Metadata) { r.text(&m.Revision) },
-	"version":         func(r *reader, m *Metadata) { r.text(&m.Version) },
+	"authors":         func(r *reader, m *Metadata) { r.all(&m.Authors) },
+	"description":     func(r *reader, m *Metadata) { r.all(&m.Description) },
+	"licenses":        func(r *reader, m *Metadata) { r.all(&m.Licenses) },
+	"source":          func(r *reader, m *Metadata) { r.all(&m.Source) },
+	"homepage":        func(r *reader, m *Metadata) { r.all(&m.Homepage) },
+	"revision":        func(r *reader, m *Metadata) { r.all(&m.Revision) },
+	"version":         func(r *reader, m *Metadata) { r.all(&m.Version) },
 }
 
-// text takes the whole section as a string.
-func (r *reader) text(to *string) {
+// all takes the whole section as a string.
+func (r *reader) all(to *string) {
 	b := r.bytes(r.left())
 	if !utf8.Valid(b) {
 		r.fail(0, ErrUTF8)

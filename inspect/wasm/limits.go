@@ -30,6 +30,29 @@ const (
 	// and a million of the widest entry is about 100 MB of memory.
 	MaxItems = 1_000_000
 
+	// KeptPerByte and KeptAnyway bound, in bytes, what a decode keeps in memory
+	// for each byte of the file and besides. They are the memory rule of this
+	// project, and the reason why the decoder counts what it keeps: a type or a
+	// segment of two or three bytes becomes a structure of fifty. The largest
+	// modules known need less than one byte for each of theirs.
+	KeptPerByte = 4
+	KeptAnyway  = 1 << 20
+
+	// MaxLocals is the interface's bound of the locals of one function, its
+	// parameters included.
+	MaxLocals = 50_000
+
+	// MaxData is the interface's bound of the data segments of a module, and
+	// MaxElements that of the other tools for element segments. Toolchains that
+	// write a segment for each object reach 30,000.
+	MaxData     = 100_000
+	MaxElements = 100_000
+
+	// MaxLabels bounds the labels of one br_table and the clauses of one
+	// try_table or resume. It is the interface's bound of the bytes of one
+	// function, which is what limits them there.
+	MaxLabels = 7_654_321
+
 	// MaxName is the length of one name in bytes, the interface's own number
 	// for a module or field name.
 	MaxName = 100_000
@@ -60,4 +83,26 @@ const (
 	// MaxTypeText is the length in bytes at which printed types are cut off
 	// with an ellipsis.
 	MaxTypeText = 4096
+)
+
+// Sizes in bytes of what a decode keeps, for its budget; a test compares them
+// with the compiler's. Those of lists that grow by appending have a quarter
+// more, as append does.
+const (
+	costItem     = 64 // of an entry whose size is not listed
+	costSection  = 60
+	costType     = 70
+	costValType  = 4
+	costImport   = 50
+	costExport   = 24
+	costFunction = 4
+	costTable    = 32
+	costMemory   = 32
+	costTag      = 4
+	costGlobal   = 8
+	costExpr     = 32
+	costBody     = 16
+	costElement  = 64
+	costData     = 56
+	costName     = 4
 )

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -68,10 +69,38 @@ type Module struct {
 	Elements int
 	Segments int
 
+	// DataCount is what the data count section says, -1 without one.
+	DataCount int64
+
 	// CodeSize and DataSize are the sizes of the code and data sections in
 	// bytes.
 	CodeSize int64
 	DataSize int64
+
+	// What follows is there after [Parse] only. Code has the bodies of the
+	// defined functions, Inits the initialisers of the defined globals and
+	// TableInits those of the defined tables, which mostly have none.
+	Code       []Body
+	Data       []Data
+	Elems      []Element
+	Inits      []ConstExpr
+	TableInits []ConstExpr
+	Names      Names
+
+	file    []byte // the whole file, as in Binary
+	compact bool   // whether imports were grouped
+	exact   []uint32
+}
+
+// Imported is the number of functions that are imported; those defined in the
+// module follow them in the index space.
+func (m *Module) Imported() int { return len(m.Functions) - m.Defined }
+
+// A Body is an entry of the code section: the locals and instructions of one
+// function.
+type Body struct {
+	Offset int64 // of the first byte of the locals in the file
+	Size   int64 // bytes
 }
 
 // An ExternKind says what is imported or exported; the values are those of the
@@ -119,6 +148,7 @@ type Import struct {
 type extern struct {
 	kind   ExternKind
 	typ    uint32 // type index of a function or tag
+	exact  bool   // of a function: of no subtype of the type
 	table  TableType
 	memory MemoryType
 	global GlobalType
@@ -191,9 +221,7 @@ type moduleDecoder struct {
 	// take if written out: 14 bytes must not become a report of a gigabyte.
 	expanded int
 
-	dataCount int // what the data count section promised, -1 without one
-	hasCount  bool
-	lastEnd   int64
+	lastEnd int64
 }
 
 func (d *moduleDecoder) section(s Section) error {
@@ -207,11 +235,15 @@ func (d *moduleDecoder) section(s Section) error {
 	} else {
 		d.order = order
 	}
-	switch s.ID {
-	case SectionElement, SectionCode, SectionData:
+	large := s.ID == SectionElement || s.ID == SectionCode || s.ID == SectionData
+	if large && d.file == nil {
 		return d.skipped(doing, s)
 	}
-	r, err := d.body(doing, s, MaxSectionBytes)
+	read := d.reader
+	if !large {
+		read = func(doing string, s Section) (*reader, error) { return d.body(doing, s, MaxSectionBytes) }
+	}
+	r, err := read(doing, s)
 	if err != nil {
 		return err
 	}
@@ -226,7 +258,7 @@ func (d *moduleDecoder) skipped(doing string, s Section) error {
 	if err != nil {
 		return err
 	}
-	r := reader{buf: head, base: s.Body, doing: doing, entry: -1, items: &d.items}
+	r := reader{buf: head, base: s.Body, doing: doing, entry: -1, budget: d.budget}
 	n := int64(r.u32())
 	if r.err == nil && n > s.Size {
 		r.fail(0, fmt.Errorf("%w: %d entries in %d bytes", ErrTruncated, n, s.Size))
@@ -246,35 +278,88 @@ func (d *moduleDecoder) decode(r *reader, id byte) {
 	m := d.m
 	switch id {
 	case SectionType:
-		r.each(r.keep(1, MaxTypes), func(int) { m.Types = r.recType(m.Types) })
+		n := r.count(1, MaxTypes)
+		m.Types = make([]SubType, 0, min(n, 1024))
+		r.each(n, func(int) { m.Types = r.recType(m.Types) })
 	case SectionImport:
-		r.each(r.keep(3, MaxImports), func(int) { d.imports(r) })
+		r.each(r.keepOf(3, MaxImports, costImport), func(int) { d.imports(r) })
 	case SectionFunction:
-		n := r.count(1, MaxFunctions)
-		m.Defined = n
-		if len(m.Functions)+n > MaxFunctions {
-			r.fail(0, ErrLimit)
-			return
-		}
-		r.each(n, func(int) { m.Functions = append(m.Functions, r.u32()) })
+		d.functions(r)
 	case SectionTable:
-		r.each(r.keep(3, MaxTables), func(int) { m.Tables = append(m.Tables, r.table()) })
+		n := r.keepOf(3, MaxTables, costTable+costExpr)
+		m.Tables = slices.Grow(m.Tables, n)
+		m.TableInits = make([]ConstExpr, n)
+		r.each(n, func(i int) { m.Tables = append(m.Tables, r.table(&m.TableInits[i])) })
 	case SectionMemory:
-		r.each(r.keep(2, MaxMemories), func(int) { m.Memories = append(m.Memories, r.memoryType()) })
+		r.each(r.keepOf(2, MaxMemories, costMemory), func(int) { m.Memories = append(m.Memories, r.memoryType()) })
 	case SectionTag:
-		r.each(r.keep(2, MaxTags), func(int) { m.Tags = append(m.Tags, r.tagType()) })
+		r.each(r.keepOf(2, MaxTags, costTag), func(int) { m.Tags = append(m.Tags, r.tagType()) })
 	case SectionGlobal:
-		r.each(r.keep(3, MaxGlobals), func(int) {
-			m.Globals = append(m.Globals, r.globalType())
-			r.constExpr()
-		})
+		d.globals(r)
 	case SectionExport:
-		r.each(r.keep(3, MaxExports), func(int) { m.Exports = append(m.Exports, r.export()) })
+		n := r.keepOf(3, MaxExports, costExport)
+		m.Exports = make([]Export, 0, n)
+		r.each(n, func(int) { m.Exports = append(m.Exports, r.export()) })
 	case SectionStart:
 		m.Start = int64(r.u32())
+	case SectionElement:
+		d.elements(r)
 	case SectionDataCount:
-		d.dataCount, d.hasCount = int(r.u32()), true
+		m.DataCount = int64(r.u32())
+	case SectionCode:
+		d.code(r)
+	case SectionData:
+		d.data(r)
 	}
+}
+
+func (d *moduleDecoder) functions(r *reader) {
+	m := d.m
+	n := r.count(1, MaxFunctions)
+	r.charge(n * costFunction)
+	if r.err == nil && len(m.Functions)+n > MaxFunctions {
+		r.fail(0, fmt.Errorf("%w: more than %d functions", ErrLimit, MaxFunctions))
+	}
+	if r.err != nil {
+		return
+	}
+	m.Defined = n
+	m.Functions = slices.Grow(m.Functions, n)
+	r.each(n, func(int) { m.Functions = append(m.Functions, r.u32()) })
+}
+
+func (d *moduleDecoder) globals(r *reader) {
+	m := d.m
+	n := r.keepOf(3, MaxGlobals, costGlobal+costExpr)
+	m.Globals = slices.Grow(m.Globals, n)
+	m.Inits = make([]ConstExpr, 0, n)
+	r.each(n, func(int) {
+		m.Globals = append(m.Globals, r.globalType())
+		m.Inits = append(m.Inits, r.constExpr())
+	})
+}
+
+// code finds the bodies.
+func (d *moduleDecoder) code(r *reader) {
+	m := d.m
+	m.CodeSize = int64(len(r.buf))
+	n := r.count(2, MaxFunctions)
+	r.charge(n * costBody)
+	if r.err != nil {
+		return
+	}
+	m.Code = make([]Body, 0, n)
+	d.bodies = n
+	r.each(n, func(int) {
+		start := r.off
+		size := r.u32()
+		if int64(size) > int64(r.left()) {
+			r.fail(start, fmt.Errorf("%w: body of %d bytes, %d left", ErrTruncated, size, r.left()))
+			return
+		}
+		m.Code = append(m.Code, Body{Offset: r.base + int64(r.off), Size: int64(size)})
+		r.off += int(size)
+	})
 }
 
 // finish compares what sections say about each other.
@@ -285,8 +370,8 @@ func (d *moduleDecoder) finish() error {
 	if d.bodies != d.m.Defined {
 		return fail("numbers of function and code entries", d.m.Defined, d.bodies)
 	}
-	if d.hasCount && d.dataCount != d.m.Segments {
-		return fail("data count and number of data segments", d.dataCount, d.m.Segments)
+	if d.m.DataCount >= 0 && d.m.DataCount != int64(d.m.Segments) {
+		return fail("data count and number of data segments", int(d.m.DataCount), d.m.Segments)
 	}
 	return nil
 }
@@ -300,8 +385,9 @@ func (d *moduleDecoder) imports(r *reader) {
 		d.addImport(r, module, name, r.extern())
 		return
 	}
+	d.m.compact = true
 	if r.u8() == compactKinds {
-		for range r.keep(2, MaxImports-len(d.m.Imports)) {
+		for range r.keepOf(2, MaxImports-len(d.m.Imports), costImport) {
 			name := r.name()
 			d.addImport(r, module, name, r.extern())
 			d.expand(r, module)
@@ -309,7 +395,7 @@ func (d *moduleDecoder) imports(r *reader) {
 		return
 	}
 	shared := r.extern()
-	for range r.keep(1, MaxImports-len(d.m.Imports)) {
+	for range r.keepOf(1, MaxImports-len(d.m.Imports), costImport) {
 		d.addImport(r, module, r.name(), shared)
 		d.expand(r, module)
 	}
@@ -335,6 +421,7 @@ func (d *moduleDecoder) addImport(r *reader, module, name string, e extern) {
 	switch e.kind {
 	case ExternFunc:
 		n, m.Functions = len(m.Functions), append(m.Functions, e.typ)
+		m.setExact(n, e.exact)
 	case ExternTable:
 		n, m.Tables = len(m.Tables), append(m.Tables, e.table)
 	case ExternMemory:
@@ -347,13 +434,20 @@ func (d *moduleDecoder) addImport(r *reader, module, name string, e extern) {
 	m.Imports = append(m.Imports, Import{Module: module, Name: name, Kind: e.kind, Index: uint32(n)})
 }
 
+// setExact notes whether imported function i is of exactly its type.
+func (m *Module) setExact(i int, exact bool) {
+	if exact {
+		m.exact = append(m.exact, uint32(i))
+	}
+}
+
 func (r *reader) extern() extern {
 	e := extern{kind: ExternKind(r.u8())}
 	switch e.kind {
 	case ExternFunc:
 		e.typ = r.u32()
 	case externExact:
-		e.kind, e.typ = ExternFunc, r.u32()
+		e.kind, e.typ, e.exact = ExternFunc, r.u32(), true
 	case ExternTable:
 		e.table = r.tableType()
 	case ExternMemory:
@@ -387,7 +481,7 @@ func (r *reader) tagType() uint32 {
 
 // table reads a defined table, which may begin with 0x40 0x00 and then has an
 // initial value.
-func (r *reader) table() TableType {
+func (r *reader) table(init *ConstExpr) TableType {
 	if r.peek() != 0x40 {
 		return r.tableType()
 	}
@@ -396,6 +490,6 @@ func (r *reader) table() TableType {
 		r.code("a table with an initial value", b)
 	}
 	t := r.tableType()
-	r.constExpr()
+	*init = r.constExpr()
 	return t
 }

@@ -9,14 +9,31 @@ import (
 // then on every read gives zero and every count is 0, so loops end, and callers
 // check err once at the end of what they read.
 type reader struct {
-	buf   []byte
-	off   int   // into buf
-	base  int64 // offset of buf in the file
-	doing string
-	entry int // of the vector being read, -1 outside of one
-	items *int
-	err   error
+	buf    []byte
+	off    int   // into buf; at its end after an error, so that reads need not look at err
+	base   int64 // offset of buf in the file
+	doing  string
+	entry  int // of the vector being read, -1 outside of one
+	budget *budget
+	err    error
+
+	// text is buf as a string, made for the first name: names share it, and a
+	// section of thousands of them is one allocation.
+	text string
 }
+
+// A budget is what one decode may still keep in memory, shared by all readers
+// of a file.
+type budget struct {
+	items int   // at most MaxItems
+	bytes int64 // left
+}
+
+// newBudget is the budget of a file of size bytes.
+func newBudget(size int64) *budget { return &budget{bytes: KeptPerByte*size + KeptAnyway} }
+
+// spent is whether a limit of the file is what made a decode fail.
+func (b *budget) spent() bool { return b.items > MaxItems || b.bytes < 0 }
 
 // fail records the first error, at the byte at (an index into buf).
 func (r *reader) fail(at int, err error) {
@@ -28,6 +45,7 @@ func (r *reader) fail(at int, err error) {
 		doing = fmt.Sprintf("%s, entry %d", doing, r.entry)
 	}
 	r.err = &Error{Offset: r.base + int64(at), Doing: doing, Err: err}
+	r.off = len(r.buf)
 }
 
 func (r *reader) left() int { return len(r.buf) - r.off }
@@ -35,36 +53,40 @@ func (r *reader) left() int { return len(r.buf) - r.off }
 func (r *reader) more() bool { return r.err == nil && r.off < len(r.buf) }
 
 func (r *reader) u8() byte {
-	if r.err != nil {
-		return 0
+	if r.off < len(r.buf) {
+		b := r.buf[r.off]
+		r.off++
+		return b
 	}
-	if r.off >= len(r.buf) {
-		r.fail(r.off, ErrTruncated)
-		return 0
-	}
-	b := r.buf[r.off]
-	r.off++
-	return b
+	r.short()
+	return 0
 }
 
+// short fails for want of another byte.
+func (r *reader) short() { r.fail(len(r.buf), ErrTruncated) }
+
 func (r *reader) peek() byte {
-	if r.err != nil {
-		return 0
+	if r.off < len(r.buf) {
+		return r.buf[r.off]
 	}
-	if r.off >= len(r.buf) {
-		r.fail(r.off, ErrTruncated)
-		return 0
-	}
-	return r.buf[r.off]
+	r.short()
+	return 0
 }
 
 // code fails on a byte that is none of the codes the format knows here; the
 // byte has been read already.
 func (r *reader) code(what string, b byte) {
-	r.fail(r.off-1, fmt.Errorf("%w 0x%02x for %s", ErrCode, b, what))
+	r.fail(r.off-1, codeError(uint64(b), what))
 }
 
-func (r *reader) u32() uint32 { return uint32(r.uleb(32)) }
+// u32 reads an unsigned number of 32 bits; nearly all take one byte.
+func (r *reader) u32() uint32 {
+	if r.off < len(r.buf) && r.buf[r.off] < 0x80 {
+		r.off++
+		return uint32(r.buf[r.off-1])
+	}
+	return uint32(r.uleb(32))
+}
 
 // uleb reads an unsigned LEB128 number of the given width. The representation
 // may be padded up to the longest one the width allows, as the core
@@ -80,7 +102,8 @@ func (r *reader) uleb(bits int) uint64 {
 		v |= uint64(b&0x7f) << shift
 		if b&0x80 == 0 {
 			if left := bits - shift; left < 7 && b>>left != 0 {
-				break
+				r.fail(start, ErrTooLarge)
+				return 0
 			}
 			return v
 		}
@@ -107,7 +130,8 @@ func (r *reader) sleb(bits int) int64 {
 			// The bits above the width must repeat the sign.
 			rest := int8(b<<1) >> left
 			if rest != 0 && rest != -1 {
-				break
+				r.fail(start, ErrTooLarge)
+				return 0
 			}
 		}
 		if shift+7 < 64 && b&0x40 != 0 {
@@ -150,7 +174,17 @@ func (r *reader) name() string {
 		r.fail(start, ErrUTF8)
 		return ""
 	}
-	return string(b)
+	if len(b) == 0 {
+		return ""
+	}
+	if r.text == "" {
+		r.charge(len(r.buf))
+		r.text = string(r.buf)
+	}
+	if r.err != nil {
+		return ""
+	}
+	return r.text[r.off-int(n) : r.off]
 }
 
 // count reads the length of a vector whose entries have at least minSize bytes
@@ -173,20 +207,32 @@ func (r *reader) count(minSize, maximum int) int {
 	return int(n)
 }
 
-// keep is count for entries that stay in memory; they draw on MaxItems.
-func (r *reader) keep(minSize, maximum int) int {
+// keep is count for entries that stay in memory; they draw on MaxItems and on
+// the bytes that the decode may keep.
+func (r *reader) keep(minSize, maximum int) int { return r.keepOf(minSize, maximum, costItem) }
+
+// keepOf is keep for entries of which each takes cost bytes of memory.
+func (r *reader) keepOf(minSize, maximum, cost int) int {
 	start := r.off
 	n := r.count(minSize, maximum)
-	r.draw(start, n)
+	if r.err != nil {
+		return 0
+	}
+	if r.budget.items += n; r.budget.items > MaxItems {
+		r.fail(start, fmt.Errorf("%w: more than %d entries in the file", ErrLimit, MaxItems))
+		return 0
+	}
+	r.charge(n * cost)
 	if r.err != nil {
 		return 0
 	}
 	return n
 }
 
-func (r *reader) draw(at, n int) {
-	if *r.items += n; *r.items > MaxItems {
-		r.fail(at, fmt.Errorf("%w: more than %d entries in the file", ErrLimit, MaxItems))
+// charge takes n bytes from what the decode may keep.
+func (r *reader) charge(n int) {
+	if r.budget.bytes -= int64(n); r.budget.bytes < 0 {
+		r.fail(r.off, fmt.Errorf("%w: what is read takes more than %d times the bytes of the file", ErrLimit, KeptPerByte))
 	}
 }
 
@@ -207,3 +253,6 @@ func (r *reader) end() {
 		r.fail(r.off, fmt.Errorf("%w: %d bytes left over", ErrMismatch, r.left()))
 	}
 }
+
+// codeError is ErrCode for a number that says what follows it.
+func codeError(code uint64, what string) error { return fmt.Errorf("%w 0x%02x for %s", ErrCode, code, what) }

@@ -1,20 +1,32 @@
 package wasm
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // A ValType is a value type of the core specification: a number, a vector, or a
-// reference to a heap type. The zero value is no type.
-type ValType struct {
-	Code byte // one of the codes below; references are all RefCode
-	Null bool // of a reference: whether it may be null
-	Heap HeapType
-}
+// reference to a heap type. It is small and comparable; equal types of one
+// module that refer to the same type index are equal values. The zero value is
+// no type.
+type ValType uint32
+
+// The parts of a ValType, from the lowest bit: the index of a type or the code
+// of an abstract heap type, flags, and the code.
+const (
+	typeIndex    ValType = 1<<20 - 1
+	typeConcrete ValType = 1 << 20 // the index is that of a type
+	typeShared   ValType = 1 << 21
+	typeExact    ValType = 1 << 22
+	typeNull     ValType = 1 << 23
+	codeShift            = 24
+	fieldMutable ValType = 1 << 31 // in the list of a structure's fields only
+)
 
 // Codes of value types, as in the binary format. I8 and I16 are storage types
-// and occur in fields only.
+// and occur in fields only; references are all RefCode.
 const (
 	I32Code  = 0x7f
 	I64Code  = 0x7e
@@ -26,19 +38,93 @@ const (
 	RefCode  = 0x64
 )
 
+// Types that have no parts, and the nullable references to abstract types.
+const (
+	I32  ValType = I32Code << codeShift
+	I64  ValType = I64Code << codeShift
+	F32  ValType = F32Code << codeShift
+	F64  ValType = F64Code << codeShift
+	V128 ValType = V128Code << codeShift
+	I8   ValType = I8Code << codeShift
+	I16  ValType = I16Code << codeShift
+
+	FuncRef   = nullRef | HeapFunc
+	ExternRef = nullRef | HeapExtern
+	AnyRef    = nullRef | HeapAny
+	ExnRef    = nullRef | HeapExn
+
+	anyRef          = ValType(RefCode) << codeShift // to be completed by a heap type
+	nullRef         = anyRef | typeNull
+	bottom  ValType = 2 << codeShift // of unreachable code: every type
+)
+
+// Codes of the abstract heap types.
+const (
+	HeapNoCont   = 0x75
+	HeapNoExn    = 0x74
+	HeapNoFunc   = 0x73
+	HeapNoExtern = 0x72
+	HeapNone     = 0x71
+	HeapFunc     = 0x70
+	HeapExtern   = 0x6f
+	HeapAny      = 0x6e
+	HeapEq       = 0x6d
+	HeapI31      = 0x6c
+	HeapStruct   = 0x6b
+	HeapArray    = 0x6a
+	HeapExn      = 0x69
+	HeapCont     = 0x68
+)
+
+// Code is the code of the type in the binary format, RefCode for all references.
+func (v ValType) Code() byte { return byte(v >> codeShift) }
+
+// IsRef is whether values of the type are references.
+func (v ValType) IsRef() bool { return v.Code() == RefCode }
+
+// Nullable is whether a reference may be null.
+func (v ValType) Nullable() bool { return v&typeNull != 0 }
+
+// Heap is what a reference refers to.
+func (v ValType) Heap() HeapType {
+	h := HeapType{Shared: v&typeShared != 0, Exact: v&typeExact != 0}
+	if v&typeConcrete != 0 {
+		h.Index = uint32(v & typeIndex)
+	} else {
+		h.Code = byte(v)
+	}
+	return h
+}
+
+// TypeIndex is the index of the type that a reference refers to, -1 if v is
+// anything else.
+func (v ValType) TypeIndex() int {
+	if v&typeConcrete == 0 {
+		return -1
+	}
+	return int(v & typeIndex)
+}
+
+// withIndex is a reference like v to type i.
+func (v ValType) withIndex(i uint32) ValType { return v&^typeIndex | ValType(i) }
+
+// refTo is a reference to type i that is never null.
+func refTo(i uint32) ValType { return anyRef | typeConcrete | ValType(i) }
+
 // A HeapType is what a reference refers to: an abstract type, told by its Code,
 // or, where Code is zero, the type at Index.
 type HeapType struct {
-	Code   byte
 	Index  uint32
+	Code   byte
 	Shared bool // shared-everything-threads
 	Exact  bool // custom-descriptors
 }
 
 // abstract names the abstract heap types by their codes.
-var abstract = map[byte]string{
-	0x75: "nocont", 0x74: "noexn", 0x73: "nofunc", 0x72: "noextern", 0x71: "none", 0x70: "func", 0x6f: "extern",
-	0x6e: "any", 0x6d: "eq", 0x6c: "i31", 0x6b: "struct", 0x6a: "array", 0x69: "exn", 0x68: "cont",
+var abstract = [256]string{
+	HeapNoCont: "nocont", HeapNoExn: "noexn", HeapNoFunc: "nofunc", HeapNoExtern: "noextern", HeapNone: "none",
+	HeapFunc: "func", HeapExtern: "extern", HeapAny: "any", HeapEq: "eq", HeapI31: "i31", HeapStruct: "struct",
+	HeapArray: "array", HeapExn: "exn", HeapCont: "cont",
 }
 
 // shorthand names the nullable references to abstract types that the text
@@ -64,7 +150,7 @@ func (h HeapType) String() string {
 // String gives the type as the text format writes it: "i32", "funcref",
 // "(ref null 3)".
 func (v ValType) String() string {
-	switch v.Code {
+	switch v.Code() {
 	case I32Code:
 		return "i32"
 	case I64Code:
@@ -79,29 +165,74 @@ func (v ValType) String() string {
 		return "i8"
 	case I16Code:
 		return "i16"
+	case RefCode:
+		return v.refString()
 	}
-	if !v.Null {
-		return "(ref " + v.Heap.String() + ")"
+	return "bottom"
+}
+
+func (v ValType) refString() string {
+	h := v.Heap()
+	if !v.Nullable() {
+		return "(ref " + h.String() + ")"
 	}
-	if name := abstract[v.Heap.Code]; name != "" && !v.Heap.Shared {
+	if name := abstract[h.Code]; name != "" && !h.Shared && !h.Exact {
 		if s, ok := shorthand[name]; ok {
 			return s
 		}
 		return name + "ref"
 	}
-	return "(ref null " + v.Heap.String() + ")"
+	return "(ref null " + h.String() + ")"
 }
+
+// NoType stands where a [SubType] could name another type and names none.
+const NoType = 1<<32 - 1
 
 // A SubType is one entry of the type index space.
 type SubType struct {
-	Form    Form
-	Final   bool
-	Shared  bool
-	Supers  []uint32
-	Params  []ValType // of a function
-	Results []ValType
-	Fields  []FieldType // of a structure; an array has one
-	Cont    uint32      // function type of a continuation
+	Form   Form
+	Final  bool
+	Shared bool
+
+	// Super is the declared supertype. Descriptor and Describes are the types
+	// named in the clauses of the custom-descriptors proposal. Cont is the
+	// function type of a continuation. Each is NoType where there is none.
+	Super      uint32
+	Descriptor uint32
+	Describes  uint32
+	Cont       uint32
+
+	// Group is the index of the first type of the recursive group that the
+	// type belongs to.
+	Group uint32
+
+	params uint32    // how many of types are parameters
+	types  []ValType // of parameters and results, or of fields
+}
+
+// Params are the types of a function's parameters.
+func (t *SubType) Params() []ValType { return t.types[:t.params] }
+
+// Results are the types of a function's results.
+func (t *SubType) Results() []ValType {
+	if t.Form != FormFunc {
+		return nil
+	}
+	return t.types[t.params:]
+}
+
+// Fields is the number of fields of a structure; an array has one, the type of
+// its elements, and other types have none.
+func (t *SubType) Fields() int {
+	if t.Form != FormStruct && t.Form != FormArray {
+		return 0
+	}
+	return len(t.types)
+}
+
+// Field gives field i of a structure.
+func (t *SubType) Field(i int) FieldType {
+	return FieldType{Type: t.types[i] &^ fieldMutable, Mutable: t.types[i]&fieldMutable != 0}
 }
 
 // A FieldType is a field of a structure or the element of an array.
@@ -109,6 +240,16 @@ type FieldType struct {
 	Type    ValType
 	Mutable bool
 }
+
+// unpacked is the type of the values that a field's storage type is read as.
+func (f FieldType) unpacked() ValType {
+	if f.packed() {
+		return I32
+	}
+	return f.Type
+}
+
+func (f FieldType) packed() bool { return f.Type == I8 || f.Type == I16 }
 
 // A Form tells the composite types apart; the values are those of the format.
 type Form byte
@@ -123,22 +264,22 @@ const (
 
 // String gives the type as the text format writes it, without names; very long
 // ones end in an ellipsis.
-func (t SubType) String() string {
+func (t *SubType) String() string {
 	var b text
 	switch t.Form {
 	case FormFunc:
 		b.add("(func")
-		b.list("param", t.Params)
-		b.list("result", t.Results)
+		b.list("param", t.Params())
+		b.list("result", t.Results())
 		b.add(")")
 	case FormStruct:
 		b.add("(struct")
-		for _, f := range t.Fields {
-			b.add(" (field ", f.String(), ")")
+		for i := range t.Fields() {
+			b.add(" (field ", t.Field(i).String(), ")")
 		}
 		b.add(")")
 	case FormArray:
-		b.add("(array ", t.Fields[0].String(), ")")
+		b.add("(array ", t.Field(0).String(), ")")
 	case FormCont:
 		b.add("(cont ", strconv.FormatUint(uint64(t.Cont), 10), ")")
 	}
@@ -259,64 +400,82 @@ func (g GlobalType) String() string {
 func (r *reader) valType(storage bool) ValType {
 	b := r.u8()
 	switch {
-	case b >= V128Code && b <= I32Code:
-		return ValType{Code: b}
-	case storage && (b == I8Code || b == I16Code):
-		return ValType{Code: b}
-	case b == 0x63 || b == RefCode:
-		return ValType{Code: RefCode, Null: b == 0x63, Heap: r.heapType()}
-	case b == 0x65:
-		return ValType{Code: RefCode, Null: true, Heap: HeapType{Code: r.abstract(), Shared: true}}
+	case b >= V128Code && b <= I32Code, storage && (b == I8Code || b == I16Code):
+		return ValType(b) << codeShift
+	case b == 0x63:
+		return nullRef | r.heapType()
+	case b == RefCode:
+		return anyRef | r.heapType()
+	case b == codeShared:
+		return nullRef | typeShared | r.abstract()
 	case abstract[b] != "":
-		return ValType{Code: RefCode, Null: true, Heap: HeapType{Code: b}}
+		return nullRef | ValType(b)
 	}
 	r.code("a value type", b)
-	return ValType{}
+	return 0
 }
 
-func (r *reader) heapType() HeapType {
+// Codes that stand before a heap type.
+const (
+	codeExact  = 0x62
+	codeShared = 0x65
+)
+
+// heapType reads a heap type and gives its part of a ValType.
+func (r *reader) heapType() ValType {
 	switch b := r.peek(); {
-	case b == 0x62:
+	case b == codeExact:
 		r.u8()
-		return HeapType{Index: r.u32(), Exact: true}
-	case b == 0x65:
+		start := r.off
+		return typeExact | r.index(start, int64(r.u32()))
+	case b == codeShared:
 		r.u8()
-		return HeapType{Code: r.abstract(), Shared: true}
+		return typeShared | r.abstract()
 	case abstract[b] != "":
 		r.u8()
-		return HeapType{Code: b}
+		return ValType(b)
 	}
 	start := r.off
-	n := r.sleb(33)
-	if n < 0 {
-		r.fail(start, ErrCode)
-	}
-	return HeapType{Index: uint32(n)}
+	return r.index(start, r.sleb(33))
 }
 
-func (r *reader) abstract() byte {
+// index makes a heap type of a type index read at start.
+func (r *reader) index(start int, n int64) ValType {
+	switch {
+	case n < 0:
+		r.fail(start, fmt.Errorf("%w for a heap type", ErrCode))
+		return 0
+	case n > int64(typeIndex):
+		r.fail(start, fmt.Errorf("%w %d", ErrUnknownType, n))
+		return 0
+	}
+	return typeConcrete | ValType(n)
+}
+
+func (r *reader) abstract() ValType {
 	b := r.u8()
 	if abstract[b] == "" {
 		r.code("an abstract heap type", b)
 	}
-	return b
+	return ValType(b)
 }
 
 func (r *reader) refType() ValType {
 	start := r.off
 	v := r.valType(false)
-	if r.err == nil && v.Code != RefCode {
-		r.fail(start, ErrCode)
+	if r.err == nil && !v.IsRef() {
+		r.fail(start, fmt.Errorf("%w for a reference type", ErrCode))
 	}
 	return v
 }
 
-func (r *reader) valTypes(maximum int) []ValType {
-	n := r.keep(1, maximum)
+// valTypes reads a vector of value types and appends them to list.
+func (r *reader) valTypes(list []ValType, maximum int) []ValType {
+	n := r.keepOf(1, maximum, costValType)
 	if n == 0 {
-		return nil
+		return list
 	}
-	list := make([]ValType, 0, n)
+	list = slices.Grow(list, n)
 	for range n {
 		list = append(list, r.valType(false))
 	}
@@ -326,60 +485,82 @@ func (r *reader) valTypes(maximum int) []ValType {
 // recType reads a recursive group, or the single type that stands for one, and
 // appends its members to types.
 func (r *reader) recType(types []SubType) []SubType {
-	if r.peek() != 0x4e {
-		return append(types, r.subType())
+	group := uint32(len(types))
+	n := 1
+	if r.peek() == 0x4e {
+		r.u8()
+		n = r.count(1, MaxTypes-len(types))
+	} else if len(types) >= MaxTypes {
+		r.fail(r.off, fmt.Errorf("%w: more than %d types", ErrLimit, MaxTypes))
 	}
-	r.u8()
-	for range r.keep(1, MaxTypes-len(types)) {
-		types = append(types, r.subType())
+	for range n {
+		r.charge(costType)
 		if r.err != nil {
 			break
 		}
+		t := r.subType()
+		t.Group = group
+		types = append(types, t)
 	}
 	return types
 }
 
 func (r *reader) subType() SubType {
-	t := SubType{Final: true}
+	t := SubType{Final: true, Super: NoType, Descriptor: NoType, Describes: NoType, Cont: NoType}
 	if b := r.peek(); b == 0x50 || b == 0x4f {
 		t.Final = r.u8() == 0x4f
-		for range r.keep(1, MaxSupertypes) {
-			t.Supers = append(t.Supers, r.u32())
+		start := r.off
+		switch r.count(1, MaxSupertypes) {
+		case 0:
+		case 1:
+			t.Super = r.u32()
+		default:
+			r.fail(start, fmt.Errorf("%w: more than one supertype", ErrSubType))
 		}
 	}
-	if r.peek() == 0x65 {
+	if r.peek() == codeShared {
 		r.u8()
 		t.Shared = true
 	}
-	// The clauses of the custom-descriptors proposal link two types; they add
-	// nothing that is printed.
-	for _, clause := range []byte{0x4c, 0x4d} {
-		if r.peek() == clause {
-			r.u8()
-			r.u32()
-		}
+	if r.peek() == 0x4c {
+		r.u8()
+		t.Describes = r.u32()
+	}
+	if r.peek() == 0x4d {
+		r.u8()
+		t.Descriptor = r.u32()
 	}
 	t.Form = Form(r.u8())
 	switch t.Form {
 	case FormFunc:
-		t.Params = r.valTypes(MaxParams)
-		t.Results = r.valTypes(MaxResults)
+		t.types = r.valTypes(nil, MaxParams)
+		t.params = uint32(len(t.types))
+		t.types = r.valTypes(t.types, MaxResults)
 	case FormStruct:
-		for range r.keep(2, MaxFields) {
-			t.Fields = append(t.Fields, r.fieldType())
+		n := r.keepOf(2, MaxFields, costValType)
+		t.types = make([]ValType, 0, n)
+		for range n {
+			t.types = append(t.types, r.fieldType())
 		}
 	case FormArray:
-		t.Fields = []FieldType{r.fieldType()}
+		r.charge(costValType)
+		t.types = []ValType{r.fieldType()}
 	case FormCont:
-		t.Cont = uint32(r.sleb(33))
+		start := r.off
+		t.Cont = uint32(r.index(start, r.sleb(33)) & typeIndex)
 	default:
 		r.code("a composite type", byte(t.Form))
 	}
 	return t
 }
 
-func (r *reader) fieldType() FieldType {
-	return FieldType{Type: r.valType(true), Mutable: r.flag("mutability")}
+// fieldType reads a field, with its mutability in the topmost bit.
+func (r *reader) fieldType() ValType {
+	v := r.valType(true)
+	if r.flag("mutability") {
+		v |= fieldMutable
+	}
+	return v
 }
 
 // flag reads a byte that is 0 or 1.

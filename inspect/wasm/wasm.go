@@ -2,16 +2,22 @@
 // components: sections, types, imports and exports, and the custom sections in
 // which tools describe what they made.
 //
+// [Decode] reads the declarations of a file and steps over code and data.
+// [Parse] takes a file in memory and finds the bodies, segments and names, too;
+// [Code] then reads the instructions of a body one by one. [Validate] says
+// whether a binary is valid and which features a host needs for it; a
+// [Validator] hands each instruction to an analysis in the same pass.
+//
 // It never runs, compiles or trusts what it reads. Every count is held against
 // the bytes that are left and against the bounds of limits.go before anything
 // is allocated, and an error says at which byte of the file what was being
-// read. Bodies of code, data and elements are stepped over, so a large module
-// costs no more memory than its types, imports and exports; validation of
-// bodies is no part of this package yet. It imports nothing that could touch a
-// file or a network.
+// read. What a decode keeps takes at most KeptPerByte times the bytes of the
+// file and KeptAnyway more. It imports nothing that could touch a file or a
+// network.
 package wasm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -49,6 +55,19 @@ type Binary struct {
 	// Problems are faults of custom sections, in their order. Those never make
 	// a binary invalid (core specification, "Custom Section").
 	Problems []*Error
+
+	file []byte // the whole file; nil unless parsed from memory
+}
+
+// Bytes gives size bytes of the file from offset off on, which counts from the
+// start of the file also in a nested binary. They are not to be changed. It is
+// nil for a binary that was decoded without its bytes, and for bytes the file
+// does not have.
+func (b *Binary) Bytes(off, size int64) []byte {
+	if off < 0 || size < 0 || off > int64(len(b.file))-size {
+		return nil
+	}
+	return b.file[off : off+size : off+size]
 }
 
 // A Section is one section of a binary, undecoded.
@@ -67,7 +86,17 @@ func (s Section) End() int64 { return s.Body + s.Size }
 // bytes. It reads headers and the sections it decodes, and nothing else. Errors
 // are an [*Error] around one of the errors of this package, or what r returned.
 func Decode(r io.ReaderAt, size int64) (*Binary, error) {
-	d := &decoder{r: r, size: size}
+	d := &decoder{r: r, size: size, budget: newBudget(size)}
+	return d.binary(0, size, 0, nil)
+}
+
+// Parse is [Decode] for a file in memory, and also finds the bodies of
+// functions, the segments, the initialisers and the names of every module in
+// it. The result keeps slices of file, which must not change. Instructions are
+// not looked at, except in constant expressions.
+func Parse(file []byte) (*Binary, error) {
+	size := int64(len(file))
+	d := &decoder{r: bytes.NewReader(file), file: file, size: size, budget: newBudget(size)}
 	return d.binary(0, size, 0, nil)
 }
 
@@ -116,8 +145,9 @@ func isText(head []byte) bool {
 // A decoder is the state of one Decode, shared by nested binaries.
 type decoder struct {
 	r        io.ReaderAt
+	file     []byte // all of it, nil if only r has it
 	size     int64
-	items    int // kept so far, at most MaxItems
+	budget   *budget
 	sections int // seen so far, at most MaxSections
 
 	// window is the part of the file read last: headers of sections lie close
@@ -132,6 +162,9 @@ type decoder struct {
 func (d *decoder) at(off, end int64, n int) ([]byte, error) {
 	if int64(n) > end-off {
 		n = int(end - off)
+	}
+	if d.file != nil {
+		return d.file[off : off+int64(n)], nil
 	}
 	if off < d.windowOff || off+int64(n) > d.windowOff+int64(d.windowLen) {
 		want := min(int64(len(d.window)), d.size-off)
@@ -159,11 +192,21 @@ func (d *decoder) body(doing string, s Section, maximum int64) (*reader, error) 
 		err := fmt.Errorf("%w: %d bytes, more than %d", ErrLimit, s.Size, maximum)
 		return nil, &Error{Offset: s.Body, Doing: doing, Err: err}
 	}
-	buf := make([]byte, s.Size)
-	if n, err := d.r.ReadAt(buf, s.Body); n < len(buf) {
-		return nil, readError(s.Body+int64(n), err)
+	return d.reader(doing, s)
+}
+
+// reader is body without a bound, for the sections of a file in memory.
+func (d *decoder) reader(doing string, s Section) (*reader, error) {
+	var buf []byte
+	if d.file != nil {
+		buf = d.file[s.Body:s.End():s.End()]
+	} else {
+		buf = make([]byte, s.Size)
+		if n, err := d.r.ReadAt(buf, s.Body); n < len(buf) {
+			return nil, readError(s.Body+int64(n), err)
+		}
 	}
-	return &reader{buf: buf, base: s.Body, doing: doing, entry: -1, items: &d.items}, nil
+	return &reader{buf: buf, base: s.Body, doing: doing, entry: -1, budget: d.budget}, nil
 }
 
 // binary decodes the module or component from off to end, which lies in a
@@ -181,18 +224,21 @@ func (d *decoder) binary(off, end int64, depth int, outer *Scope) (*Binary, erro
 		}
 		return nil, err
 	}
-	b := &Binary{Kind: kind, Offset: off, Size: end - off}
+	b := &Binary{Kind: kind, Offset: off, Size: end - off, file: d.file}
 	var decode func(Section) error
 	var finish func() error
 	switch kind {
 	case KindModule:
-		m := &moduleDecoder{decoder: d, m: &Module{Start: -1}}
+		m := &moduleDecoder{decoder: d, m: &Module{Start: -1, DataCount: -1, file: d.file}}
 		b.Module, decode, finish = m.m, m.section, m.finish
 	case KindComponent:
 		c := &componentDecoder{decoder: d, c: &Component{Scope: Scope{outer: outer}}, depth: depth}
 		b.Component, decode, finish = c.c, c.section, c.finish
 	}
 	for off += 8; off < end; {
+		if d.budget.bytes -= costSection; d.budget.bytes < 0 {
+			return nil, &Error{Offset: off, Doing: "section header", Err: fmt.Errorf("%w: too many sections", ErrLimit)}
+		}
 		s, err := d.section(off, end)
 		if err != nil {
 			return nil, err
@@ -200,6 +246,9 @@ func (d *decoder) binary(off, end int64, depth int, outer *Scope) (*Binary, erro
 		b.Sections = append(b.Sections, s)
 		if s.ID == 0 {
 			err = d.custom(b, s)
+			if err == nil && s.Name == "name" {
+				err = d.names(b, s)
+			}
 		} else {
 			err = decode(s)
 		}
@@ -223,7 +272,7 @@ func (d *decoder) section(off, end int64) (Section, error) {
 	if err != nil {
 		return Section{}, err
 	}
-	r := reader{buf: head, base: off, doing: "section header", entry: -1, items: &d.items}
+	r := reader{buf: head, base: off, doing: "section header", entry: -1, budget: d.budget}
 	s := Section{ID: r.u8(), Offset: off}
 	s.Size = int64(r.u32())
 	s.Body = off + int64(r.off)
@@ -241,7 +290,7 @@ func (d *decoder) customName(s Section) (Section, error) {
 	if err != nil {
 		return s, err
 	}
-	r := reader{buf: head, base: s.Body, doing: "name of a custom section", entry: -1, items: &d.items}
+	r := reader{buf: head, base: s.Body, doing: "name of a custom section", entry: -1, budget: d.budget}
 	n := int64(r.u32())
 	skip := int64(r.off)
 	switch {
@@ -262,6 +311,7 @@ func (d *decoder) customName(s Section) (Section, error) {
 		r.fail(0, ErrUTF8)
 		return s, r.err
 	}
+	d.budget.bytes -= n
 	s.Name = string(name)
 	s.Body += skip + n
 	s.Size -= skip + n

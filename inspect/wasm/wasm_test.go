@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func newReader(b []byte) *reader { return &reader{buf: b, doing: "test", entry: -1, items: new(int)} }
+func newReader(b []byte) *reader { return &reader{buf: b, doing: "test", entry: -1, budget: newBudget(int64(len(b)))} }
 
 func TestIntegers(t *testing.T) {
 	unsigned := func(bits int) func(*reader) int64 {
@@ -35,10 +35,10 @@ func TestIntegers(t *testing.T) {
 		{name: "two bytes", read: unsigned(32), in: []byte{0xe5, 0x0e}, want: 1893},
 		{name: "padded to five bytes", read: unsigned(32), in: []byte{0x83, 0x80, 0x80, 0x80, 0x00}, want: 3},
 		{name: "the largest of 32 bits", read: unsigned(32), in: []byte{0xff, 0xff, 0xff, 0xff, 0x0f}, want: 1<<32 - 1},
-		{name: "bit 33", read: unsigned(32), in: []byte{0xff, 0xff, 0xff, 0xff, 0x1f}, err: ErrTooLong},
+		{name: "bit 33", read: unsigned(32), in: []byte{0xff, 0xff, 0xff, 0xff, 0x1f}, err: ErrTooLarge},
 		{name: "six bytes", read: unsigned(32), in: []byte{0x80, 0x80, 0x80, 0x80, 0x80, 0x00}, err: ErrTooLong},
 		{name: "the largest of 64 bits", read: unsigned(64), in: append(bytes.Repeat([]byte{0xff}, 9), 0x01), want: -1},
-		{name: "bit 65", read: unsigned(64), in: append(bytes.Repeat([]byte{0xff}, 9), 0x02), err: ErrTooLong},
+		{name: "bit 65", read: unsigned(64), in: append(bytes.Repeat([]byte{0xff}, 9), 0x02), err: ErrTooLarge},
 		{name: "cut short", read: unsigned(32), in: []byte{0x80}, err: ErrTruncated},
 		{name: "minus one", read: signed(33), in: []byte{0x7f}, want: -1},
 		{name: "minus 64", read: signed(32), in: []byte{0x40}, want: -64},
@@ -46,8 +46,8 @@ func TestIntegers(t *testing.T) {
 		{name: "the largest of 33 bits", read: signed(33), in: []byte{0xff, 0xff, 0xff, 0xff, 0x0f}, want: 1<<32 - 1},
 		{name: "the smallest of 33 bits", read: signed(33), in: []byte{0x80, 0x80, 0x80, 0x80, 0x70}, want: -1 << 32},
 		{name: "the smallest of 64 bits", read: signed(64), in: append(bytes.Repeat([]byte{0x80}, 9), 0x7f), want: -1 << 63},
-		{name: "bits beyond 32 that are no sign", read: signed(32), in: []byte{0x80, 0x80, 0x80, 0x80, 0x70}, err: ErrTooLong},
-		{name: "a sign without its repetition", read: signed(32), in: []byte{0xff, 0xff, 0xff, 0xff, 0x4f}, err: ErrTooLong},
+		{name: "bits beyond 32 that are no sign", read: signed(32), in: []byte{0x80, 0x80, 0x80, 0x80, 0x70}, err: ErrTooLarge},
+		{name: "a sign without its repetition", read: signed(32), in: []byte{0xff, 0xff, 0xff, 0xff, 0x4f}, err: ErrTooLarge},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

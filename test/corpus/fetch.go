@@ -43,9 +43,10 @@ type Options struct {
 
 // Fetch brings the packaged ones of entries into dir. What is there already, by
 // its hash, is kept; a file appears under its name only when it is whole, so an
-// interrupted call is continued by the next. Every package is tried before the
-// errors are returned. Which registry is asked, through which proxy and with
-// which certificates, is npm's configuration.
+// interrupted call is continued by the next. One package's error does not keep
+// the others from being fetched, unless the first Parallel ones all fail. Which
+// registry is asked, through which proxy and with which certificates, is npm's
+// configuration.
 func Fetch(ctx context.Context, dir string, entries []Entry, o Options) error {
 	if o.npm == nil {
 		if _, err := exec.LookPath("npm"); err != nil {
@@ -77,15 +78,27 @@ func Fetch(ctx context.Context, dir string, entries []Entry, o Options) error {
 
 	var mu sync.Mutex
 	var errs []error
+	tried := 0
+	// When the first ones all fail, there is no network, and every further one
+	// would take npm's time to find that out.
+	hopeless := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(errs) == tried && tried >= o.Parallel
+	}
 	var wg sync.WaitGroup
 	turn := make(chan struct{}, o.Parallel)
 	for _, spec := range bySize(missing) {
 		wg.Go(func() {
 			turn <- struct{}{}
 			defer func() { <-turn }()
+			if hopeless() {
+				return
+			}
 			err := fetchPackage(ctx, o, spec, dir, missing[spec])
 			mu.Lock()
 			defer mu.Unlock()
+			tried++
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", spec, err))
 			} else {
@@ -170,16 +183,33 @@ func fetchPackage(ctx context.Context, o Options, spec, dir string, entries []En
 // pack has npm download the tarball of a package. It gets a cache of its own
 // beside the tarball, which goes with it: the bytes need not lie here twice.
 func pack(ctx context.Context, spec, dir string) error {
-	// "--" keeps a package's name from being an option; scripts never run.
-	cmd := exec.CommandContext(ctx, "npm", "pack", "--ignore-scripts", "--silent", "--pack-destination", dir,
+	// "--" keeps a package's name from being an option; scripts never run. npm's
+	// own retries wait for a minute, which a machine without network repeats for
+	// every package.
+	cmd := exec.CommandContext(ctx, "npm", "pack", "--ignore-scripts", "--loglevel", "error", "--pack-destination", dir,
+		"--fetch-retries", "2", "--fetch-retry-factor", "2", "--fetch-retry-mintimeout", "500",
 		"--cache", filepath.Join(dir, "cache"), "--", spec)
 	cmd.Dir = dir
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("npm pack: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))
+		return fmt.Errorf("npm pack: %w: %s", err, complaint(stderr.String()))
 	}
 	return nil
+}
+
+// complaint is what npm wrote in one line, without its stack trace and what
+// follows that.
+func complaint(stderr string) string {
+	var parts []string
+	for line := range strings.Lines(stderr) {
+		line = strings.TrimPrefix(strings.TrimRight(line, "\r\n"), "npm error ")
+		if strings.HasPrefix(line, "    at ") || strings.HasPrefix(line, "A complete log") {
+			break
+		}
+		parts = append(parts, line)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // maxUnpacked bounds what is read of one package: the largest listed has about

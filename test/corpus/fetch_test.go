@@ -159,7 +159,7 @@ func TestFetchKeepsNothingElse(t *testing.T) {
 			}}
 			entries := []Entry{entry("a.wasm", "bad@1.0.0", "a.wasm", "first"), entry("good.wasm", "good@1.0.0", "good.wasm", "good")}
 			dir := t.TempDir()
-			err := Fetch(t.Context(), dir, entries, Options{npm: p.npm})
+			err := Fetch(t.Context(), dir, entries, Options{Parallel: 3, npm: p.npm})
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "bad@1.0.0") {
 				t.Errorf("Fetch = %v, want an error with %q and the package's name", err, tt.want)
 			}
@@ -170,6 +170,18 @@ func TestFetchKeepsNothingElse(t *testing.T) {
 	}
 }
 
+func TestFetchGivesUpWithoutNetwork(t *testing.T) {
+	p := &packages{}
+	var entries []Entry
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		entries = append(entries, entry(name+".wasm", name+"@1.0.0", "a.wasm", "first"))
+	}
+	err := Fetch(t.Context(), t.TempDir(), entries, Options{Parallel: 2, npm: p.npm})
+	if err == nil || len(p.asked) < 2 || len(p.asked) > 3 {
+		t.Errorf("Fetch = %v and asked for %q, want an error after two or three packages", err, p.asked)
+	}
+}
+
 func TestFetchStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -177,5 +189,13 @@ func TestFetchStops(t *testing.T) {
 	err := Fetch(ctx, t.TempDir(), []Entry{entry("a.wasm", "a@1.0.0", "a.wasm", "first")}, Options{npm: p.npm})
 	if !errors.Is(err, context.Canceled) || len(p.asked) != 0 {
 		t.Errorf("Fetch of a cancelled context = %v and asked for %q", err, p.asked)
+	}
+}
+
+func TestComplaintIsOneLine(t *testing.T) {
+	const stderr = "npm error code ECONNREFUSED\nnpm error request to x failed\nnpm error     at f (index.js:130:14)\nnpm error }\n"
+	const want = "code ECONNREFUSED; request to x failed"
+	if got := complaint(stderr); got != want {
+		t.Errorf("complaint(%q) = %q, want %q", stderr, got, want)
 	}
 }

@@ -1,0 +1,62 @@
+package code
+
+import "math/bits"
+
+// A Fingerprint stands for the set of sequences of four opcodes that occur in
+// a function. It is a min-wise hash of one permutation in 64 buckets, of which
+// one bit each is kept: two functions whose sets have the share J of their
+// sequences in common differ in about 32·(1 − J) bits. Functions of a few
+// instructions have too little to tell them apart.
+type Fingerprint uint64
+
+// Distance is the number of bits in which two fingerprints differ, from 0 for
+// functions of the same sequences of opcodes to about 32 for unrelated ones. Of
+// a rebuild with another compiler version it is rarely beyond 12.
+func (f Fingerprint) Distance(g Fingerprint) int { return bits.OnesCount64(uint64(f ^ g)) }
+
+// A sketch is a fingerprint being made.
+type sketch struct {
+	gram uint32     // the last four opcodes, a byte each
+	min  [64]uint64 // least hash of each bucket, the bits that tell the bucket included
+}
+
+func (s *sketch) reset() {
+	s.gram = 0
+	for i := range s.min {
+		s.min[i] = ^uint64(0)
+	}
+}
+
+// add takes the next opcode.
+func (s *sketch) add(op byte) {
+	s.gram = s.gram<<8 | uint32(op)
+	h := mix(uint64(s.gram))
+	if least := &s.min[h>>58]; h < *least {
+		*least = h
+	}
+}
+
+// mix spreads the bits of a value over all of the result.
+func mix(v uint64) uint64 {
+	v = (v + 1) * 0x9e3779b97f4a7c15
+	v ^= v >> 32
+	v *= 0xd6e8feb86659fd93
+	return v ^ v>>29
+}
+
+// sum takes one bit of each bucket. An empty bucket borrows from the next one
+// that is not, and mixes in how far away that is, lest small functions be alike
+// because of what they lack.
+func (s *sketch) sum() Fingerprint {
+	const empty = ^uint64(0)
+	var f Fingerprint
+	for i := range s.min {
+		for d := range len(s.min) {
+			if v := s.min[(i+d)%len(s.min)]; v != empty {
+				f |= Fingerprint(mix(v+uint64(d))&1) << i
+				break
+			}
+		}
+	}
+	return f
+}

@@ -1,0 +1,482 @@
+package code
+
+import (
+	"crypto/sha256"
+	"hash"
+	"iter"
+	"slices"
+
+	"github.com/wreg-project/wreg/inspect/wasm"
+)
+
+// A Worker sees the instructions of one function after another. It is for one
+// goroutine; it allocates nothing for an instruction.
+type Worker struct {
+	bl *Builder
+
+	// Of the function at hand.
+	index int
+	f     Function
+	depth int32
+	state frameState
+	taken uint64 // the constant that state waits to see subtracted
+	row   []uint32
+	names ordinals
+	seen  []uint64 // bits of the labels of a br_table
+	print sketch
+	code  wasm.Code // for locals
+
+	// stream is the part of the canonical stream that has not been hashed yet.
+	stream [streamSize]byte
+	n      uint
+	digest hash.Hash
+	exact  hash.Hash
+	sum    []byte
+
+	// Of all functions of the worker.
+	totals    Totals
+	chunks    [][]uint32 // rows of edges: function, number of words, words
+	edgeCount int64
+	written   [tableMask + 1]bool
+	sites     []uint32
+}
+
+const (
+	streamSize = 16 << 10 // a power of two
+	maxPut     = 64       // what one instruction puts into the stream at most, but for lists
+)
+
+func newWorker(bl *Builder) *Worker {
+	return &Worker{
+		bl:     bl,
+		digest: sha256.New(),
+		exact:  sha256.New(),
+		sum:    make([]byte, 0, sha256.Size),
+		sites:  make([]uint32, min(len(bl.m.Types), maxSites)),
+	}
+}
+
+// maxSites bounds the types of which indirect calls are counted one by one.
+const maxSites = 1 << 16
+
+// Begin starts defined function i: m.Code[i].
+func (w *Worker) Begin(i int) {
+	w.index = i
+	w.f = Function{Bytes: uint32(w.bl.m.Code[i].Size), Complexity: 1}
+	w.depth, w.state, w.n = 0, frameStart, 0
+	w.row = w.row[:0]
+	w.names.reset()
+	w.print.reset()
+	w.digest.Reset()
+	w.beginStream(i)
+}
+
+// End completes the function and keeps what was found.
+func (w *Worker) End() {
+	m := w.bl.m
+	body := m.Code[w.index]
+	w.exact.Reset()
+	w.exact.Write(w.bl.b.Bytes(body.Offset, body.Size))
+	w.f.Exact = w.hash(w.exact)
+	w.flush()
+	w.f.Normal = w.hash(w.digest)
+	w.f.Fuzzy = w.print.sum()
+	if w.index < len(w.bl.functions) {
+		w.bl.functions[w.index] = w.f
+	}
+	t := Totals{
+		Functions: 1, Bytes: int64(w.f.Bytes), Instructions: int64(w.f.Instructions), Loops: int64(w.f.Loops),
+		Calls: int64(w.f.Calls), Indirect: int64(w.f.Indirect),
+	}
+	if w.f.Frame > 0 {
+		t.WithFrame = 1
+	}
+	w.totals.add(t)
+	w.endRow()
+}
+
+func (w *Worker) hash(h hash.Hash) Hash {
+	w.sum = h.Sum(w.sum[:0])
+	return Hash(w.sum[:len(Hash{})])
+}
+
+func (w *Worker) flush() {
+	w.digest.Write(w.stream[:w.n])
+	w.n = 0
+}
+
+// put adds a byte to the canonical stream.
+func (w *Worker) put(b byte) {
+	w.stream[w.n&(streamSize-1)] = b
+	w.n++
+}
+
+// number adds a number to the stream, in seven bits a byte.
+func (w *Worker) number(v uint64) {
+	for v >= 0x80 {
+		w.put(byte(v) | 0x80)
+		v >>= 7
+	}
+	w.put(byte(v))
+}
+
+// word adds eight bytes to the stream.
+func (w *Worker) word(v uint64) {
+	for range 8 {
+		w.put(byte(v))
+		v >>= 8
+	}
+}
+
+// Visit sees the next instruction of the function.
+func (w *Worker) Visit(in *wasm.Instr) {
+	w.f.Instructions++
+	if w.n > streamSize-maxPut {
+		w.flush()
+	}
+	op := in.Op
+	if op > 0xff {
+		// Two bytes are enough: no sub-opcode takes more than nine bits.
+		w.put(byte(op >> 16))
+		op = op&0xff ^ op>>8&1 ^ op>>16
+		w.put(byte(in.Op >> 8))
+		w.put(byte(in.Op))
+	} else {
+		w.put(byte(op))
+	}
+	w.print.add(byte(op))
+	if w.state > frameIdle {
+		w.prologue(in)
+	}
+	switch in.Imm {
+	case wasm.ImmNone:
+		switch in.Op {
+		case wasm.OpEnd:
+			w.depth--
+		case wasm.OpCatchAll:
+			w.f.Complexity++
+		}
+	case wasm.ImmLocal, wasm.ImmLane:
+		w.number(uint64(in.X))
+	case wasm.ImmI32, wasm.ImmI64:
+		w.constant(in)
+	case wasm.ImmMemArg, wasm.ImmMemArgLane:
+		w.access(in)
+	case wasm.ImmGlobal:
+		if in.X == w.bl.stack && in.Op == wasm.OpGlobalGet && w.state == frameStart {
+			w.state = frameBase
+		}
+		w.global(in.X)
+	case wasm.ImmLabel:
+		w.number(uint64(in.X))
+		switch in.Op {
+		case wasm.OpBrIf, wasm.OpBrOnNull, wasm.OpBrOnNonNull:
+			w.f.Complexity++
+		case wasm.OpDelegate:
+			w.depth--
+		}
+	case wasm.ImmBlock:
+		w.block(in)
+	case wasm.ImmFunc:
+		w.call(in)
+	case wasm.ImmCallIndirect:
+		w.callIndirect(in.X, in.Y)
+	case wasm.ImmLabels:
+		w.branches(in)
+	default:
+		w.rare(in)
+	}
+}
+
+// block opens a block, loop, if or try.
+func (w *Worker) block(in *wasm.Instr) {
+	w.depth++
+	w.f.Nesting = max(w.f.Nesting, uint32(w.depth))
+	switch in.Op {
+	case wasm.OpIf:
+		w.f.Complexity++
+	case wasm.OpLoop:
+		w.f.Loops++
+	}
+	w.blockType(in.Block)
+}
+
+func (w *Worker) call(in *wasm.Instr) {
+	if in.Op == wasm.OpRefFunc {
+		w.function(in.X)
+		if _, fresh := w.names.number(kindRef, in.X); fresh {
+			w.edge(edgeRef | in.X&typeMask)
+		}
+		return
+	}
+	w.f.Calls++
+	if w.function(in.X) {
+		w.edge(edgeCall | in.X&typeMask)
+	}
+}
+
+func (w *Worker) callIndirect(typ, table uint32) {
+	w.f.Indirect++
+	if int64(typ) < int64(len(w.sites)) {
+		w.sites[typ]++
+	}
+	w.typ(typ)
+	w.ordinal(kindTable, table)
+	word := edgeIndirect | min(table, anyTable)<<typeBits | typ&typeMask
+	if _, fresh := w.names.number(kindIndirect, word); fresh {
+		w.edge(word)
+	}
+}
+
+func (w *Worker) callRef(typ uint32) {
+	w.f.Indirect++
+	w.typ(typ)
+	w.other(typ & typeMask)
+}
+
+// other notes an edge that is neither to a function nor a call_indirect.
+func (w *Worker) other(word uint32) {
+	if _, fresh := w.names.number(kindIndirect, edgeOther|word); fresh {
+		w.edge(edgeOther | word)
+	}
+}
+
+// branches sees a br_table.
+func (w *Worker) branches(in *wasm.Instr) {
+	w.number(uint64(in.Y))
+	distinct := uint32(0)
+	for label := range in.Targets() {
+		if w.n > streamSize-maxPut {
+			w.flush()
+		}
+		w.number(uint64(label))
+		i := int(label / 64)
+		if i >= len(w.seen) {
+			// Labels are below the depth of a valid function; no deeper one
+			// is counted.
+			if uint32(w.depth) < label {
+				continue
+			}
+			w.seen = append(w.seen, make([]uint64, i+1-len(w.seen))...)
+		}
+		if bit := uint64(1) << (label % 64); w.seen[i]&bit == 0 {
+			w.seen[i] |= bit
+			distinct++
+		}
+	}
+	for label := range in.Targets() {
+		if i := int(label / 64); i < len(w.seen) {
+			w.seen[i] = 0
+		}
+	}
+	w.f.Complexity += max(distinct, 1) - 1
+}
+
+// rare sees the instructions that few modules have.
+func (w *Worker) rare(in *wasm.Instr) {
+	switch in.Imm {
+	case wasm.ImmF32, wasm.ImmF64:
+		w.word(in.Value)
+	case wasm.ImmV128, wasm.ImmShuffle:
+		for _, b := range in.Bytes {
+			w.put(b)
+		}
+	case wasm.ImmSelect:
+		w.number(uint64(in.X))
+		w.valType(in.Type)
+	case wasm.ImmHeap:
+		w.valType(in.Type)
+	case wasm.ImmCast:
+		if in.Op == wasm.OpBrOnCast || in.Op == wasm.OpBrOnCastFail || in.Op == wasm.OpBrOnCastDescEq || in.Op == wasm.OpBrOnCastDescEqFail {
+			w.f.Complexity++
+		}
+		w.number(uint64(in.X))
+		w.valType(in.Type)
+		w.valType(in.Type2)
+	case wasm.ImmTryTable:
+		w.depth++
+		w.f.Nesting = max(w.f.Nesting, uint32(w.depth))
+		w.f.Complexity += in.Y
+		w.blockType(in.Block)
+		w.catches(in)
+	case wasm.ImmTag:
+		if in.Op == wasm.OpCatch {
+			w.f.Complexity++
+		}
+		w.tag(in.X)
+	default:
+		w.typed(in)
+	}
+}
+
+// typed sees the instructions on types, tables, segments and memories.
+func (w *Worker) typed(in *wasm.Instr) {
+	switch in.Imm {
+	case wasm.ImmType:
+		if in.Op == wasm.OpCallRef || in.Op == wasm.OpReturnCallRef {
+			w.callRef(in.X)
+			return
+		}
+		w.typ(in.X)
+	case wasm.ImmTypes:
+		w.typ(in.X)
+		w.typ(in.Y)
+	case wasm.ImmTypeTag:
+		w.typ(in.X)
+		w.tag(in.Y)
+	case wasm.ImmTypeField, wasm.ImmTypeCount:
+		w.typ(in.X)
+		w.number(uint64(in.Y))
+	case wasm.ImmTypeData:
+		w.typ(in.X)
+		w.ordinal(kindData, in.Y)
+	case wasm.ImmTypeElem:
+		w.other(tableAll | anyTable)
+		w.typ(in.X)
+		w.ordinal(kindElem, in.Y)
+	case wasm.ImmTable, wasm.ImmOrderTable:
+		w.table(in)
+	case wasm.ImmTables:
+		w.writes(in.X)
+		w.ordinal(kindTable, in.X)
+		w.ordinal(kindTable, in.Y)
+	case wasm.ImmElem:
+		w.ordinal(kindElem, in.X)
+	case wasm.ImmElemTable:
+		w.writes(in.Y)
+		w.ordinal(kindElem, in.X)
+		w.ordinal(kindTable, in.Y)
+	case wasm.ImmData:
+		w.ordinal(kindData, in.X)
+	case wasm.ImmDataMemory:
+		w.ordinal(kindData, in.X)
+		w.ordinal(kindMemory, in.Y)
+	case wasm.ImmMemory:
+		w.ordinal(kindMemory, in.X)
+	case wasm.ImmMemories:
+		w.ordinal(kindMemory, in.X)
+		w.ordinal(kindMemory, in.Y)
+	case wasm.ImmOrderGlobal:
+		w.number(uint64(in.Y))
+		w.global(in.X)
+	case wasm.ImmOrderType:
+		w.number(uint64(in.Y))
+		w.typ(in.X)
+	case wasm.ImmOrderField:
+		w.number(in.Value)
+		w.typ(in.X)
+		w.number(uint64(in.Y))
+	case wasm.ImmResume, wasm.ImmResumeThrow:
+		w.typ(in.X)
+		w.number(uint64(in.Y))
+	}
+}
+
+// table sees an instruction that reads or writes elements of a table. Whoever
+// reads one may do with it whatever they like, calling it included.
+func (w *Worker) table(in *wasm.Instr) {
+	w.ordinal(kindTable, in.X)
+	switch in.Op {
+	case wasm.OpTableSize:
+		return
+	case wasm.OpTableGet:
+	default:
+		w.writes(in.X)
+		if in.Imm == wasm.ImmTable {
+			return
+		}
+	}
+	w.other(tableAll | min(in.X, anyTable))
+}
+
+func (w *Worker) writes(table uint32) { w.written[min(table, anyTable)] = true }
+
+// edge notes an edge of the function at hand.
+func (w *Worker) edge(word uint32) {
+	if w.edgeCount+int64(len(w.row)) > w.bl.maxEdges {
+		w.edgeCount++ // more than the graph may keep: it will not be made
+		return
+	}
+	if w.names.full && len(w.row) == cap(w.row) {
+		w.compact()
+		w.row = slices.Grow(w.row, len(w.row)+1)
+	}
+	w.row = append(w.row, word)
+}
+
+// compact drops edges noted twice, which happens if there are too many to
+// remember.
+func (w *Worker) compact() {
+	slices.Sort(w.row)
+	w.row = slices.Compact(w.row)
+}
+
+// endRow keeps the edges of the function at hand.
+func (w *Worker) endRow() {
+	if w.names.full {
+		w.compact()
+	}
+	if len(w.row) == 0 {
+		return
+	}
+	w.edgeCount += int64(len(w.row))
+	need := len(w.row) + 2
+	last := len(w.chunks) - 1
+	if last < 0 || cap(w.chunks[last])-len(w.chunks[last]) < need {
+		const smallest, largest = 1 << 8, 1 << 16
+		size := max(min(smallest<<(last+1), largest), need)
+		w.chunks = append(w.chunks, make([]uint32, 0, size))
+		last++
+	}
+	w.chunks[last] = append(append(w.chunks[last], uint32(w.index), uint32(len(w.row))), w.row...)
+}
+
+// rows gives the edges of each of the worker's functions that has any.
+func (w *Worker) rows() iter.Seq2[int, []uint32] {
+	return func(yield func(int, []uint32) bool) {
+		for _, c := range w.chunks {
+			for len(c) > 0 {
+				n := c[1]
+				if !yield(int(c[0]), c[2:2+n]) {
+					return
+				}
+				c = c[2+n:]
+			}
+		}
+	}
+}
+
+// A frameState is how much of the prologue that takes a stack frame has been
+// seen: global.get of the stack pointer, a constant, and the subtraction, or the
+// addition of a negative constant, with nothing but moves of locals between.
+type frameState byte
+
+const (
+	frameStart frameState = iota // nothing
+	frameIdle                    // found: nothing more to look for
+	frameBase                    // the stack pointer
+	frameSize                    // and a constant
+)
+
+func (w *Worker) prologue(in *wasm.Instr) {
+	switch {
+	case in.Imm == wasm.ImmLocal:
+	case w.state == frameBase && (in.Op == wasm.OpI32Const || in.Op == wasm.OpI64Const):
+		w.state, w.taken = frameSize, in.Value
+	case w.state == frameSize:
+		n := int64(w.taken)
+		switch in.Op {
+		case wasm.OpI32Add, wasm.OpI64Add:
+			n = -n
+		case wasm.OpI32Sub, wasm.OpI64Sub:
+		default:
+			n = 0
+		}
+		w.state = frameStart
+		if n > 0 && n < 1<<32 {
+			w.f.Frame, w.state = uint32(n), frameIdle
+		}
+	default:
+		w.state = frameStart
+	}
+}

@@ -120,7 +120,7 @@ func (bl *Builder) Worker() *Worker {
 // workers are idle. The builder and its workers are then spent.
 func (bl *Builder) Finish() *Module {
 	mod := &Module{
-		wasm: bl.m, size: bl.b.Size,
+		bin: bl.b, wasm: bl.m, size: bl.b.Size,
 		Imported: bl.imported, Defined: len(bl.m.Code),
 		Functions: bl.functions,
 		sites:     make(map[uint32]uint32),
@@ -133,7 +133,8 @@ func (bl *Builder) Finish() *Module {
 			}
 		}
 	}
-	mod.Graph = bl.graph()
+	p := newPools(bl)
+	mod.Graph, mod.class, mod.pool, mod.written = bl.graph(p), p.class, p.pool, p.written
 	bl.workers = nil
 	mod.analyse()
 	return mod
@@ -162,6 +163,7 @@ func Analyse(b *wasm.Binary) (*Module, error) {
 
 // A Module is the analysis of a module's functions.
 type Module struct {
+	bin  *wasm.Binary
 	wasm *wasm.Module
 	size int64
 
@@ -185,7 +187,10 @@ type Module struct {
 	// dead without it, its own included; see [Graph].
 	Retained []uint32
 
-	sites map[uint32]uint32 // indirect calls of each type
+	sites   map[uint32]uint32 // indirect calls of each type
+	class   []uint32          // of each type: the one that stands for it
+	pool    []int             // of each table: see pools
+	written [tableMask + 1]bool
 
 	// The dominator tree, nil if it would take too much memory: of each node
 	// the immediate dominator, and the nodes, dominators first.

@@ -56,6 +56,8 @@ func BenchmarkCorpus(b *testing.B) {
 			per := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / n / float64(instrs) }
 			b.ReportMetric(per(decode), "decode-ns/instr")
 			b.ReportMetric(per(visit-decode), "visit-ns/instr")
+			b.ReportMetric(float64(visit-decode)/n/float64(parsed.Module.Defined), "visit-ns/func")
+			b.ReportMetric(float64(instrs)/float64(parsed.Module.Defined), "instr/func")
 			b.ReportMetric(float64(finish.Milliseconds())/n, "finish-ms")
 			b.ReportMetric(float64(parsed.Module.CodeSize)/1e6/(decode.Seconds()/n), "decode-MB/s")
 		})

@@ -23,14 +23,15 @@ type sketch struct {
 func (s *sketch) reset() {
 	s.gram = 0
 	for i := range s.min {
-		s.min[i] = ^uint64(0)
+		s.min[i] = empty
 	}
 }
 
-// add takes the next opcode.
+// add takes the next opcode. One multiplication spreads a sequence well enough
+// to find a bucket and a least one; what is kept of that is mixed better.
 func (s *sketch) add(op byte) {
 	s.gram = s.gram<<8 | uint32(op)
-	h := mix(uint64(s.gram))
+	h := (uint64(s.gram) + 1) * 0x9e3779b97f4a7c15
 	if least := &s.min[h>>58]; h < *least {
 		*least = h
 	}
@@ -38,25 +39,32 @@ func (s *sketch) add(op byte) {
 
 // mix spreads the bits of a value over all of the result.
 func mix(v uint64) uint64 {
-	v = (v + 1) * 0x9e3779b97f4a7c15
 	v ^= v >> 32
 	v *= 0xd6e8feb86659fd93
-	return v ^ v>>29
+	v ^= v >> 32
+	v *= 0xd6e8feb86659fd93
+	return v ^ v>>32
 }
 
-// sum takes one bit of each bucket. An empty bucket borrows from the next one
-// that is not, and mixes in how far away that is, lest small functions be alike
-// because of what they lack.
+// sum takes one bit of each bucket. An empty bucket takes one of the next bucket
+// that is not empty, another bit with each step it is away, lest small functions
+// be alike because of what they lack.
 func (s *sketch) sum() Fingerprint {
-	const empty = ^uint64(0)
 	var f Fingerprint
-	for i := range s.min {
-		for d := range len(s.min) {
-			if v := s.min[(i+d)%len(s.min)]; v != empty {
-				f |= Fingerprint(mix(v+uint64(d))&1) << i
-				break
-			}
+	var v uint64
+	// Behind the last bucket comes the first.
+	away := 0
+	for ; away < len(s.min)-1 && s.min[away] == empty; away++ {
+	}
+	v = mix(s.min[away])
+	for i := len(s.min) - 1; i >= 0; i-- {
+		away++
+		if least := s.min[i]; least != empty {
+			v, away = mix(least), 0
 		}
+		f = f<<1 | Fingerprint(v>>(away%64)&1)
 	}
 	return f
 }
+
+const empty = ^uint64(0) // in sketch.min

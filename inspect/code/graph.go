@@ -113,13 +113,12 @@ const (
 )
 
 // graph makes the graph of the edges that the workers noted.
-func (bl *Builder) graph() *Graph {
+func (bl *Builder) graph(p *pools) *Graph {
 	g := &Graph{funcs: uint32(len(bl.m.Functions)), imported: uint32(bl.imported)}
 	var edges int64
 	for _, w := range bl.workers {
 		edges += w.edgeCount
 	}
-	p := newPools(bl)
 	if edges > bl.maxEdges || !p.fill() {
 		g.Truncated = true
 		g.off = make([]uint32, g.funcs+1)
@@ -216,6 +215,8 @@ type pools struct {
 	sets  []poolSet
 	keys  []uint64 // of sets: pool, and class or none; globals come last as though one more pool
 	left  int64    // edges that may still be made
+
+	written [tableMask + 1]bool // by instructions
 }
 
 type poolSet struct {
@@ -226,10 +227,9 @@ type poolSet struct {
 func newPools(bl *Builder) *pools {
 	m := bl.m
 	p := &pools{bl: bl, class: bl.shapes.classes(m), pool: make([]int, len(m.Tables)), open: make([]bool, len(m.Tables))}
-	var written [tableMask + 1]bool
 	for _, w := range bl.workers {
-		for t, wr := range w.written {
-			written[t] = written[t] || wr
+		for t, written := range w.written {
+			p.written[t] = p.written[t] || written
 		}
 	}
 	for _, im := range m.Imports {
@@ -243,7 +243,7 @@ func newPools(bl *Builder) *pools {
 		}
 	}
 	for t := range p.pool {
-		if t < anyTable && !written[t] && !p.open[t] {
+		if t < anyTable && !p.written[t] && !p.open[t] {
 			p.pool[t] = t + 1
 		}
 	}

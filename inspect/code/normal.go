@@ -234,11 +234,8 @@ func (w *Worker) access(in *wasm.Instr) {
 	} else {
 		w.number(in.Value)
 	}
-	if len(w.bl.m.Memories) > 1 {
+	if w.memories {
 		w.ordinal(kindMemory, in.X)
-	}
-	if in.Imm == wasm.ImmMemArgLane {
-		w.put(byte(in.Y))
 	}
 }
 

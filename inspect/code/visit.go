@@ -2,6 +2,7 @@ package code
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"hash"
 	"iter"
 	"slices"
@@ -12,7 +13,8 @@ import (
 // A Worker sees the instructions of one function after another. It is for one
 // goroutine; it allocates nothing for an instruction.
 type Worker struct {
-	bl *Builder
+	bl       *Builder
+	memories bool // more than one
 
 	// Of the function at hand.
 	index int
@@ -21,6 +23,9 @@ type Worker struct {
 	state frameState
 	taken uint64 // the constant that state waits to see subtracted
 	row   []uint32
+
+	recursive bool // has called itself
+
 	names ordinals
 	seen  []uint64 // bits of the labels of a br_table
 	print sketch
@@ -48,7 +53,7 @@ const (
 
 func newWorker(bl *Builder) *Worker {
 	return &Worker{
-		bl:     bl,
+		bl: bl, memories: len(bl.m.Memories) > 1,
 		digest: sha256.New(),
 		exact:  sha256.New(),
 		sum:    make([]byte, 0, sha256.Size),
@@ -64,7 +69,7 @@ func (w *Worker) Begin(i int) {
 	w.index = i
 	w.f = Function{Bytes: uint32(w.bl.m.Code[i].Size), Complexity: 1}
 	w.depth, w.state, w.n = 0, frameStart, 0
-	w.row = w.row[:0]
+	w.row, w.recursive = w.row[:0], false
 	w.names.reset()
 	w.print.reset()
 	w.digest.Reset()
@@ -113,37 +118,38 @@ func (w *Worker) put(b byte) {
 
 // number adds a number to the stream, in seven bits a byte.
 func (w *Worker) number(v uint64) {
-	for v >= 0x80 {
-		w.put(byte(v) | 0x80)
-		v >>= 7
+	n := w.n
+	for ; v >= 0x80; v >>= 7 {
+		w.stream[n&(streamSize-1)] = byte(v) | 0x80
+		n++
 	}
-	w.put(byte(v))
+	w.stream[n&(streamSize-1)] = byte(v)
+	w.n = n + 1
 }
 
-// word adds eight bytes to the stream.
+// word adds eight bytes to the stream. There is always room: see maxPut.
 func (w *Worker) word(v uint64) {
-	for range 8 {
-		w.put(byte(v))
-		v >>= 8
-	}
+	binary.LittleEndian.PutUint64(w.stream[w.n:], v)
+	w.n += 8
 }
 
 // Visit sees the next instruction of the function.
 func (w *Worker) Visit(in *wasm.Instr) {
 	w.f.Instructions++
-	if w.n > streamSize-maxPut {
+	n := w.n
+	if n > streamSize-maxPut {
 		w.flush()
+		n = 0
 	}
 	op := in.Op
 	if op > 0xff {
-		// Two bytes are enough: no sub-opcode takes more than nine bits.
-		w.put(byte(op >> 16))
-		op = op&0xff ^ op>>8&1 ^ op>>16
-		w.put(byte(in.Op >> 8))
-		w.put(byte(in.Op))
-	} else {
-		w.put(byte(op))
+		w.stream[n&(streamSize-1)] = byte(op >> 16)
+		w.stream[(n+1)&(streamSize-1)] = byte(op >> 8)
+		n += 2
+		op ^= op>>8 ^ op>>16
 	}
+	w.stream[n&(streamSize-1)] = byte(op)
+	w.n = n + 1
 	w.print.add(byte(op))
 	if w.state > frameIdle {
 		w.prologue(in)
@@ -156,11 +162,17 @@ func (w *Worker) Visit(in *wasm.Instr) {
 		case wasm.OpCatchAll:
 			w.f.Complexity++
 		}
-	case wasm.ImmLocal, wasm.ImmLane:
+	case wasm.ImmLocal:
+		// The most frequent of all, and mostly of one byte.
+		if in.X < 0x80 {
+			w.stream[(n+1)&(streamSize-1)] = byte(in.X)
+			w.n = n + 2
+			return
+		}
 		w.number(uint64(in.X))
 	case wasm.ImmI32, wasm.ImmI64:
 		w.constant(in)
-	case wasm.ImmMemArg, wasm.ImmMemArgLane:
+	case wasm.ImmMemArg:
 		w.access(in)
 	case wasm.ImmGlobal:
 		if in.X == w.bl.stack && in.Op == wasm.OpGlobalGet && w.state == frameStart {
@@ -179,10 +191,6 @@ func (w *Worker) Visit(in *wasm.Instr) {
 		w.block(in)
 	case wasm.ImmFunc:
 		w.call(in)
-	case wasm.ImmCallIndirect:
-		w.callIndirect(in.X, in.Y)
-	case wasm.ImmLabels:
-		w.branches(in)
 	default:
 		w.rare(in)
 	}
@@ -210,7 +218,12 @@ func (w *Worker) call(in *wasm.Instr) {
 		return
 	}
 	w.f.Calls++
-	if w.function(in.X) {
+	fresh := w.function(in.X)
+	if in.X == uint32(w.bl.imported+w.index) {
+		// The stream began with the function itself.
+		fresh, w.recursive = !w.recursive, true
+	}
+	if fresh {
 		w.edge(edgeCall | in.X&typeMask)
 	}
 }
@@ -275,6 +288,15 @@ func (w *Worker) branches(in *wasm.Instr) {
 // rare sees the instructions that few modules have.
 func (w *Worker) rare(in *wasm.Instr) {
 	switch in.Imm {
+	case wasm.ImmCallIndirect:
+		w.callIndirect(in.X, in.Y)
+	case wasm.ImmLabels:
+		w.branches(in)
+	case wasm.ImmMemArgLane:
+		w.access(in)
+		w.put(byte(in.Y))
+	case wasm.ImmLane:
+		w.put(byte(in.X))
 	case wasm.ImmF32, wasm.ImmF64:
 		w.word(in.Value)
 	case wasm.ImmV128, wasm.ImmShuffle:

@@ -15,7 +15,7 @@ func corpus(b *testing.B, name string) []byte {
 		return file
 	}
 	var largest []byte
-	for _, s := range suite(b, "core-spec.zip", 1181) {
+	for _, s := range suite(b, "core-spec.zip", coreCases) {
 		if s.Kind == "valid" && len(s.data) > len(largest) {
 			largest = s.data
 		}
@@ -51,5 +51,32 @@ func decodeAll(t testing.TB, bin *Binary, c *Code) {
 		if err := c.Err(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkValidate validates a whole file on one core; the rate is that of its
+// code.
+func BenchmarkValidate(b *testing.B) {
+	for _, name := range []string{"biome.wasm", "esbuild.wasm"} {
+		file := corpus(b, name)
+		b.Run(name, func(b *testing.B) {
+			bin, err := Parse(file)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(bin.Module.CodeSize)
+			b.ReportAllocs()
+			for b.Loop() {
+				v, err := NewValidator(bin)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for i := range bin.Module.Code {
+					if err := v.Body(i, nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
 	}
 }

@@ -106,3 +106,21 @@ const (
 	costData     = 56
 	costName     = 4
 )
+
+// Limits of the validation of one function.
+const (
+	// MaxWork bounds, for each byte of a body, the types that are compared one
+	// by one: a call of two bytes may have a thousand operands. It is what keeps
+	// validation under a second for each megabyte. Compilers stay below 4.
+	MaxWork = 64
+
+	// MaxConstBytes stands for the size of a constant expression in that.
+	MaxConstBytes = 4096
+
+	// MaxOperands bounds the operand stack and MaxBlocks the blocks inside each
+	// other. The deepest stack seen is of a few hundred operands, and the
+	// deepest nesting, from a switch of thousands of cases, of a few thousand
+	// blocks.
+	MaxOperands = 1 << 16
+	MaxBlocks   = 30_000
+)

@@ -87,9 +87,9 @@ type Module struct {
 	TableInits []ConstExpr
 	Names      Names
 
-	file    []byte // the whole file, as in Binary
-	compact bool   // whether imports were grouped
-	exact   []uint32
+	file  []byte   // the whole file, as in Binary
+	used  Features // that show in the encoding only
+	exact []uint32 // the imported functions that are of no subtype of their type
 }
 
 // Imported is the number of functions that are imported; those defined in the
@@ -274,92 +274,118 @@ func (d *moduleDecoder) skipped(doing string, s Section) error {
 	return r.err
 }
 
+// decode reads the contents of a section: one number, or a vector.
 func (d *moduleDecoder) decode(r *reader, id byte) {
 	m := d.m
 	switch id {
-	case SectionType:
-		n := r.count(1, MaxTypes)
-		m.Types = make([]SubType, 0, min(n, 1024))
-		r.each(n, func(int) { m.Types = r.recType(m.Types) })
-	case SectionImport:
-		r.each(r.keepOf(3, MaxImports, costImport), func(int) { d.imports(r) })
-	case SectionFunction:
-		d.functions(r)
-	case SectionTable:
-		n := r.keepOf(3, MaxTables, costTable+costExpr)
-		m.Tables = slices.Grow(m.Tables, n)
-		m.TableInits = make([]ConstExpr, n)
-		r.each(n, func(i int) { m.Tables = append(m.Tables, r.table(&m.TableInits[i])) })
-	case SectionMemory:
-		r.each(r.keepOf(2, MaxMemories, costMemory), func(int) { m.Memories = append(m.Memories, r.memoryType()) })
-	case SectionTag:
-		r.each(r.keepOf(2, MaxTags, costTag), func(int) { m.Tags = append(m.Tags, r.tagType()) })
-	case SectionGlobal:
-		d.globals(r)
-	case SectionExport:
-		n := r.keepOf(3, MaxExports, costExport)
-		m.Exports = make([]Export, 0, n)
-		r.each(n, func(int) { m.Exports = append(m.Exports, r.export()) })
 	case SectionStart:
 		m.Start = int64(r.u32())
-	case SectionElement:
-		d.elements(r)
 	case SectionDataCount:
 		m.DataCount = int64(r.u32())
+		d.m.used |= FeatureBulkMemory
+	default:
+		n := d.prepare(r, id)
+		r.each(n, func(int) { d.entry(r, id) })
+	}
+	d.m.used |= r.used
+}
+
+// prepare reads the number of entries of a section and makes room for them.
+func (d *moduleDecoder) prepare(r *reader, id byte) (n int) {
+	m := d.m
+	switch id {
+	case SectionType:
+		n = r.count(1, MaxTypes)
+	case SectionImport:
+		n = r.keepOf(3, MaxImports, costImport)
+	case SectionFunction:
+		n = r.count(1, MaxFunctions-len(m.Functions))
+		r.charge(n * costFunction)
+		m.Defined = n
+		m.Functions = grow(r, m.Functions, n)
+	case SectionTable:
+		n = r.keepOf(3, MaxTables, costTable+costExpr)
+		m.Tables = grow(r, m.Tables, n)
+		m.TableInits = grow(r, m.TableInits, n)
+	case SectionMemory:
+		n = r.keepOf(2, MaxMemories, costMemory)
+	case SectionTag:
+		n = r.keepOf(2, MaxTags, costTag)
+	case SectionGlobal:
+		n = r.keepOf(3, MaxGlobals, costGlobal+costExpr)
+		m.Globals = grow(r, m.Globals, n)
+		m.Inits = grow(r, m.Inits, n)
+	case SectionExport:
+		n = r.keepOf(3, MaxExports, costExport)
+		m.Exports = grow(r, m.Exports, n)
+	case SectionElement:
+		n = r.keepOf(3, MaxElements, costElement)
+		m.Elements = n
+		m.Elems = grow(r, m.Elems, n)
 	case SectionCode:
-		d.code(r)
+		n = r.count(2, MaxFunctions)
+		r.charge(n * costBody)
+		d.bodies, m.CodeSize = n, int64(len(r.buf))
+		m.Code = grow(r, m.Code, n)
 	case SectionData:
-		d.data(r)
+		n = r.keepOf(2, MaxData, costData)
+		m.Segments, m.DataSize = n, int64(len(r.buf))
+		m.Data = grow(r, m.Data, n)
 	}
+	return n
 }
 
-func (d *moduleDecoder) functions(r *reader) {
-	m := d.m
-	n := r.count(1, MaxFunctions)
-	r.charge(n * costFunction)
-	if r.err == nil && len(m.Functions)+n > MaxFunctions {
-		r.fail(0, fmt.Errorf("%w: more than %d functions", ErrLimit, MaxFunctions))
-	}
+// grow makes room for n more entries, unless the reader has failed.
+func grow[T any](r *reader, list []T, n int) []T {
 	if r.err != nil {
-		return
+		return list
 	}
-	m.Defined = n
-	m.Functions = slices.Grow(m.Functions, n)
-	r.each(n, func(int) { m.Functions = append(m.Functions, r.u32()) })
+	return slices.Grow(list, n)
 }
 
-func (d *moduleDecoder) globals(r *reader) {
+// entry reads one entry of a section.
+func (d *moduleDecoder) entry(r *reader, id byte) {
 	m := d.m
-	n := r.keepOf(3, MaxGlobals, costGlobal+costExpr)
-	m.Globals = slices.Grow(m.Globals, n)
-	m.Inits = make([]ConstExpr, 0, n)
-	r.each(n, func(int) {
+	switch id {
+	case SectionType:
+		m.Types = r.recType(m.Types)
+	case SectionImport:
+		d.imports(r)
+	case SectionFunction:
+		m.Functions = append(m.Functions, r.u32())
+	case SectionTable:
+		t, init := r.table()
+		m.Tables = append(m.Tables, t)
+		m.TableInits = append(m.TableInits, init)
+	case SectionMemory:
+		m.Memories = append(m.Memories, r.memoryType())
+	case SectionTag:
+		m.Tags = append(m.Tags, r.tagType())
+	case SectionGlobal:
 		m.Globals = append(m.Globals, r.globalType())
 		m.Inits = append(m.Inits, r.constExpr())
-	})
+	case SectionExport:
+		m.Exports = append(m.Exports, r.export())
+	case SectionElement:
+		m.Elems = append(m.Elems, r.element())
+	case SectionCode:
+		m.Code = append(m.Code, r.functionBody())
+	case SectionData:
+		m.Data = append(m.Data, r.dataSegment())
+	}
 }
 
-// code finds the bodies.
-func (d *moduleDecoder) code(r *reader) {
-	m := d.m
-	m.CodeSize = int64(len(r.buf))
-	n := r.count(2, MaxFunctions)
-	r.charge(n * costBody)
-	if r.err != nil {
-		return
+// functionBody finds a body and steps over it.
+func (r *reader) functionBody() Body {
+	start := r.off
+	size := r.u32()
+	if int64(size) > int64(r.left()) {
+		r.fail(start, fmt.Errorf("%w: body of %d bytes, %d left", ErrTruncated, size, r.left()))
+		return Body{}
 	}
-	m.Code = make([]Body, 0, n)
-	d.bodies = n
-	r.each(n, func(int) {
-		start := r.off
-		size := r.u32()
-		if int64(size) > int64(r.left()) {
-			r.fail(start, fmt.Errorf("%w: body of %d bytes, %d left", ErrTruncated, size, r.left()))
-			return
-		}
-		m.Code = append(m.Code, Body{Offset: r.base + int64(r.off), Size: int64(size)})
-		r.off += int(size)
-	})
+	b := Body{Offset: r.base + int64(r.off), Size: int64(size)}
+	r.off += int(size)
+	return b
 }
 
 // finish compares what sections say about each other.
@@ -385,7 +411,7 @@ func (d *moduleDecoder) imports(r *reader) {
 		d.addImport(r, module, name, r.extern())
 		return
 	}
-	d.m.compact = true
+	r.used |= FeatureCompactImports
 	if r.u8() == compactKinds {
 		for range r.keepOf(2, MaxImports-len(d.m.Imports), costImport) {
 			name := r.name()
@@ -448,6 +474,7 @@ func (r *reader) extern() extern {
 		e.typ = r.u32()
 	case externExact:
 		e.kind, e.typ, e.exact = ExternFunc, r.u32(), true
+		r.used |= FeatureCustomDescriptors
 	case ExternTable:
 		e.table = r.tableType()
 	case ExternMemory:
@@ -481,15 +508,15 @@ func (r *reader) tagType() uint32 {
 
 // table reads a defined table, which may begin with 0x40 0x00 and then has an
 // initial value.
-func (r *reader) table(init *ConstExpr) TableType {
+func (r *reader) table() (TableType, ConstExpr) {
 	if r.peek() != 0x40 {
-		return r.tableType()
+		return r.tableType(), ConstExpr{}
 	}
 	r.u8()
 	if b := r.u8(); b != 0 {
 		r.code("a table with an initial value", b)
 	}
+	r.used |= FeatureFunctionReferences
 	t := r.tableType()
-	*init = r.constExpr()
-	return t
+	return t, r.constExpr()
 }

@@ -15,6 +15,7 @@ type reader struct {
 	doing  string
 	entry  int // of the vector being read, -1 outside of one
 	budget *budget
+	used   Features // that what was read needs, where only the encoding shows it
 	err    error
 
 	// text is buf as a string, made for the first name: names share it, and a
@@ -255,4 +256,6 @@ func (r *reader) end() {
 }
 
 // codeError is ErrCode for a number that says what follows it.
-func codeError(code uint64, what string) error { return fmt.Errorf("%w 0x%02x for %s", ErrCode, code, what) }
+func codeError(code uint64, what string) error {
+	return fmt.Errorf("%w 0x%02x for %s", ErrCode, code, what)
+}

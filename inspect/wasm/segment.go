@@ -54,16 +54,6 @@ const (
 	segmentExprs                 // entries of an element segment are expressions
 )
 
-// data reads the data section.
-func (d *moduleDecoder) data(r *reader) {
-	m := d.m
-	m.DataSize = int64(len(r.buf))
-	n := r.keepOf(2, MaxData, costData)
-	m.Segments = n
-	m.Data = make([]Data, 0, n)
-	r.each(n, func(int) { m.Data = append(m.Data, r.dataSegment()) })
-}
-
 func (r *reader) dataSegment() Data {
 	start := r.off
 	var s Data
@@ -84,15 +74,6 @@ func (r *reader) dataSegment() Data {
 	s.Offset, s.Size = r.base+int64(r.off), int64(size)
 	r.bytes(int(size))
 	return s
-}
-
-// elements reads the element section.
-func (d *moduleDecoder) elements(r *reader) {
-	m := d.m
-	n := r.keepOf(3, MaxElements, costElement)
-	m.Elements = n
-	m.Elems = make([]Element, 0, n)
-	r.each(n, func(int) { m.Elems = append(m.Elems, r.element()) })
 }
 
 func (r *reader) element() Element {

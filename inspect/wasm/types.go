@@ -585,13 +585,10 @@ func (r *reader) limits(allowed byte) (l Limits, flags byte) {
 		r.code("limits", flags)
 		return l, flags
 	}
-	bits := 32
-	if flags&limit64 != 0 {
-		bits = 64
-	}
-	l = Limits{Min: r.uleb(bits), Shared: flags&limitShared != 0, Is64: bits == 64}
+	// The format has 64 bits for all; validation knows the smaller bounds.
+	l = Limits{Min: r.uleb(64), Shared: flags&limitShared != 0, Is64: flags&limit64 != 0}
 	if flags&limitMax != 0 {
-		l.Max, l.HasMax = r.uleb(bits), true
+		l.Max, l.HasMax = r.uleb(64), true
 	}
 	return l, flags
 }
@@ -600,6 +597,7 @@ func (r *reader) memoryType() MemoryType {
 	l, flags := r.limits(limitMax | limitShared | limit64 | limitPageSize)
 	m := MemoryType{Limits: l, PageSize: DefaultPageSize}
 	if flags&limitPageSize != 0 {
+		r.used |= FeatureCustomPageSizes
 		start := r.off
 		log := r.u32()
 		if log > 63 {

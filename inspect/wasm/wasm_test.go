@@ -16,7 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func newReader(b []byte) *reader { return &reader{buf: b, doing: "test", entry: -1, budget: newBudget(int64(len(b)))} }
+func newReader(b []byte) *reader {
+	return &reader{buf: b, doing: "test", entry: -1, budget: newBudget(int64(len(b)))}
+}
 
 func TestIntegers(t *testing.T) {
 	unsigned := func(bits int) func(*reader) int64 {
@@ -62,10 +64,14 @@ func TestIntegers(t *testing.T) {
 
 // A spec is one binary of the official suites with its verdict.
 type spec struct {
-	Path    string
-	Kind    string
-	Message string
-	data    []byte
+	Path        string
+	Kind        string
+	Message     string
+	Source      string
+	Line        int
+	Features    []string
+	OnlyWithout []string `json:"only_without"`
+	data        []byte
 }
 
 func suite(t testing.TB, name string, want int) []spec {
@@ -100,36 +106,6 @@ func suite(t testing.TB, name string, want int) []spec {
 		t.Fatalf("%s holds %d binaries, want %d", name, len(list), want)
 	}
 	return list
-}
-
-// Structure is all this package decodes: these binaries are malformed inside a
-// function body or a data or element segment, or the fault shows only there.
-var bodies = map[string]bool{
-	"core/align/align.113.wasm": true, "core/binary-leb128/binary-leb128.28.wasm": true,
-	"core/binary-leb128/binary-leb128.42.wasm": true, "core/binary-leb128/binary-leb128.52.wasm": true,
-	"core/binary-leb128/binary-leb128.53.wasm": true, "core/binary-leb128/binary-leb128.67.wasm": true,
-	"core/binary-leb128/binary-leb128.68.wasm": true, "core/binary-leb128/binary-leb128.82.wasm": true,
-	"core/binary/binary.39.wasm": true, "core/binary/binary.41.wasm": true, "core/binary/binary.44.wasm": true,
-	"core/binary/binary.57.wasm": true, "core/binary/binary.58.wasm": true, "core/binary/binary.59.wasm": true,
-	"core/binary/binary.96.wasm": true, "core/binary/binary.97.wasm": true, "core/binary/binary.98.wasm": true,
-	"core/binary/binary.99.wasm": true, "core/binary/binary.101.wasm": true, "core/binary/binary.126.wasm": true,
-	"core/binary_leb128_64/binary_leb128_64.1.wasm": true,
-}
-
-func TestOfficialSuites(t *testing.T) {
-	for _, s := range append(suite(t, "core-spec.zip", 1181), suite(t, "component-spec.zip", 592)...) {
-		_, err := Decode(bytes.NewReader(s.data), int64(len(s.data)))
-		checkError(t, err, len(s.data))
-		switch {
-		case s.Kind == "invalid": // may be refused or not: nothing is validated
-		case s.Kind == "malformed" && !bodies[s.Path]:
-			if err == nil {
-				t.Errorf("Decode(%s) accepts what is malformed: %s", s.Path, s.Message)
-			}
-		case err != nil:
-			t.Errorf("Decode(%s) = %v, but it is %s", s.Path, err, s.Kind)
-		}
-	}
 }
 
 // checkError holds every error to its promise: a place inside the file.

@@ -1,0 +1,235 @@
+package wasm
+
+import "fmt"
+
+// stackSwitching checks the instructions of the proposal of that name, by the
+// section "Instructions" of its explainer.
+func (v *Validator) stackSwitching(in *Instr) {
+	if in.Op == OpSuspend {
+		if tag, ok := v.tag(in.X); ok {
+			v.popList(tag.ins())
+			v.pushList(tag.outs())
+		}
+		return
+	}
+	f, ok := v.cont(in.X)
+	if !ok {
+		return
+	}
+	switch in.Op {
+	case OpContNew:
+		v.refToType(v.module.list[in.X].Cont)
+		v.push(v.module.canonical(refTo(in.X)))
+	case OpContBind:
+		v.contBind(in, f)
+	case OpSwitch:
+		v.contSwitch(in, f)
+	default:
+		v.resume(in, f)
+	}
+}
+
+// cont gives what a continuation of type i takes and leaves.
+func (v *Validator) cont(i uint32) (sig, bool) {
+	if !v.typeIndex(i, FormCont) {
+		return sig{}, false
+	}
+	return v.module.sigs[v.module.list[i].Cont], true
+}
+
+func (v *Validator) contBind(in *Instr, f sig) {
+	bound, ok := v.cont(in.Y)
+	if !ok {
+		return
+	}
+	n := len(f.ins()) - len(bound.ins())
+	v.spend(len(f.list))
+	if n < 0 || !v.module.allMatch(bound.ins(), f.ins()[n:]) || !v.module.allMatch(f.outs(), bound.outs()) {
+		v.fail(fmt.Errorf("%w: continuation types %d and %d", ErrType, in.X, in.Y))
+		return
+	}
+	v.refToType(in.X)
+	v.popList(f.ins()[:n])
+	v.push(v.module.canonical(refTo(in.Y)))
+}
+
+func (v *Validator) resume(in *Instr, f sig) {
+	for h := range in.Handlers() {
+		v.handles(h, f)
+	}
+	v.refToType(in.X)
+	switch in.Op {
+	case OpResume:
+		v.popList(f.ins())
+	case OpResumeThrow:
+		v.popList(v.exception(uint32(in.Value)))
+	case OpResumeThrowRef:
+		v.expect(ExnRef)
+	}
+	v.pushList(f.outs())
+}
+
+// handles checks a clause of resume: a label takes what the tag suspends with,
+// and the rest of the continuation.
+func (v *Validator) handles(h Handler, f sig) {
+	tag, ok := v.tag(h.Tag)
+	if !ok || v.err != nil {
+		return
+	}
+	if h.Switch {
+		if len(tag.ins()) > 0 || !v.module.allMatch(tag.outs(), f.outs()) {
+			v.fail(fmt.Errorf("%w: tag %d cannot be switched to", ErrType, h.Tag))
+		}
+		return
+	}
+	label := v.label(v.target(h.Label))
+	n := len(label) - 1
+	if n < 0 || label[n].TypeIndex() < 0 {
+		v.fail(fmt.Errorf("%w: label %d takes no continuation", ErrType, h.Label))
+		return
+	}
+	rest, ok := v.cont(uint32(label[n].TypeIndex()))
+	if !ok {
+		return
+	}
+	v.spend(len(label) + len(rest.list))
+	if !v.module.allMatch(tag.ins(), label[:n]) || !v.module.allMatch(rest.ins(), tag.outs()) || !v.module.allMatch(f.outs(), rest.outs()) {
+		v.fail(fmt.Errorf("%w: label %d does not take what tag %d suspends with", ErrType, h.Label, h.Tag))
+	}
+}
+
+// contSwitch checks switch: the last operand of the continuation is another
+// one, to which the present one is handed.
+func (v *Validator) contSwitch(in *Instr, f sig) {
+	tag, ok := v.tag(in.Y)
+	if !ok {
+		return
+	}
+	n := len(f.ins()) - 1
+	if len(tag.ins()) > 0 || n < 0 || f.ins()[n].TypeIndex() < 0 {
+		v.fail(fmt.Errorf("%w: continuation type %d or tag %d", ErrType, in.X, in.Y))
+		return
+	}
+	other, ok := v.cont(uint32(f.ins()[n].TypeIndex()))
+	if !ok {
+		return
+	}
+	v.spend(len(f.list) + len(other.list))
+	if !v.module.allMatch(f.outs(), tag.outs()) || !v.module.allMatch(tag.outs(), other.outs()) {
+		v.fail(fmt.Errorf("%w: results of tag %d", ErrType, in.Y))
+	}
+	v.refToType(in.X)
+	v.popList(f.ins()[:n])
+	v.pushList(other.ins())
+}
+
+// sharedAtomic checks the atomic accesses of the shared-everything-threads
+// proposal to globals, tables, structures and arrays.
+func (v *Validator) sharedAtomic(in *Instr) {
+	switch op := in.Op; {
+	case op == opRefI31Shared:
+		v.expect(I32)
+		v.push(anyRef | typeShared | HeapI31)
+	case op >= opGlobalAtomicGet && op <= opGlobalAtomicCmpxchg:
+		if g, ok := v.global(in.X); ok {
+			f := FieldType{Type: v.module.canonical(g.Type), Mutable: g.Mutable}
+			v.atomic(globalAtomics[op-opGlobalAtomicGet], f, func() {})
+		}
+	case op >= opTableAtomicGet && op <= opTableAtomicCmpxchg:
+		if t, ok := v.table(in.X); ok {
+			f := FieldType{Type: v.module.canonical(t.Elem), Mutable: true}
+			v.atomic(tableAtomics[op-opTableAtomicGet], f, func() { v.expect(t.address()) })
+		}
+	case op >= opStructAtomicGet && op <= opStructAtomicCmpxchg:
+		t, ok := v.structType(in.X)
+		if !ok {
+			return
+		}
+		if int64(in.Y) >= int64(t.Fields()) {
+			v.fail(fmt.Errorf("%w %d", ErrUnknownField, in.Y))
+			return
+		}
+		v.atomic(fieldAtomics[op-opStructAtomicGet], v.module.field(in.X, int(in.Y)), func() { v.refToType(in.X) })
+	case op >= opArrayAtomicGet && op <= opArrayAtomicCmpxchg:
+		if f, ok := v.arrayType(in.X); ok {
+			v.atomic(fieldAtomics[op-opArrayAtomicGet], f, func() { v.expect(I32); v.refToType(in.X) })
+		}
+	}
+}
+
+// An access is what an atomic instruction does to its place.
+type access byte
+
+const (
+	accessGet access = iota
+	accessExtend
+	accessSet
+	accessCompute
+	accessExchange
+	accessCompare
+)
+
+// The accesses in the order of their opcodes.
+var (
+	globalAtomics = [...]access{
+		accessGet, accessSet, accessCompute, accessCompute, accessCompute, accessCompute, accessCompute, accessExchange, accessCompare,
+	}
+	tableAtomics = [...]access{accessGet, accessSet, accessExchange, accessCompare}
+	fieldAtomics = [...]access{
+		accessGet, accessExtend, accessExtend, accessSet,
+		accessCompute, accessCompute, accessCompute, accessCompute, accessCompute, accessExchange, accessCompare,
+	}
+)
+
+// atomic checks an access to f, whose place the operands that place takes say.
+func (v *Validator) atomic(a access, f FieldType, place func()) {
+	t := f.unpacked()
+	switch a {
+	case accessGet, accessExtend:
+		v.extension(a == accessExtend, f)
+		v.atomicType(f, HeapAny)
+	case accessSet, accessExchange:
+		v.atomicType(f, HeapAny)
+		v.expect(t)
+	case accessCompute:
+		v.atomicType(f, 0)
+		v.expect(t)
+	case accessCompare:
+		v.atomicType(f, HeapEq)
+		v.expect(t)
+		if want := nullRef | HeapEq | t&typeShared; t.IsRef() {
+			if v.module.shared(t) {
+				want |= typeShared
+			}
+			v.expect(want)
+		} else {
+			v.expect(t)
+		}
+	}
+	if a > accessExtend && !f.Mutable {
+		v.fail(ErrImmutable)
+	}
+	place()
+	if a != accessSet {
+		v.push(t)
+	}
+}
+
+// atomicType checks that values of f can be accessed at once: numbers of 32 and
+// 64 bits, packed ones where they are fields, and references below heap, if
+// there are any.
+func (v *Validator) atomicType(f FieldType, heap byte) {
+	switch {
+	case f.Type == I32 || f.Type == I64 || f.packed() && heap == HeapAny:
+		return
+	case heap != 0 && f.Type.IsRef():
+		want := nullRef | ValType(heap)
+		if v.module.shared(f.Type) {
+			want |= typeShared
+		}
+		if v.module.matches(f.Type, want) {
+			return
+		}
+	}
+	v.fail(fmt.Errorf("%w: no atomic access to %v", ErrType, f.Type))
+}

@@ -37,9 +37,12 @@ func assemblyScriptFile(name string) string {
 
 // zigMarks occur in the names that Zig makes for instances of generic functions
 // and for types without a name.
-var zigMarks = [...]string{"__anon_", "__struct_", "__enum_", "__union_", "__opaque_"}
+var zigMarks = [...]string{"__anon_", "__struct_", "__enum_", "__union_", "__opaque_", "__func_"}
 
 func isZig(name string) bool {
+	if strings.Contains(name, "((function '") {
+		return true // an argument of compile time, "debug.FullPanic((function 'defaultPanic')).call"
+	}
 	if !strings.Contains(name, "__") {
 		return false
 	}
@@ -67,7 +70,7 @@ func kotlinPackage(name string) string {
 	for i := 0; i < len(name); i++ {
 		if name[i] != '.' {
 			if !isIdent(name[i]) {
-				break
+				break // "<init>", "<get-size>"
 			}
 			continue
 		}

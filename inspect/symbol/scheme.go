@@ -269,14 +269,15 @@ type Tally struct {
 	total  int
 }
 
-// Add counts name.
-func (t *Tally) Add(name string) {
+// Add counts name, and gives its scheme as far as the name alone tells.
+func (t *Tally) Add(name string) Scheme {
 	s, form := classify(name)
 	t.total++
 	t.counts[s]++
 	if s == Unknown {
 		t.forms[form]++
 	}
+	return s
 }
 
 // Total is how many names were added.

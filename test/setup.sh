@@ -8,6 +8,10 @@ declare -A needs=( # package → a file it provides
   [skopeo]=/usr/bin/skopeo
   [nginx-light]=/usr/sbin/nginx
   [wabt]=/usr/bin/wasm-objdump
+  [clang]=/usr/bin/clang
+  [lld]=/usr/bin/wasm-ld
+  [wasi-libc]=/usr/lib/wasm32-wasi/libc.a
+  [libclang-rt-14-dev-wasm32]='/usr/lib/llvm-14/lib/clang/14*/lib/wasi/*.a'
 )
 missing=()
 for package in "${!needs[@]}"; do

@@ -41,9 +41,17 @@ type BlockType struct {
 // Targets gives the labels of a br_table, the default last.
 func (in *Instr) Targets() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
-		r := reader{buf: in.Bytes}
-		for range in.Y {
-			if !yield(r.u32()) {
+		for p := in.Bytes; len(p) > 0; {
+			var l uint32
+			for shift := 0; ; shift += 7 { // read before, so there is an end
+				b := p[0]
+				p = p[1:]
+				l |= uint32(b&0x7f) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if !yield(l) {
 				return
 			}
 		}
@@ -167,6 +175,9 @@ func (c *Code) Locals() []Locals { return c.locals }
 
 // Err is the error that ended the instructions early, an [*Error].
 func (c *Code) Err() error {
+	if c.r.err == nil {
+		return nil
+	}
 	var at *Error
 	if c.b != nil && errors.As(c.r.err, &at) && at.Doing == "" {
 		at.Doing = c.b.place(at.Offset)
@@ -203,7 +214,13 @@ func (c *Code) Next(in *Instr) bool {
 	switch info.imm {
 	case ImmNone:
 	case ImmLocal, ImmLabel, ImmFunc, ImmGlobal, ImmTag, ImmType, ImmTable, ImmMemory, ImmElem, ImmData:
-		in.X = r.u32()
+		// This is u32, which the compiler does not copy here by itself.
+		if r.off < len(r.buf) && r.buf[r.off] < 0x80 {
+			in.X = uint32(r.buf[r.off])
+			r.off++
+		} else {
+			in.X = uint32(r.uleb(32))
+		}
 	case ImmI32:
 		in.Value = uint64(r.s32())
 	case ImmMemArg:

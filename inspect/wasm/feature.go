@@ -6,9 +6,9 @@ import (
 )
 
 // Features is a set of WebAssembly proposals beyond the first version of the
-// specification, as a host must support them to run a binary. A proposal that
-// another one builds on counts only where it is used itself, or where the other
-// cannot be had without it.
+// specification, as a host must support them to run a binary. The proposals that
+// one of them builds on belong to it: a binary with structures needs not only
+// "gc" but "function-references" and "reference-types", too.
 type Features uint64
 
 // The features, in the order in which they are listed. Those after
@@ -78,11 +78,27 @@ func (f Features) List() []string {
 // String joins the names by commas.
 func (f Features) String() string { return strings.Join(f.List(), ", ") }
 
-// settle decides which form of exceptions a module that throws or has tags
-// needs: the legacy one if it catches by that, the standard one otherwise.
+// settle completes a set: by the form of exceptions that a module which throws
+// or has tags needs, the legacy one if it catches by that and the standard one
+// otherwise, and by the proposals that others build on.
 func (f Features) settle() Features {
 	if f&featureTags != 0 && f&FeatureLegacyExceptions == 0 {
 		f |= FeatureExceptions
 	}
-	return f &^ featureTags
+	f &^= featureTags
+	for _, b := range basis {
+		if f&b.of != 0 {
+			f |= b.needs
+		}
+	}
+	return f
+}
+
+// basis lists what proposals build on, the later ones first.
+var basis = [...]struct{ of, needs Features }{
+	{FeatureCustomDescriptors, FeatureGC},
+	{FeatureStackSwitching, FeatureFunctionReferences},
+	{FeatureGC, FeatureFunctionReferences},
+	{FeatureFunctionReferences, FeatureReferenceTypes},
+	{FeatureRelaxedSIMD, FeatureSIMD},
 }

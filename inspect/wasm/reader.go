@@ -93,35 +93,35 @@ func (r *reader) u32() uint32 {
 // may be padded up to the longest one the width allows, as the core
 // specification says in "Integers" of its binary format.
 func (r *reader) uleb(bits int) uint64 {
-	start := r.off
 	var v uint64
-	for shift := 0; shift < bits; shift += 7 {
-		b := r.u8()
-		if r.err != nil {
-			return 0
+	for i, b := range r.buf[r.off:] {
+		shift := 7 * i
+		if shift >= bits {
+			break
 		}
 		v |= uint64(b&0x7f) << shift
-		if b&0x80 == 0 {
-			if left := bits - shift; left < 7 && b>>left != 0 {
-				r.fail(start, ErrTooLarge)
-				return 0
-			}
-			return v
+		if b&0x80 != 0 {
+			continue
 		}
+		if left := bits - shift; left < 7 && b>>left != 0 {
+			r.fail(r.off, ErrTooLarge)
+			return 0
+		}
+		r.off += i + 1
+		return v
 	}
-	r.fail(start, ErrTooLong)
+	r.endless(bits)
 	return 0
 }
 
 // sleb reads a signed LEB128 number of the given width, 33 for heap types and
 // 32 or 64 for constants.
 func (r *reader) sleb(bits int) int64 {
-	start := r.off
 	var v int64
-	for shift := 0; shift < bits; shift += 7 {
-		b := r.u8()
-		if r.err != nil {
-			return 0
+	for i, b := range r.buf[r.off:] {
+		shift := 7 * i
+		if shift >= bits {
+			break
 		}
 		v |= int64(b&0x7f) << shift
 		if b&0x80 != 0 {
@@ -129,19 +129,29 @@ func (r *reader) sleb(bits int) int64 {
 		}
 		if left := bits - shift; left < 7 {
 			// The bits above the width must repeat the sign.
-			rest := int8(b<<1) >> left
-			if rest != 0 && rest != -1 {
-				r.fail(start, ErrTooLarge)
+			if rest := int8(b<<1) >> left; rest != 0 && rest != -1 {
+				r.fail(r.off, ErrTooLarge)
 				return 0
 			}
 		}
 		if shift+7 < 64 && b&0x40 != 0 {
 			v |= -1 << (shift + 7)
 		}
+		r.off += i + 1
 		return v
 	}
-	r.fail(start, ErrTooLong)
+	r.endless(bits)
 	return 0
+}
+
+// endless fails on a number that does not end: within the bytes left, or within
+// those its width allows.
+func (r *reader) endless(bits int) {
+	if r.left() < (bits+6)/7 {
+		r.short()
+		return
+	}
+	r.fail(r.off, ErrTooLong)
 }
 
 // bytes gives the next n bytes without copying them.

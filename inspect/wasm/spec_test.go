@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // coreCases is how many binaries core-spec.zip holds.
@@ -138,5 +140,44 @@ func TestDecodeAcceptsTheValid(t *testing.T) {
 		if err != nil && s.accepted() {
 			t.Errorf("Decode(%s) = %v, but it is %s", s.Path, err, s.Kind)
 		}
+	}
+}
+
+// The features of the suite's index were measured by switching them off in
+// engines, one by one. What we ask for besides is listed with the number of
+// cases and a reason.
+func TestFeaturesAreThoseThatEnginesNeed(t *testing.T) {
+	measured := []string{
+		"multi-value", "bulk-memory", "reference-types", "simd", "relaxed-simd", "tail-call", "function-references", "gc",
+		"multi-memory", "memory64", "exceptions", "threads", "custom-page-sizes", "wide-arithmetic", "custom-descriptors",
+		"legacy-exceptions",
+	}
+	more := map[string]int{}
+	for _, s := range suite(t, "core-spec.zip", coreCases) {
+		if s.Kind == "invalid" || s.Kind == "malformed" {
+			continue
+		}
+		used, err := validate(s.data)
+		if err != nil {
+			t.Errorf("Validate(%s) = %v", s.Path, err)
+			continue
+		}
+		for _, f := range measured {
+			got, want := slices.Contains(used.List(), f), slices.Contains(s.Features, f)
+			if want && !got {
+				t.Errorf("Validate(%s) asks for %v; want %v", s.Path, used, s.Features)
+			}
+			if got && !want {
+				more[f]++
+			}
+		}
+	}
+	want := map[string]int{
+		"bulk-memory": 5, // a data count section, which the engine measured takes without the feature
+		"tail-call":   6, // with return_call_ref, or with legacy exceptions where no other engine could be asked
+		"multi-value": 4, // a block with a type index, in an engine that cannot switch it off
+	}
+	if diff := cmp.Diff(want, more); diff != "" {
+		t.Errorf("features beyond those measured (-want +got):\n%s", diff)
 	}
 }

@@ -255,9 +255,6 @@ func (c *typeChecker) group(start, end int) (int, error) {
 			return i, err
 		}
 	}
-	if end-start > 1 {
-		c.used |= FeatureGC
-	}
 	return 0, nil
 }
 
@@ -267,8 +264,11 @@ func (c *typeChecker) references(i, end int) error {
 	t := &c.list[i]
 	for _, v := range t.types {
 		v &^= fieldMutable
-		if j := v.TypeIndex(); j >= end {
+		switch j := v.TypeIndex(); {
+		case j >= end:
 			return fmt.Errorf("%w %d", ErrUnknownType, j)
+		case j >= i:
+			c.used |= FeatureGC // which made types recursive
 		}
 		c.used |= c.featuresOf(v)
 	}
@@ -336,7 +336,7 @@ func (t *types) featuresOf(v ValType) Features {
 	case HeapFunc, HeapExtern:
 		return f | FeatureReferenceTypes
 	case HeapExn, HeapNoExn:
-		return f | FeatureExceptions
+		return f | FeatureExceptions | FeatureReferenceTypes
 	case HeapCont, HeapNoCont:
 		return f | FeatureStackSwitching
 	}

@@ -489,6 +489,7 @@ func (r *reader) recType(types []SubType) []SubType {
 	n := 1
 	if r.peek() == 0x4e {
 		r.u8()
+		r.used |= FeatureGC
 		n = r.count(1, MaxTypes-len(types))
 	} else if len(types) >= MaxTypes {
 		r.fail(r.off, fmt.Errorf("%w: more than %d types", ErrLimit, MaxTypes))

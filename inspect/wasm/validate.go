@@ -474,7 +474,8 @@ func (v *Validator) initialisers() error {
 func (v *Validator) constExpr(off int64, want ValType, globals int) error {
 	v.begin(MaxConstBytes)
 	v.constant, v.globals = true, globals
-	v.code = Code{r: reader{buf: v.module.b.file[off:], base: off, entry: -1, budget: newBudget(1 << 40)}}
+	v.code.r = reader{buf: v.module.b.file[off:], base: off, entry: -1, budget: &v.code.limit}
+	v.code.b, v.code.limit = v.module.b, budget{bytes: 1 << 62}
 	v.locals.reset()
 	v.open(OpBlock, BlockType{Index: -1, Type: v.module.canonical(want)})
 	for v.err == nil && len(v.blocks) > 0 && v.code.Next(&v.in) {
@@ -604,10 +605,14 @@ func (v *Validator) elements() error {
 
 func (v *Validator) element(s *Element) error {
 	mod := v.module
-	if err := mod.valType(s.Type); err != nil {
-		return err
+	if s.exprs {
+		if err := mod.valType(s.Type); err != nil {
+			return err
+		}
 	}
-	if s.Mode == SegmentActive {
+	if s.Mode != SegmentActive {
+		mod.used |= FeatureBulkMemory
+	} else {
 		if int64(s.Table) >= int64(len(mod.m.Tables)) {
 			return fmt.Errorf("%w %d", ErrUnknownTable, s.Table)
 		}
@@ -649,6 +654,7 @@ func (v *Validator) data() error {
 	for i := range mod.m.Data {
 		s := &mod.m.Data[i]
 		if s.Mode != SegmentActive {
+			mod.used |= FeatureBulkMemory
 			continue
 		}
 		err := error(nil)

@@ -506,7 +506,7 @@ func (v *Validator) otherwise() {
 }
 
 func (v *Validator) end() {
-	if v.blocks[len(v.blocks)-1].op == OpIf {
+	if b := &v.blocks[len(v.blocks)-1]; b.op == OpIf && (b.typ.Index >= 0 || b.typ.Type != 0) {
 		// An if without else is one whose else does nothing.
 		v.otherwise()
 	}

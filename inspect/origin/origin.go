@@ -304,16 +304,21 @@ func (e *entry) rank() float64 {
 	return confidence(e.rules) * math.Log2(float64(2+e.size))
 }
 
-// order puts what is interpreted after what is compiled, and the language of
-// an interpreter before those of its libraries.
+// order puts the language of an interpreter before those of its libraries, what
+// is compiled before what is interpreted, and compilers before what works on
+// their output.
 func (e *entry) order() int {
-	switch {
-	case e.main:
-		return 0
-	case e.role == RoleInterpreted || e.role == RoleForm:
+	switch e.role {
+	case RoleCompiled, RoleCompiler, RoleSDK, RoleABI:
+		if e.main {
+			return 0
+		}
+		return 1
+	case RoleRuntime:
 		return 2
+	case RoleInterpreted, RoleLinker, RoleOptimiser, RoleBindings, RolePackager, RoleTool, RoleForm:
 	}
-	return 1
+	return 3
 }
 
 // confidence combines the weights of rules as if they were independent, and

@@ -122,9 +122,6 @@ type index struct {
 // things is made from the rules once.
 var things = newIndex(rules)
 
-// banners searches for all strings of the rules.
-var banners = things.scanner
-
 func newIndex(rules []Rule) *index {
 	x := &index{
 		byRef: map[string]int{}, rules: map[string]int{}, schemes: map[symbol.Scheme][]int{}, shapes: map[string]int{},

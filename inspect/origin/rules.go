@@ -183,7 +183,7 @@ var rules = []Rule{
 	{
 		ID:   "dynamic-linking",
 		Any:  []string{"section dylink.0", "section dylink", "import GOT.mem *", "import GOT.func *"},
-		Says: []Claim{formOf("dynamic library", 0.9), lang("C", 0.3), tool(RoleLinker, "LLD", 0.6)},
+		Says: []Claim{formOf("dynamic linking", 0.9), lang("C", 0.3), tool(RoleLinker, "LLD", 0.6)},
 		Why:  "The tool conventions for dynamic linking: a section of needs, and imports of the global offset table.",
 	},
 	{
@@ -533,8 +533,8 @@ var rules = []Rule{
 	},
 	{
 		ID: "component-abi", Any: []string{"export cabi_realloc", "export cabi_post_*"},
-		Says: []Claim{abi("component model", 0.8)},
-		Why:  "The canonical ABI of components allocates through this export.",
+		Says: []Claim{abi("component model", 0.6)},
+		Why:  "The canonical ABI of components allocates through this export; its first users were not components yet.",
 	},
 
 	// Hosts.
@@ -676,7 +676,7 @@ var rules = []Rule{
 		Why:  "Subgraphs call their store through these.",
 	},
 	{
-		ID: "unikraft-wali", Any: []string{"import wali *"},
+		ID: "wali", Any: []string{"import wali *"},
 		Says: []Claim{abi("WALI", 0.95)},
 		Why:  "The module of Linux system calls.",
 	},

@@ -9,38 +9,56 @@ const MinPattern = 7
 // A Scanner searches for many strings in one pass over some bytes. It is safe
 // for concurrent use.
 //
-// It is Wu and Manber's search with blocks of two bytes: shift tells, by the two
+// It is Wu and Manber's search with blocks of two bytes: table tells, by the two
 // bytes at the end of a window of MinPattern bytes, how far the window may move
-// at the least before a pattern can begin in it.
+// at the least before a pattern can begin in it, or, from bucket on, which
+// patterns it may hold.
 type Scanner struct {
 	patterns []string
-	shift    [1 << 16]uint8
-	bucket   map[uint16][]uint16 // patterns by the two bytes at the end of their first MinPattern
+	table    [1 << 16]uint16
+	buckets  [][]uint16 // indices of patterns, by the entry of table less bucket
 }
+
+// bucket is the least entry of a Scanner's table that is no distance.
+const bucket = MinPattern
 
 // NewScanner makes a Scanner. A pattern shorter than MinPattern bytes is an
 // error.
 func NewScanner(patterns ...string) (*Scanner, error) {
-	s := &Scanner{patterns: patterns, bucket: make(map[uint16][]uint16, len(patterns))}
-	if len(patterns) > 1<<16 {
-		return nil, fmt.Errorf("%d patterns, more than %d", len(patterns), 1<<16)
+	s := &Scanner{patterns: patterns}
+	if len(patterns) > maxPatterns {
+		return nil, fmt.Errorf("%d patterns, more than %d", len(patterns), maxPatterns)
 	}
-	for i := range s.shift {
-		s.shift[i] = MinPattern - 1
+	for i := range s.table {
+		s.table[i] = MinPattern - 1
 	}
-	for i, p := range patterns {
+	for _, p := range patterns {
 		if len(p) < MinPattern {
 			return nil, fmt.Errorf("pattern %q is shorter than %d bytes", p, MinPattern)
 		}
-		for end := 1; end < MinPattern; end++ {
+		for end := 1; end < MinPattern-1; end++ {
 			b := block(p[end-1], p[end])
-			s.shift[b] = min(s.shift[b], uint8(MinPattern-1-end))
+			s.table[b] = min(s.table[b], uint16(MinPattern-1-end))
 		}
-		last := block(p[MinPattern-2], p[MinPattern-1])
-		s.bucket[last] = append(s.bucket[last], uint16(i))
+	}
+	// Windows that end like a pattern's beginning are looked at, whatever the
+	// distances are.
+	seen := map[uint16]bool{}
+	for i, p := range patterns {
+		b := block(p[MinPattern-2], p[MinPattern-1])
+		if !seen[b] {
+			seen[b] = true
+			s.table[b] = uint16(bucket + len(s.buckets))
+			s.buckets = append(s.buckets, nil)
+		}
+		n := s.table[b] - bucket
+		s.buckets[n] = append(s.buckets[n], uint16(i))
 	}
 	return s, nil
 }
+
+// maxPatterns leaves room for the distances in a Scanner's table.
+const maxPatterns = 1<<16 - bucket
 
 func block(a, b byte) uint16 { return uint16(a)<<8 | uint16(b) }
 
@@ -49,13 +67,13 @@ func block(a, b byte) uint16 { return uint16(a)<<8 | uint16(b) }
 // false.
 func (s *Scanner) Scan(data []byte, found func(pattern, offset int) bool) {
 	for end := MinPattern - 1; end < len(data); {
-		b := block(data[end-1], data[end])
-		if n := int(s.shift[b]); n > 0 {
-			end += n
+		n := s.table[block(data[end-1], data[end])]
+		if n < bucket {
+			end += int(n)
 			continue
 		}
 		start := end - (MinPattern - 1)
-		for _, i := range s.bucket[b] {
+		for _, i := range s.buckets[n-bucket] {
 			p := s.patterns[i]
 			if len(p) <= len(data)-start && string(data[start:start+len(p)]) == p && !found(int(i), start) {
 				return

@@ -122,10 +122,11 @@ type Canon struct {
 	// Result is what task.return takes.
 	Result TypeRef
 
-	// Async is the immediate of the cancelling functions, and Cancellable of
-	// those that wait.
+	// Async is the immediate of the cancelling functions, Cancellable of those
+	// that wait, and Shared of those that start threads.
 	Async       bool
 	Cancellable bool
+	Shared      bool
 
 	// Options is nil if there are none.
 	Options *CanonOptions
@@ -142,6 +143,8 @@ type CanonOptions struct {
 	PostReturn int64
 	Callback   int64
 	CoreType   int64
+
+	twice string // an option that was given more than once
 }
 
 // A StringEncoding is how strings lie in memory.

@@ -49,6 +49,7 @@ const (
 	FeatureCMMap
 	FeatureCMImplements
 	FeatureCM64
+	FeatureCMNestedNames
 
 	// featureTags stands for a use of tags that both forms of exceptions know;
 	// settle turns it into one of them.
@@ -60,7 +61,7 @@ var featureNames = [...]string{
 	"relaxed-simd", "threads", "shared-everything-threads", "tail-call", "multi-memory", "exceptions", "legacy-exceptions",
 	"memory64", "extended-const", "function-references", "gc", "memory-control", "custom-page-sizes", "stack-switching",
 	"wide-arithmetic", "compact-imports", "custom-descriptors", "component-model", "cm-values", "cm-async", "cm-async-stackful",
-	"cm-threading", "cm-error-context", "cm-fixed-length-lists", "cm-gc", "cm-map", "cm-implements", "cm64",
+	"cm-threading", "cm-error-context", "cm-fixed-length-lists", "cm-gc", "cm-map", "cm-implements", "cm64", "cm-nested-names",
 }
 
 // List gives the names of the features, as engines and tools print them, in the

@@ -149,6 +149,7 @@ type decoder struct {
 	size     int64
 	budget   *budget
 	sections int // seen so far, at most MaxSections
+	share    *componentShare
 
 	// window is the part of the file read last: headers of sections lie close
 	// together, and a system call for each is dear.
@@ -232,7 +233,7 @@ func (d *decoder) binary(off, end int64, depth int, outer *Scope) (*Binary, erro
 		m := &moduleDecoder{decoder: d, m: &Module{Start: -1, DataCount: -1, file: d.file}}
 		b.Module, decode, finish = m.m, m.section, m.finish
 	case KindComponent:
-		c := &componentDecoder{decoder: d, c: &Component{Scope: Scope{outer: outer}}, depth: depth}
+		c := d.component(depth, outer)
 		b.Component, decode, finish = c.c, c.section, c.finish
 	}
 	for off += 8; off < end; {

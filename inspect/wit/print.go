@@ -11,6 +11,14 @@ import (
 // longer than MaxText is ErrLimit.
 func Print(d *Document) (string, error) {
 	p := &printer{max: MaxText}
+	p.document(d)
+	if p.full {
+		return "", fmt.Errorf("%w: text of more than %d bytes", ErrLimit, MaxText)
+	}
+	return p.b.String(), nil
+}
+
+func (p *printer) document(d *Document) {
 	p.pkg(d.Package, true)
 	for i, n := range d.Nested {
 		if i > 0 {
@@ -18,10 +26,6 @@ func Print(d *Document) (string, error) {
 		}
 		p.pkg(n, false)
 	}
-	if p.full {
-		return "", fmt.Errorf("%w: text of more than %d bytes", ErrLimit, MaxText)
-	}
-	return p.b.String(), nil
 }
 
 // A printer writes lines with indentation, and nothing more once it is full.

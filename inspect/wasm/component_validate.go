@@ -4,15 +4,16 @@ import "errors"
 
 // validateComponent checks a component and everything inside it. The rules of
 // components were checked as it was read, as each definition came; what is left
-// are the modules. The fault that comes first in the file is the one reported.
-func validateComponent(b *Binary) (Features, error) {
+// are the modules, for module to check. The fault that comes first in the file
+// is the one reported.
+func validateComponent(b *Binary, module func(*Binary) (Features, error)) (Features, error) {
 	v := b.Component.verdict
 	used := v.features
 	for _, m := range b.Component.modules(nil) {
 		if v.fault != nil && m.Offset > v.fault.Offset {
 			break
 		}
-		f, err := Validate(m)
+		f, err := module(m)
 		if err != nil {
 			return 0, earlier(err, v.fault)
 		}

@@ -17,13 +17,32 @@ import (
 // section, and among functions that of the lowest index.
 func Validate(b *Binary) (Features, error) {
 	if b.Kind == KindComponent {
-		return validateComponent(b)
+		return validateComponent(b, Validate)
 	}
 	v, err := NewValidator(b)
 	if err != nil {
 		return 0, err
 	}
 	return v.all()
+}
+
+// ValidateDeclarations is Validate without the bodies of functions, for who wants
+// to see their instructions: it calls module for each core module in b, itself or
+// nested, with a validator that has checked everything else. The features are
+// those found so far; the validators' forks find those of the bodies.
+func ValidateDeclarations(b *Binary, module func(*Binary, *Validator)) (Features, error) {
+	check := func(m *Binary) (Features, error) {
+		v, err := NewValidator(m)
+		if err != nil {
+			return 0, err
+		}
+		module(m, v)
+		return v.Features(), nil
+	}
+	if b.Kind == KindComponent {
+		return validateComponent(b, check)
+	}
+	return check(b)
 }
 
 // A Validator checks the bodies of one module, one after the other. It reads

@@ -23,40 +23,58 @@ func TestProducers(t *testing.T) {
 		toolchains []string
 	}{
 		{
-			"rustc with its commit", []string{"producer language|Rust|", "producer processed-by|rustc|1.98.1 (48a229cea 2026-09-01)"},
-			[]string{"Rust"}, []string{"rustc 1.98.1 (48a229cea)"},
+			"rustc with its commit",
+			[]string{"producer language|Rust|", "producer processed-by|rustc|1.98.1 (48a229cea 2026-09-01)"},
+			[]string{"Rust"},
+			[]string{"rustc 1.98.1 (48a229cea)"},
 		},
 		{
-			"a nightly rustc", []string{"producer processed-by|rustc|1.73.0-nightly (1065d876c 2023-07-09)"},
-			[]string{"Rust"}, []string{"rustc 1.73.0-nightly (1065d876c)"},
+			"a nightly rustc",
+			[]string{"producer processed-by|rustc|1.73.0-nightly (1065d876c 2023-07-09)"},
+			[]string{"Rust"},
+			[]string{"rustc 1.73.0-nightly (1065d876c)"},
 		},
 		{
-			"clang of the WASI SDK", []string{"producer language|C11|", "producer processed-by|clang|18.1.2-wasi-sdk (https://github.com/llvm/llvm-project)"},
-			[]string{"C"}, []string{"clang 18.1.2-wasi-sdk", "wasi-sdk"},
+			"clang of the WASI SDK",
+			[]string{"producer language|C11|", "producer processed-by|clang|18.1.2-wasi-sdk (https://github.com/llvm/llvm-project)"},
+			[]string{"C"},
+			[]string{"clang 18.1.2-wasi-sdk", "wasi-sdk"},
 		},
 		{
-			"clang of a distribution", []string{"producer processed-by|Ubuntu clang|18.1.3 (1ubuntu1)"},
-			nil, []string{"clang 18.1.3"},
+			"clang of a distribution",
+			[]string{"producer processed-by|Ubuntu clang|18.1.3 (1ubuntu1)"},
+			nil,
+			[]string{"clang 18.1.3"},
 		},
 		{
-			"C++ with the year of its standard", []string{"producer language|C_plus_plus_14|"},
-			[]string{"C++"}, nil,
+			"C++ with the year of its standard",
+			[]string{"producer language|C_plus_plus_14|"},
+			[]string{"C++"},
+			nil,
 		},
 		{
-			"TinyGo, whose C library is C", []string{"producer language|C99|", "producer processed-by|TinyGo|0.40.1"},
-			[]string{"Go", "C"}, []string{"TinyGo 0.40.1"},
+			"TinyGo, whose C library is C",
+			[]string{"producer language|C99|", "producer processed-by|TinyGo|0.40.1"},
+			[]string{"Go", "C"},
+			[]string{"TinyGo 0.40.1"},
 		},
 		{
-			"Go", []string{"producer language|Go|go1.26.5", "producer processed-by|Go cmd/compile|go1.26.5"},
-			[]string{"Go"}, []string{"Go cmd/compile go1.26.5"},
+			"Go",
+			[]string{"producer language|Go|go1.26.5", "producer processed-by|Go cmd/compile|go1.26.5"},
+			[]string{"Go"},
+			[]string{"Go cmd/compile go1.26.5"},
 		},
 		{
-			"one tool in two versions", []string{"producer processed-by|wit-component|0.244.0", "producer processed-by|wit-component|0.245.1"},
-			nil, []string{"wit-component 0.244.0", "wit-component 0.245.1"},
+			"one tool in two versions",
+			[]string{"producer processed-by|wit-component|0.244.0", "producer processed-by|wit-component|0.245.1"},
+			nil,
+			[]string{"wit-component 0.244.0", "wit-component 0.245.1"},
 		},
 		{
-			"a tool nobody knows", []string{"producer processed-by|acme-wasm|7"},
-			nil, []string{"acme-wasm 7"},
+			"a tool nobody knows",
+			[]string{"producer processed-by|acme-wasm|7"},
+			nil,
+			[]string{"acme-wasm 7"},
 		},
 	}
 	for _, tt := range tests {
@@ -114,16 +132,22 @@ func TestConflicts(t *testing.T) {
 		{"nothing said", goRuntime, nil},
 		{"Go says Go", append([]string{"producer language|Go|go1.26.5"}, goRuntime...), nil},
 		{"Go says Rust", append([]string{rust}, goRuntime...), []string{"language: Rust, but Go"}},
-		{"AssemblyScript says C", []string{"producer language|C99|", "export __pin", "export __unpin"}, []string{"language: C, but AssemblyScript"}},
+		{
+			"AssemblyScript says C",
+			[]string{"producer language|C99|", "export __pin", "export __unpin"},
+			[]string{"language: C, but AssemblyScript"},
+		},
 		{"Rust with C in it says C", []string{"producer language|C99|", "data /rustc/ded5c06cf21d2b93bffd5d884aa6e96934ee4234/library"}, nil},
 		{"the release that is there", []string{rustc, "data /rustc/48a229ceaefd4985c50990b14116b6d856af0985/library"}, nil},
 		{
-			"another release", []string{rustc, "data /rustc/ded5c06cf21d2b93bffd5d884aa6e96934ee4234/library"},
+			"another release",
+			[]string{rustc, "data /rustc/ded5c06cf21d2b93bffd5d884aa6e96934ee4234/library"},
 			[]string{"version: rustc 1.98.1 (48a229cea), but rustc 1.92.0 (ded5c06cf)"},
 		},
 		{
 			"another release beside it",
-			[]string{rustc, "data /rustc/48a229ceaefd4985c50990b14116b6d856af0985/a", "data /rustc/ded5c06cf21d2b93bffd5d884aa6e96934ee4234/a"}, nil,
+			[]string{rustc, "data /rustc/48a229ceaefd4985c50990b14116b6d856af0985/a", "data /rustc/ded5c06cf21d2b93bffd5d884aa6e96934ee4234/a"},
+			nil,
 		},
 	}
 	for _, tt := range tests {
@@ -217,9 +241,21 @@ func TestGlob(t *testing.T) {
 		pattern, in string
 		want        bool
 	}{
-		{"a", "a", true}, {"a", "ab", false}, {"a*", "a", true}, {"a*", "abc", true}, {"a*", "ba", false}, {"*a", "ba", true},
-		{"*a", "ab", false}, {"a*c", "abc", true}, {"a*c", "ab", false}, {"a*b*c", "axbyc", true}, {"a*b*c", "acb", false},
-		{"*", "", true}, {"a*a", "a", false}, {"wasi:*@0.2.*", "wasi:cli/run@0.2.0", true}, {"wasi:*@0.2.*", "wasi:cli/run@0.3.0", false},
+		{"a", "a", true},
+		{"a", "ab", false},
+		{"a*", "a", true},
+		{"a*", "abc", true},
+		{"a*", "ba", false},
+		{"*a", "ba", true},
+		{"*a", "ab", false},
+		{"a*c", "abc", true},
+		{"a*c", "ab", false},
+		{"a*b*c", "axbyc", true},
+		{"a*b*c", "acb", false},
+		{"*", "", true},
+		{"a*a", "a", false},
+		{"wasi:*@0.2.*", "wasi:cli/run@0.2.0", true},
+		{"wasi:*@0.2.*", "wasi:cli/run@0.3.0", false},
 	}
 	for _, tt := range tests {
 		if got := glob(tt.pattern, tt.in); got != tt.want {

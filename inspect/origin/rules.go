@@ -8,7 +8,8 @@ var rules = []Rule{
 	{
 		ID: "rust-library-path", All: []string{"data /rustc/"}, Version: true,
 		Says: []Claim{lang("Rust", 0.9), tool(RoleCompiler, "rustc", 0.9)},
-		Why:  "Messages of panics name the source file, and the paths of the standard library begin with /rustc/ and the commit of the compiler.",
+		Why: "Messages of panics name the source file, and the paths of the standard library begin with /rustc/ " +
+			"and the commit of the compiler.",
 	},
 	{
 		ID:   "rust-crate-path",
@@ -82,8 +83,8 @@ var rules = []Rule{
 	{
 		ID: "go-runtime-texts", Min: 2,
 		Any: []string{
-			"data runtime: goroutine stack exceeds ", "data fatal error: all goroutines are asleep - deadlock!",
-			"data all goroutines are asleep - deadlock!", "data invalid memory address or nil pointer dereference",
+			"data runtime: goroutine stack exceeds ", "data all goroutines are asleep - deadlock!",
+			"data invalid memory address or nil pointer dereference",
 			"data runtime: bad pointer in frame ",
 		},
 		None: []string{"export asyncify_start_unwind", "symbol tinygo_*", "export tinygo_*"},
@@ -123,7 +124,8 @@ var rules = []Rule{
 		Why:  "These functions throw and catch exceptions of C++.",
 	},
 	{
-		ID: "c-main", Any: []string{"export __main_argc_argv", "symbol __main_argc_argv", "symbol __original_main", "export __original_main"},
+		ID:   "c-main",
+		Any:  []string{"export __main_argc_argv", "symbol __main_argc_argv", "symbol __original_main", "export __original_main"},
 		Says: []Claim{lang("C", 0.4), tool(RoleCompiler, "clang", 0.5)},
 		Why:  "clang gives main one of these names, by its parameters.",
 	},
@@ -133,7 +135,9 @@ var rules = []Rule{
 		Why:  "LLVM's linker makes these functions.",
 	},
 	{
-		ID: "padded-calls", All: []string{"shape padded call indices"}, None: []string{"section go:buildid", "section go.buildid", "export getsp"},
+		ID:   "padded-calls",
+		All:  []string{"shape padded call indices"},
+		None: []string{"section go:buildid", "section go.buildid", "export getsp"},
 		Says: []Claim{tool(RoleLinker, "LLD", 0.6)},
 		Why:  "LLVM's linker leaves relocated indices at their full five bytes; tools that rewrite modules write them short.",
 	},
@@ -150,14 +154,19 @@ var rules = []Rule{
 
 	// Emscripten.
 	{
-		ID:   "emscripten-minified",
-		All:  []string{"shape minified imports"},
-		Says: []Claim{tool(RoleSDK, "Emscripten", 0.85), tool(RoleOptimiser, "Binaryen", 0.8), abi("Emscripten", 0.85), lang("C", 0.4)},
-		Why:  "Emscripten has Binaryen shorten names of imports and exports and agrees with its JavaScript on them.",
+		ID:  "emscripten-minified",
+		All: []string{"shape minified imports"},
+		Says: []Claim{
+			tool(RoleSDK, "Emscripten", 0.85), tool(RoleOptimiser, "Binaryen", 0.8), abi("Emscripten", 0.85), lang("C", 0.4),
+		},
+		Why: "Emscripten has Binaryen shorten names of imports and exports and agrees with its JavaScript on them.",
 	},
 	{
-		ID:   "emscripten-imports",
-		Any:  []string{"import env emscripten_*", "import env _emscripten_*", "import env __syscall_*", "import env _embind_*", "import env _emval_*"},
+		ID: "emscripten-imports",
+		Any: []string{
+			"import env emscripten_*", "import env _emscripten_*", "import env __syscall_*", "import env _embind_*",
+			"import env _emval_*",
+		},
 		Says: []Claim{tool(RoleSDK, "Emscripten", 0.9), abi("Emscripten", 0.9), lang("C", 0.4)},
 		Why:  "Emscripten's JavaScript provides these functions of its library.",
 	},
@@ -187,7 +196,9 @@ var rules = []Rule{
 		Why:  "The tool conventions for dynamic linking: a section of needs, and imports of the global offset table.",
 	},
 	{
-		ID: "emscripten-side-module", All: []string{"import env __memory_base"}, Any: []string{"import env __table_base", "import GOT.mem *"},
+		ID:   "emscripten-side-module",
+		All:  []string{"import env __memory_base"},
+		Any:  []string{"import env __table_base", "import GOT.mem *"},
 		None: []string{"shape nested"},
 		Says: []Claim{tool(RoleSDK, "Emscripten", 0.7), abi("Emscripten", 0.7), lang("C", 0.4)},
 		Why:  "A library is placed by a loader, which outside of components is Emscripten's in practice.",
@@ -217,12 +228,16 @@ var rules = []Rule{
 	// AssemblyScript.
 	{
 		ID: "assemblyscript-runtime", Min: 2,
-		Any:  []string{"export __pin", "export __unpin", "export __rtti_base", "export __retain", "export __release", "export __collect"},
+		Any: []string{
+			"export __pin", "export __unpin", "export __rtti_base", "export __retain", "export __release", "export __collect",
+		},
 		Says: []Claim{lang("AssemblyScript", 0.95), tool(RoleCompiler, "AssemblyScript", 0.95)},
 		Why:  "The runtime exports its memory management to JavaScript, with reference counts in old releases.",
 	},
 	{
-		ID: "assemblyscript-loader", All: []string{"import env abort"}, Any: []string{"export __rtti_base", "export __pin", "export __retain"},
+		ID:   "assemblyscript-loader",
+		All:  []string{"import env abort"},
+		Any:  []string{"export __rtti_base", "export __pin", "export __retain"},
 		Says: []Claim{abi("AssemblyScript", 0.85)},
 		Why:  "AssemblyScript's JavaScript reports aborts and manages memory by these.",
 	},
@@ -265,7 +280,9 @@ var rules = []Rule{
 		Why:  "dart2wasm imports its JavaScript from a module of its name.",
 	},
 	{
-		ID: "dart-exports", All: []string{"export $invokeMain"}, Any: []string{"export $invokeCallback", "export $wasmI8ArrayGet", "export $listLength"},
+		ID:   "dart-exports",
+		All:  []string{"export $invokeMain"},
+		Any:  []string{"export $invokeCallback", "export $wasmI8ArrayGet", "export $listLength"},
 		Says: []Claim{lang("Dart", 0.9), tool(RoleCompiler, "dart2wasm", 0.9)},
 		Why:  "dart2wasm's JavaScript starts the program and reads arrays through these.",
 	},
@@ -295,18 +312,23 @@ var rules = []Rule{
 		Why:  "Hoot imports big numbers and errors from the module of its reflection library.",
 	},
 	{
-		ID: "moonbit", Any: []string{"scheme moonbit", "import moonbit:ffi *", "import spectest print_char", "symbol $moonbitlang/*", "symbol moonbit.*"},
+		ID: "moonbit",
+		Any: []string{
+			"scheme moonbit", "import moonbit:ffi *", "import spectest print_char", "symbol $moonbitlang/*", "symbol moonbit.*",
+		},
 		None: []string{"export memory"},
 		Says: []Claim{lang("MoonBit", 0.8), tool(RoleCompiler, "MoonBit", 0.8)},
 		Why:  "MoonBit prefixes its runtime and its imports, and keeps the names of its packages.",
 	},
 	{
-		ID: "moonbit-runtime", Any: []string{"symbol moonbit.*", "import moonbit:ffi *", "export moonbit.memory", "import __moonbit_* *"},
+		ID:   "moonbit-runtime",
+		Any:  []string{"symbol moonbit.*", "import moonbit:ffi *", "export moonbit.memory", "import __moonbit_* *"},
 		Says: []Claim{lang("MoonBit", 0.9), tool(RoleCompiler, "MoonBit", 0.9)},
 		Why:  "MoonBit prefixes its runtime and its imports.",
 	},
 	{
-		ID: "grain", Any: []string{"section cmi", "import grainRuntime *", "export GRAIN$*", "import GRAIN$MODULE$* *", "scheme grain"},
+		ID:   "grain",
+		Any:  []string{"section cmi", "import grainRuntime *", "export GRAIN$*", "import GRAIN$MODULE$* *", "scheme grain"},
 		Says: []Claim{lang("Grain", 0.95), tool(RoleCompiler, "Grain", 0.95)},
 		Why:  "Grain prefixes the modules and values that it links.",
 	},
@@ -318,7 +340,11 @@ var rules = []Rule{
 		Why:  "Names in Swift's mangling begin with $s.",
 	},
 	{
-		ID: "swift-names", Any: []string{"export swjs_*", "import javascript_kit *", "symbol swift_retain", "export swift_*", "data Swift/ContiguousArrayBuffer.swift"},
+		ID: "swift-names",
+		Any: []string{
+			"export swjs_*", "import javascript_kit *", "symbol swift_retain", "export swift_*",
+			"data Swift/ContiguousArrayBuffer.swift",
+		},
 		Says: []Claim{lang("Swift", 0.95), tool(RoleCompiler, "Swift", 0.9)},
 		Why:  "Swift's runtime, and JavaScriptKit, which connects it to JavaScript, prefix their functions.",
 	},
@@ -339,15 +365,19 @@ var rules = []Rule{
 		Why:  "The texts of Zig's safety checks are in programs built with them.",
 	},
 	{
-		ID: "haskell-ghc", Any: []string{"export hs_init*", "export rts_*", "symbol hs_init_*", "symbol stg_ap_*", "export hs_free_fun_ptr", "export hs_main"},
+		ID: "haskell-ghc",
+		Any: []string{
+			"export hs_init*", "export rts_*", "symbol hs_init_*", "symbol stg_ap_*", "export hs_free_fun_ptr",
+			"export hs_main",
+		},
 		Says: []Claim{lang("Haskell", 0.95), tool(RoleCompiler, "GHC", 0.95)},
 		Why:  "The interface of GHC's runtime to C begins with hs_ and rts_.",
 	},
 	{
 		ID: "haskell-texts", Min: 2,
 		Any: []string{
-			"data Glasgow Haskell", "data GHC.Exception", "data ghc-internal-", "data ignoring GHCRTS variable", "data Warning: Ignoring GHCRTS variable",
-			"data base-4.", "data GHCRTS variable",
+			"data Glasgow Haskell", "data GHC.Exception", "data ghc-internal-", "data Ignoring GHCRTS variable",
+			"data base-4.",
 		},
 		Says: []Claim{lang("Haskell", 0.8), tool(RoleCompiler, "GHC", 0.8)},
 		Why:  "The runtime's messages, and names of packages with their versions, are data.",
@@ -368,7 +398,8 @@ var rules = []Rule{
 		Why:  "Nim compiles through C, and calls its start NimMain.",
 	},
 	{
-		ID: "fortran", Any: []string{"symbol _Fortran*", "export _Fortran*", "export MAIN__", "symbol _lfortran_*", "export _QQmain"},
+		ID:   "fortran",
+		Any:  []string{"symbol _Fortran*", "export _Fortran*", "export MAIN__", "symbol _lfortran_*", "export _QQmain"},
 		Says: []Claim{lang("Fortran", 0.7)},
 		Why:  "The runtimes of Fortran, and its main program, have these names.",
 	},
@@ -386,7 +417,9 @@ var rules = []Rule{
 	},
 	{
 		ID: "dotnet-mono", Min: 2,
-		Any:  []string{"export mono_wasm_*", "import env mono_*", "symbol mono_*", "data System.Private.CoreLib", "import env mono_wasm_*"},
+		Any: []string{
+			"export mono_wasm_*", "import env mono_*", "symbol mono_*", "data System.Private.CoreLib",
+		},
 		Says: []Claim{lang("C#", 0.5), tool(RoleRuntime, ".NET Mono", 0.9)},
 		Why:  "Mono's functions for browsers have this prefix.",
 	},
@@ -403,7 +436,11 @@ var rules = []Rule{
 
 	// Interpreters and engines.
 	{
-		ID: "quickjs", Any: []string{"data quickjs.c", "data libregexp.c", "symbol JS_NewRuntime", "export JS_*", "data quickjs/", "symbol JS_NewContext"},
+		ID: "quickjs",
+		Any: []string{
+			"data quickjs.c", "data libregexp.c", "symbol JS_NewRuntime", "export JS_*", "data quickjs/",
+			"symbol JS_NewContext",
+		},
 		Says: []Claim{tool(RoleRuntime, "QuickJS", 0.85), guest("JavaScript", 0.8), lang("C", 0.4)},
 		Why:  "Messages of assertions name the files of the engine, and its interface has one prefix.",
 	},
@@ -413,14 +450,21 @@ var rules = []Rule{
 		Why:  "The crates that wrap the engine are named in messages of panics.",
 	},
 	{
-		ID:   "javy",
-		Any:  []string{"import javy_quickjs_provider* *", "section javy_source", "export compile_src", "export compile-src", "export javy.*", "section javy-*", "section import_namespace"},
+		ID: "javy",
+		Any: []string{
+			"import javy_quickjs_provider* *", "section javy_source", "export compile_src", "export compile-src",
+			"export javy.*", "section javy-*", "section import_namespace",
+		},
 		Says: []Claim{tool(RolePackager, "Javy", 0.9), guest("JavaScript", 0.85)},
-		Why:  "A plug-in of Javy compiles source through this export and says under which module it is imported; what Javy makes imports it.",
+		Why: "A plug-in of Javy compiles source through this export and says under which module it is imported; " +
+			"what Javy makes imports it.",
 	},
 	{
 		ID: "spidermonkey", Min: 1,
-		Any:  []string{"data spidermonkey-wasi-embedding", "data StarlingMonkey", "data self-hosted code may not contain", "data /js/src/vm/", "data gecko-dev/js/src"},
+		Any: []string{
+			"data spidermonkey-wasi-embedding", "data StarlingMonkey", "data self-hosted code may not contain",
+			"data /js/src/vm/", "data gecko-dev/js/src",
+		},
 		Says: []Claim{tool(RoleRuntime, "SpiderMonkey", 0.9), guest("JavaScript", 0.85), mainLang("C++", 0.5)},
 		Why:  "Texts and source paths of the engine.",
 	},
@@ -440,7 +484,11 @@ var rules = []Rule{
 		Why:  "Fastly's SDK for JavaScript is StarlingMonkey with its host calls.",
 	},
 	{
-		ID: "cpython", Any: []string{"export PyInit_*", "symbol PyInit_*", "export Py_Initialize*", "symbol Py_InitializeFromConfig", "symbol _PyEval_*", "export PyObject_*"},
+		ID: "cpython",
+		Any: []string{
+			"export PyInit_*", "symbol PyInit_*", "export Py_Initialize*", "symbol Py_InitializeFromConfig", "symbol _PyEval_*",
+			"export PyObject_*",
+		},
 		Says: []Claim{tool(RoleRuntime, "CPython", 0.9), guest("Python", 0.85), mainLang("C", 0.5)},
 		Why:  "Functions of the interpreter's C interface.",
 	},
@@ -450,17 +498,26 @@ var rules = []Rule{
 		Why:  "Texts of the interpreter.",
 	},
 	{
-		ID: "componentize-py", Any: []string{"data libcomponentize_py_runtime.so", "export componentize-py*", "symbol *componentize_py*", "import env componentize-py*", "data componentize_py_runtime", "export componentize_py*"},
+		ID: "componentize-py",
+		Any: []string{
+			"data libcomponentize_py_runtime.so", "export componentize-py*", "symbol *componentize_py*",
+			"import env componentize-py*", "data componentize_py_runtime", "export componentize_py*",
+		},
 		Says: []Claim{tool(RolePackager, "componentize-py", 0.95), guest("Python", 0.9)},
 		Why:  "componentize-py links a library of its own beside the interpreter.",
 	},
 	{
-		ID: "pyodide", Any: []string{"import env hiwire_*", "import env pyodide_*", "export pyodide_*", "import env set_pyodide_module"},
+		ID:   "pyodide",
+		Any:  []string{"import env hiwire_*", "import env pyodide_*", "export pyodide_*", "import env set_pyodide_module"},
 		Says: []Claim{tool(RoleSDK, "Pyodide", 0.9), guest("Python", 0.85)},
 		Why:  "Pyodide's bridge between JavaScript and Python has these names.",
 	},
 	{
-		ID: "ruby", Any: []string{"export ruby-*", "export ruby_*", "export rb_*", "import rb-js-abi-host *", "symbol rb_funcallv", "data RUBY_ABI_VERSION"},
+		ID: "ruby",
+		Any: []string{
+			"export ruby-*", "export ruby_*", "export rb_*", "import rb-js-abi-host *", "symbol rb_funcallv",
+			"data RUBY_ABI_VERSION",
+		},
 		Says: []Claim{tool(RoleRuntime, "CRuby", 0.9), guest("Ruby", 0.85), mainLang("C", 0.5)},
 		Why:  "Functions of the interpreter's C interface, and of its bridge to JavaScript.",
 	},
@@ -527,7 +584,11 @@ var rules = []Rule{
 		Why:  "Only hosts that know the component model run components.",
 	},
 	{
-		ID: "wit-bindgen", Any: []string{"section component-type*", "export cabi_post_*", "export cabi_realloc_wit_bindgen_*", "export __component_type_object_force_link_*"},
+		ID: "wit-bindgen",
+		Any: []string{
+			"section component-type*", "export cabi_post_*", "export cabi_realloc_wit_bindgen_*",
+			"export __component_type_object_force_link_*",
+		},
 		Says: []Claim{tool(RoleBindings, "wit-bindgen", 0.7)},
 		Why:  "Bindings for components describe their world in a section and export clean-up functions.",
 	},
@@ -554,7 +615,8 @@ var rules = []Rule{
 		Why:  "Interfaces of WASI carry their version.",
 	},
 	{
-		ID: "wasi-http-server", Any: []string{"export wasi:http/incoming-handler@*", "export wasi:http/handler@*", "export *wasi:http/handler@*"},
+		ID:   "wasi-http-server",
+		Any:  []string{"export wasi:http/incoming-handler@*", "export wasi:http/handler@*", "export *wasi:http/handler@*"},
 		Says: []Claim{formOf("WASI HTTP handler", 0.95)},
 		Why:  "The interface that an HTTP server calls.",
 	},
@@ -569,7 +631,11 @@ var rules = []Rule{
 		Why:  "The modules of WASIX.",
 	},
 	{
-		ID: "wasmedge", Any: []string{"import wasi_snapshot_preview1 sock_open", "import wasi_snapshot_preview1 sock_getaddrinfo", "import wasmedge_* *", "import wasi_ephemeral_* *", "import wasmedge* *"},
+		ID: "wasmedge",
+		Any: []string{
+			"import wasi_snapshot_preview1 sock_open", "import wasi_snapshot_preview1 sock_getaddrinfo", "import wasmedge_* *",
+			"import wasi_ephemeral_* *", "import wasmedge* *",
+		},
 		Says: []Claim{abi("WasmEdge", 0.7)},
 		Why:  "Sockets that preview 1 does not have, and modules of plug-ins, are WasmEdge's.",
 	},
@@ -580,7 +646,10 @@ var rules = []Rule{
 	},
 	{
 		ID: "proxy-wasm-imports", Min: 2,
-		Any:  []string{"import env proxy_log", "import env proxy_get_buffer_bytes", "import env proxy_set_effective_context", "import env proxy_get_header_map_value"},
+		Any: []string{
+			"import env proxy_log", "import env proxy_get_buffer_bytes", "import env proxy_set_effective_context",
+			"import env proxy_get_header_map_value",
+		},
 		Says: []Claim{abi("Proxy-Wasm", 0.9)},
 		Why:  "Calls of the ABI's host.",
 	},
@@ -605,12 +674,17 @@ var rules = []Rule{
 		Why:  "The modules of Extism's kernel; the prefix in env is its first version.",
 	},
 	{
-		ID: "spin", Any: []string{"import fermyon:spin/* *", "export fermyon:spin/*", "export spin-*", "import spin-* *", "export handle-http-request", "import *http-trigger* *"},
+		ID: "spin",
+		Any: []string{
+			"import fermyon:spin/* *", "export fermyon:spin/*", "export spin-*", "import spin-* *",
+			"export handle-http-request", "import *http-trigger* *",
+		},
 		Says: []Claim{abi("Spin", 0.9)},
 		Why:  "Spin's interfaces, and the names of its first SDK.",
 	},
 	{
-		ID: "wasmcloud", Any: []string{"import wasmcloud:* *", "import wasmbus *", "export __wasmbus_rpc_version", "import wrpc:* *"},
+		ID:   "wasmcloud",
+		Any:  []string{"import wasmcloud:* *", "import wasmbus *", "export __wasmbus_rpc_version", "import wrpc:* *"},
 		Says: []Claim{abi("wasmCloud", 0.9)},
 		Why:  "wasmCloud's interfaces, and the names of its actors before components.",
 	},
@@ -625,7 +699,11 @@ var rules = []Rule{
 		Why:  "The module of Shopify's function API.",
 	},
 	{
-		ID: "node-api", Any: []string{"import env napi_*", "import napi *", "export napi_register_wasm_v1", "export napi_register_module_v1", "import emnapi *"},
+		ID: "node-api",
+		Any: []string{
+			"import env napi_*", "import napi *", "export napi_register_wasm_v1", "export napi_register_module_v1",
+			"import emnapi *",
+		},
 		Says: []Claim{abi("Node-API (emnapi)", 0.95)},
 		Why:  "emnapi provides Node-API to modules, which register themselves through these exports.",
 	},
@@ -641,17 +719,27 @@ var rules = []Rule{
 		Why:  "Messages of bindings to Node-API name its functions.",
 	},
 	{
-		ID: "cosmwasm", Any: []string{"export interface_version_*", "export requires_*", "import env db_read", "import env addr_validate"}, Min: 2,
+		ID:   "cosmwasm",
+		Any:  []string{"export interface_version_*", "export requires_*", "import env db_read", "import env addr_validate"},
+		Min:  2,
 		Says: []Claim{abi("CosmWasm", 0.95)},
 		Why:  "Contracts export the version of their interface and read the chain's store.",
 	},
 	{
-		ID: "near", Any: []string{"import env promise_create", "import env read_register", "import env storage_write", "import env predecessor_account_id"}, Min: 2,
+		ID: "near",
+		Any: []string{
+			"import env promise_create", "import env read_register", "import env storage_write",
+			"import env predecessor_account_id",
+		},
+		Min:  2,
 		Says: []Claim{abi("NEAR", 0.9)},
 		Why:  "Host calls of NEAR's contracts.",
 	},
 	{
-		ID: "substrate", Any: []string{"import seal0 *", "import seal1 *", "import env ext_*_version_*", "export Core_version", "section runtime_version"},
+		ID: "substrate",
+		Any: []string{
+			"import seal0 *", "import seal1 *", "import env ext_*_version_*", "export Core_version", "section runtime_version",
+		},
 		Says: []Claim{abi("Substrate", 0.9)},
 		Why:  "Contracts of ink! import from seal; runtimes import ext_ functions with versions.",
 	},
@@ -691,7 +779,9 @@ var rules = []Rule{
 		Why:  "What imports nothing runs anywhere.",
 	},
 	{
-		ID: "command", Any: []string{"export _start", "export wasi:cli/run@*", "export *wasi:cli/run@*"}, None: []string{"export getsp"},
+		ID:   "command",
+		Any:  []string{"export _start", "export wasi:cli/run@*", "export *wasi:cli/run@*"},
+		None: []string{"export getsp"},
 		Says: []Claim{formOf("command", 0.9)},
 		Why:  "The host runs it once, from start to end.",
 	},

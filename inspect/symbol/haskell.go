@@ -7,8 +7,10 @@ import (
 )
 
 // haskellSuffixes end the labels that GHC makes for a definition.
-var haskellSuffixes = [...]string{"_info", "_closure", "_con_entry", "_con_info", "_entry", "_ret", "_srt", "_fast", "_slow",
-	"_bytes", "_tbl", "_alt", "_dflt", "_static_info", "_info_itable"}
+var haskellSuffixes = [...]string{
+	"_info", "_closure", "_con_entry", "_con_info", "_entry", "_ret", "_srt", "_fast", "_slow",
+	"_bytes", "_tbl", "_alt", "_dflt", "_static_info", "_info_itable",
+}
 
 // isHaskell recognises package_Module_name_suffix in GHC's z-encoding, in which
 // the dots of a module are "zi".
@@ -89,7 +91,7 @@ var (
 
 // zDecode undoes GHC's z-encoding. What is no code stays as it is.
 func zDecode(s string) string {
-	if strings.IndexAny(s, "zZ") < 0 {
+	if !strings.ContainsAny(s, "zZ") {
 		return s
 	}
 	var b strings.Builder

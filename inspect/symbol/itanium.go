@@ -94,8 +94,10 @@ func nestedHead(s string) string {
 // cppTextNamespace finds the outermost namespace in a demangled name, which may
 // begin with a return type: "void foo::bar<int>(int)".
 func cppTextNamespace(s string) string {
-	for _, p := range [...]string{"vtable for ", "typeinfo for ", "typeinfo name for ", "guard variable for ", "non-virtual thunk to ",
-		"virtual thunk to ", "VTT for "} {
+	for _, p := range [...]string{
+		"vtable for ", "typeinfo for ", "typeinfo name for ", "guard variable for ", "non-virtual thunk to ",
+		"virtual thunk to ", "VTT for ",
+	} {
 		s = strings.TrimPrefix(s, p)
 	}
 	s = s[qualifiedStart(s):]

@@ -28,8 +28,10 @@ const (
 	OCaml                 // "caml_…"
 	Grain                 // "GRAIN$…"
 	Java                  // J2CL and TeaVM
-	schemes
 )
+
+// schemes is how many there are.
+const schemes = int(Java) + 1
 
 var schemeNames = [schemes]string{
 	"unknown", "c", "rust-v0", "rust-legacy", "c++", "swift", "go", "tinygo", "assemblyscript", "zig", "kotlin", "dart",
@@ -38,7 +40,7 @@ var schemeNames = [schemes]string{
 
 // String gives the scheme's name as reports have it.
 func (s Scheme) String() string {
-	if s < schemes {
+	if int(s) < schemes {
 		return schemeNames[s]
 	}
 	return fmt.Sprintf("scheme %d", uint8(s))

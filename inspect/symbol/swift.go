@@ -97,9 +97,7 @@ func swiftText(name string) string {
 		for rest != "" && strings.IndexByte(swiftKinds, rest[0]) >= 0 {
 			rest = rest[1:]
 		}
-		if strings.HasPrefix(rest, "E") { // the end of an extension's context
-			rest = rest[1:]
-		}
+		rest = strings.TrimPrefix(rest, "E") // the end of an extension's context
 	}
 	if len(parts) == 1 {
 		return name

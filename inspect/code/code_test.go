@@ -68,6 +68,7 @@ func TestFunctions(t *testing.T) {
 		{"frame by addition", Function{Bytes: 9, Instructions: 5, Complexity: 1, Frame: 64}},
 		{"frame of unoptimised code", Function{Bytes: 18, Instructions: 9, Complexity: 1, Frame: 16}},
 		{"frame after an early return", Function{Bytes: 22, Instructions: 12, Complexity: 2, Nesting: 1, Frame: 65536}},
+		{"frame from a copy", Function{Bytes: 26, Instructions: 13, Complexity: 2, Nesting: 1, Loops: 1, Frame: 24}},
 		{"no frame: another global", Function{Bytes: 9, Instructions: 5, Complexity: 1}},
 		{"no frame: an epilogue", Function{Bytes: 9, Instructions: 5, Complexity: 1}},
 		{"no frame: something between", Function{Bytes: 9, Instructions: 6, Complexity: 1}},

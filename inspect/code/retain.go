@@ -6,7 +6,7 @@ func (m *Module) analyse() {
 	for i := range m.Functions {
 		m.Retained[i] = m.Functions[i].Bytes
 	}
-	if m.Graph.Truncated || len(m.Functions) < m.Defined || !m.affordable() {
+	if m.Graph.Truncated || len(m.Functions) < m.Defined || !m.affordable(48, 8) {
 		return
 	}
 	g := m.Graph
@@ -15,11 +15,11 @@ func (m *Module) analyse() {
 	m.idom, m.order = idom, order
 }
 
-// affordable is whether the dominator tree may have the memory it takes while
-// it is made: about twelve words a node and two an edge.
-func (m *Module) affordable() bool {
+// affordable is whether an analysis of the graph may have the memory it takes
+// while it is made: so many bytes for each node and each edge.
+func (m *Module) affordable(node, edge int64) bool {
 	g := m.Graph
-	return 48*int64(g.nodes())+8*int64(len(g.to)) <= 2*(m.size+slack)
+	return node*int64(g.nodes())+edge*int64(len(g.to)) <= 2*(m.size+slack)
 }
 
 // retain adds the bytes of each function to those of its dominators. A sum of

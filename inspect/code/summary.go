@@ -23,7 +23,7 @@ type Summary struct {
 
 	Largest     []Ranked `json:"largest"`
 	MostComplex []Ranked `json:"mostComplex"`
-	Retaining   []Ranked `json:"retaining"` // by retained bytes
+	Retaining   []Ranked `json:"retaining"` // by retained bytes, see Module.Retained
 
 	Graph     GraphSummary `json:"graph"`
 	Recursion Recursion    `json:"recursion"`
@@ -84,6 +84,10 @@ type Recursion struct {
 	// instructions. There are Count of them.
 	Count  int              `json:"count"`
 	Groups []RecursionGroup `json:"groups"`
+
+	// Truncated says that there are too many functions for the size of the
+	// module to look for any.
+	Truncated bool `json:"truncated,omitempty"`
 }
 
 // A RecursionGroup is functions each of which can reach every other.
@@ -300,7 +304,8 @@ const maxGroup = 16
 func (m *Module) recursion(o *Options) (r Recursion) {
 	g := m.Graph
 	r.Groups = []RecursionGroup{}
-	if g.Truncated {
+	// A search takes five words a node, and its result two.
+	if r.Truncated = g.Truncated || !m.affordable(28, 0); r.Truncated {
 		return r
 	}
 	comp, count := components(g.all())

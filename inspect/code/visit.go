@@ -17,12 +17,13 @@ type Worker struct {
 	memories bool // more than one
 
 	// Of the function at hand.
-	index int
-	f     Function
-	depth int32
-	state frameState
-	taken uint64 // the constant that state waits to see subtracted
-	row   []uint32
+	index  int
+	f      Function
+	depth  int32
+	state  frameState
+	taken  uint64 // the constant that state waits to see subtracted
+	copied uint32 // local that has the stack pointer, none if there is no such
+	row    []uint32
 
 	recursive bool // has called itself
 
@@ -68,7 +69,7 @@ const maxSites = 1 << 16
 func (w *Worker) Begin(i int) {
 	w.index = i
 	w.f = Function{Bytes: uint32(w.bl.m.Code[i].Size), Complexity: 1}
-	w.depth, w.state, w.n = 0, frameStart, 0
+	w.depth, w.state, w.copied, w.n = 0, frameStart, none, 0
 	w.row, w.recursive = w.row[:0], false
 	w.names.reset()
 	w.print.reset()
@@ -163,6 +164,9 @@ func (w *Worker) Visit(in *wasm.Instr) {
 			w.f.Complexity++
 		}
 	case wasm.ImmLocal:
+		if in.X == w.copied && in.Op == wasm.OpLocalGet && w.state == frameStart {
+			w.state = frameBase
+		}
 		// The most frequent of all, and mostly of one byte.
 		if in.X < 0x80 {
 			w.stream[(n+1)&(streamSize-1)] = byte(in.X)
@@ -469,8 +473,10 @@ func (w *Worker) rows() iter.Seq2[int, []uint32] {
 }
 
 // A frameState is how much of the prologue that takes a stack frame has been
-// seen: global.get of the stack pointer, a constant, and the subtraction, or the
-// addition of a negative constant, with nothing but moves of locals between.
+// seen: global.get of the stack pointer or local.get of a copy, a constant, and
+// the subtraction, or the addition of a negative constant, with nothing but moves
+// of locals between. Go's compiler copies the stack pointer and uses the copy
+// some blocks later.
 type frameState byte
 
 const (
@@ -483,6 +489,9 @@ const (
 func (w *Worker) prologue(in *wasm.Instr) {
 	switch {
 	case in.Imm == wasm.ImmLocal:
+		if w.state == frameBase && w.copied == none && in.Op != wasm.OpLocalGet {
+			w.copied = in.X
+		}
 	case w.state == frameBase && (in.Op == wasm.OpI32Const || in.Op == wasm.OpI64Const):
 		w.state, w.taken = frameSize, in.Value
 	case w.state == frameSize:

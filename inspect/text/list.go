@@ -51,12 +51,17 @@ type String struct {
 // MaxValue bounds the text kept of one string, in bytes; Length tells the whole.
 const MaxValue = 240
 
-// String describes r, which is in s.
-func (s *Span) String(r Run) String {
+// maxMasked bounds the text that a mask is given, in bytes.
+const maxMasked = 4096
+
+// String describes r, which is in s. A mask that is not nil rewrites the text to
+// blank out secrets; it gets up to 4 KiB of it, so that it sees whole what is then
+// cut.
+func (s *Span) String(r Run, mask func([]byte) []byte) String {
 	segment, offset := s.Place(r.Start)
 	v := String{
 		Offset: offset, Memory: s.Memory, Segment: segment, Length: r.End - r.Start, Encoding: r.Encoding,
-		Value: s.value(r),
+		Value: s.value(r, mask),
 	}
 	if s.Placed {
 		a := s.Address + uint64(r.Start)
@@ -67,9 +72,12 @@ func (s *Span) String(r Run) String {
 }
 
 // value gives the first MaxValue bytes of a run, without half a character.
-func (s *Span) value(r Run) string {
-	r.End = min(r.End, r.Start+MaxValue)
+func (s *Span) value(r Run, mask func([]byte) []byte) string {
+	r.End = min(r.End, r.Start+maxMasked)
 	v := s.AppendUTF8(nil, r)
+	if mask != nil {
+		v = mask(v)
+	}
 	v = v[:min(len(v), MaxValue)]
 	for len(v) > 0 {
 		if c, n := utf8.DecodeLastRune(v); c != utf8.RuneError || n != 1 {
@@ -136,9 +144,8 @@ type List struct {
 	buf          []byte
 }
 
-// NewList makes a list of at most most strings. A mask that is not nil rewrites
-// the text of those that are kept, to blank out secrets; it may change its
-// argument.
+// NewList makes a list of at most most strings. The mask is that of
+// [Span.String].
 func NewList(most int, mask func([]byte) []byte) *List {
 	return &List{most: most, mask: mask, seen: map[string]struct{}{}}
 }
@@ -160,14 +167,11 @@ func (l *List) Add(s *Span, r Run) {
 	if len(l.kept[k]) >= l.most {
 		return
 	}
-	v := s.String(r)
+	v := s.String(r, l.mask)
 	if _, ok := l.seen[v.Value]; ok {
 		return
 	}
 	l.seen[v.Value] = struct{}{}
-	if l.mask != nil {
-		v.Value = string(l.mask([]byte(v.Value)))
-	}
 	v.Kind = kinds[k].kind
 	l.kept[k] = append(l.kept[k], v)
 }

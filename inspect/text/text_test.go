@@ -328,7 +328,7 @@ func TestListMasks(t *testing.T) {
 
 func TestValueIsCutBetweenCharacters(t *testing.T) {
 	s := At(0, []byte("x"+strings.Repeat("ö", MaxValue)))
-	v := s.String(Run{Start: 0, End: len(s.Bytes)})
+	v := s.String(Run{Start: 0, End: len(s.Bytes)}, nil)
 	if !utf8.ValidString(v.Value) || len(v.Value) != MaxValue-1 || v.Length != len(s.Bytes) {
 		t.Fatalf("String = %d bytes, valid %v, Length %d; want %d, true, %d",
 			len(v.Value), utf8.ValidString(v.Value), v.Length, MaxValue-1, len(s.Bytes))
@@ -338,7 +338,10 @@ func TestValueIsCutBetweenCharacters(t *testing.T) {
 // Runs of any bytes lie in order, do not overlap, are as long as asked for and
 // valid.
 func FuzzRuns(f *testing.F) {
-	for _, seed := range []string{"hello, world", wide("AssemblyScript"), "\x00größer 日本語\xe6", "\x01a\x00b\x00c\x00\x00d\x00", "\x00\x00\x00\x00\x00\x00\x00\x00abcd"} {
+	for _, seed := range []string{
+		"hello, world", wide("AssemblyScript"), "\x00größer 日本語\xe6",
+		"\x01a\x00b\x00c\x00\x00d\x00", "\x00\x00\x00\x00\x00\x00\x00\x00abcd",
+	} {
 		f.Add([]byte(seed), 4)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, least int) {
@@ -351,7 +354,7 @@ func FuzzRuns(f *testing.F) {
 				t.Fatalf("Runs(%q, %d) has %+v = %q after byte %d", b, least, r, v, last)
 			}
 			last = r.End
-			s.String(r)
+			s.String(r, nil)
 		}
 	})
 }
@@ -362,7 +365,8 @@ func BenchmarkRuns(b *testing.B) {
 	for i := range noise {
 		noise[i] = byte(r.Uint32())
 	}
-	for name, data := range map[string][]byte{"mixed": soup(r, 1<<20), "noise": noise, "text": []byte(strings.Repeat("The quick brown fox. ", 50_000))} {
+	text := []byte(strings.Repeat("The quick brown fox. ", 50_000))
+	for name, data := range map[string][]byte{"mixed": soup(r, 1<<20), "noise": noise, "text": text} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			s := At(0, data)

@@ -17,6 +17,13 @@ missing=()
 for package in "${!needs[@]}"; do
   compgen -G "${needs[$package]}" >/dev/null || missing+=("$package")
 done
+# Rust's own installer brings its targets.
+if command -v rustup >/dev/null; then
+  targets=$(rustup target list --installed)
+  for target in wasm32-wasip1 wasm32-wasip2; do
+    grep -qx "$target" <<<"$targets" || rustup target add "$target"
+  done
+fi
 # npm often comes from elsewhere; any will do.
 command -v npm >/dev/null || missing+=(npm)
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi

@@ -304,7 +304,8 @@ type Origin byte
 // The origins.
 const (
 	// Runtime: every way to it begins in the start-up or upkeep of the
-	// language's runtime, which each program of that language carries.
+	// language's runtime, which each program of that language carries, or in an
+	// adapter.
 	Runtime Origin = iota
 
 	// Program: the program itself, or a library it uses, asks for it. So it is

@@ -10,8 +10,8 @@ func isAssemblyScript(name string, sh shape) bool {
 		return false
 	case strings.HasPrefix(name, "start:") && sh.slash, strings.HasPrefix(name, "~"), strings.HasPrefix(name, "assembly/"):
 		return true
-	case strings.HasPrefix(name, "byn$"):
-		return false
+	case strings.HasPrefix(name, "byn$"), strings.IndexByte(name, ':') >= 0:
+		return false // functions of components are "ns:package/interface#function"
 	}
 	return sh.slash && sh.hash
 }
@@ -47,7 +47,8 @@ func isZig(name string) bool {
 		return false
 	}
 	for _, m := range zigMarks {
-		if strings.Contains(name, m) {
+		_, after, ok := strings.Cut(name, m)
+		if ok && after != "" && isDigit(after[0]) {
 			return true
 		}
 	}

@@ -94,8 +94,20 @@ func goHost(name string) int {
 
 // goPackage gives the import path of a Go function.
 func (c Context) goPackage(name string) string {
+	_, name = goTypeFunc(name)
 	path, _ := c.goSplit(name)
 	return path
+}
+
+// goTypeFunc takes off what stands before the type that the compiler made a
+// function for: "type_.eq." for one that compares.
+func goTypeFunc(name string) (kind, rest string) {
+	for _, k := range [...]string{"eq", "hash", "init"} {
+		if rest, ok := strings.CutPrefix(name, "type_."+k+"."); ok {
+			return "type:." + k + ".", rest
+		}
+	}
+	return "", name
 }
 
 // goSplit gives the import path, and the offset of what comes after the dot.
@@ -159,9 +171,10 @@ func (m goModule) split(name string) (path string, rest int) {
 
 // goText writes path and pointer receiver as Go does: "net/http.(*Client).Do".
 func (c Context) goText(name string) string {
+	kind, name := goTypeFunc(name)
 	path, rest := c.goSplit(name)
 	if rest == 0 {
-		return name
+		return kind + name
 	}
 	tail := name[rest:]
 	if strings.HasPrefix(tail, "__") {
@@ -169,7 +182,7 @@ func (c Context) goText(name string) string {
 			tail = "(*" + tail[2:2+end] + ")" + tail[2+end+1:]
 		}
 	}
-	return path + "." + tail
+	return kind + path + "." + tail
 }
 
 // isTinyGo recognises names with the receivers, slashes and suffixes that only

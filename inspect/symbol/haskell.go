@@ -18,7 +18,9 @@ func isHaskell(name string) bool {
 	if !strings.Contains(name, "zi") && !strings.HasPrefix(name, "ghc") && !strings.Contains(name, "Z") {
 		return false
 	}
-	return haskellSuffix(name) > 0 && haskellModule(name) != ""
+	unit, module, _ := haskellParts(name)
+	encoded := strings.Contains(module, "zi") || strings.Contains(unit, "zm") || unit == "base" || unit == "main"
+	return haskellSuffix(name) > 0 && encoded
 }
 
 // haskellSuffix is the offset of a label's suffix, -1 without one.

@@ -176,7 +176,7 @@ func isHex(s string) bool {
 // name, -1 without one.
 func hashStart(name string) int {
 	if i := strings.Index(name, ".llvm."); i >= 0 {
-		name = name[:i]
+		name = strings.TrimSuffix(name[:i], " (") // LLVM's demangler puts suffixes in parentheses
 	}
 	i := len(name) - 19
 	if i > 0 && name[i:i+3] == "::h" && isHex(name[i+3:]) {
@@ -216,6 +216,9 @@ func hasDisambiguator(name string) bool {
 // is an escaped "<Type as Trait>".
 func rustLegacyCrate(name string) string {
 	if !isMangled(name) {
+		if strings.Contains(name, "$") {
+			name = legacyText(name)
+		}
 		return rustTextCrate(name)
 	}
 	p := strings.Index(name, "ZN") + 2
@@ -227,13 +230,19 @@ func rustLegacyCrate(name string) string {
 	if !strings.Contains(first, "$") {
 		return first
 	}
-	return rustTextCrate(legacyText(strings.TrimPrefix(first, "_")))
+	return rustTextCrate(legacyText(first))
 }
 
 var legacyEscapes = strings.NewReplacer("$LT$", "<", "$GT$", ">", "$RF$", "&", "$BP$", "*", "$LP$", "(", "$RP$", ")",
 	"$C$", ",", "$u20$", " ", "$u7b$", "{", "$u7d$", "}", "$u5b$", "[", "$u5d$", "]", "$u27$", "'", "$u3b$", ";", "..", "::")
 
-func legacyText(s string) string { return legacyEscapes.Replace(s) }
+// legacyText undoes the escapes of a legacy name, which demanglers for C++ leave.
+func legacyText(s string) string {
+	if strings.HasPrefix(s, "_$") { // no identifier begins with "$"
+		s = s[1:]
+	}
+	return legacyEscapes.Replace(s)
+}
 
 // rustTextCrate finds the crate in a demangled path: that of the path itself,
 // or of the self type of "<Type as Trait>", or of the trait.
@@ -254,7 +263,7 @@ func rustTextCrate(s string) string {
 			}
 			_, after, ok := strings.Cut(s, " as ")
 			if !ok {
-				return ""
+				return "core" // only the library adds methods to built-in types
 			}
 			s = after
 		default:

@@ -63,7 +63,7 @@ func (s *Scheme) UnmarshalText(text []byte) error {
 // Scheme tells which scheme name follows, Unknown if several would do and the
 // context does not settle it.
 func (c Context) Scheme(name string) Scheme {
-	s, form := classify(name)
+	s, form := classify(trimPass(name))
 	switch {
 	case s != Unknown:
 		return s
@@ -188,12 +188,19 @@ func classifyPlain(name string) (Scheme, form) {
 		return MoonBit, formNone
 	case strings.Contains(name, "__anon_"):
 		return Zig, formNone
-	case sh.paren:
-		return CPlusPlus, formNone // "main(int, char**)": LLVM demangles functions outside any namespace to this
-	case sh.slash || sh.angle || sh.space || sh.hash || sh.other:
+	case sh.paren && isFunctionText(name):
+		return CPlusPlus, formNone
+	case sh.paren || sh.slash || sh.angle || sh.space || sh.hash || sh.other:
 		return Unknown, formNone
 	}
 	return C, formNone
+}
+
+// isFunctionText recognises what LLVM demangles C++ functions outside any
+// namespace to, "main(int, char**)". Names that wasm-bindgen makes for its shims
+// have parentheses too, "Ref(String) -> Externref".
+func isFunctionText(name string) bool {
+	return strings.HasSuffix(name, ")") && !strings.ContainsAny(name, "{}[]\"") && !strings.Contains(name, "->")
 }
 
 // classifyDotted reads names like "runtime.alloc".
@@ -205,10 +212,10 @@ func classifyDotted(name string, sh shape) (Scheme, form) {
 		return Kotlin, formNone
 	case strings.HasPrefix(name, "moonbit."):
 		return MoonBit, formNone
-	case isGo(name):
-		return Go, formNone
 	case isCloneSuffix(name):
 		return C, formNone
+	case isGo(name):
+		return Go, formNone
 	case sh.other || sh.slash:
 		return Unknown, formDotted
 	}
@@ -223,7 +230,7 @@ func isCloneSuffix(name string) bool {
 		return false
 	}
 	rest := name[dot+1:]
-	for _, s := range [...]string{"llvm.", "cold", "part.", "constprop.", "isra.", "command_export"} {
+	for _, s := range [...]string{"llvm.", "cold", "part.", "constprop.", "isra.", "specialized.", "command_export"} {
 		if strings.HasPrefix(rest, s) {
 			return true
 		}
@@ -273,7 +280,7 @@ type Tally struct {
 
 // Add counts name, and gives its scheme as far as the name alone tells.
 func (t *Tally) Add(name string) Scheme {
-	s, form := classify(name)
+	s, form := classify(trimPass(name))
 	t.total++
 	t.counts[s]++
 	if s == Unknown {

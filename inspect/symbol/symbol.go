@@ -63,6 +63,7 @@ func Package(name string) string { return Context{}.Package(name) }
 
 // Parse reads name.
 func (c Context) Parse(name string) Symbol {
+	name = trimPass(name)
 	s := Symbol{Scheme: c.Scheme(name)}
 	s.Package = c.packageOf(s.Scheme, name)
 	s.Text = c.text(s.Scheme, name)
@@ -77,8 +78,9 @@ func (c Context) Parse(name string) Symbol {
 //
 //   - Rust: the crate. A method of an impl block belongs to the crate that
 //     holds the block where the name tells (v0), otherwise to the crate of the
-//     self type, or to that of the trait if the type is built in. An instance
-//     of a generic function belongs to the crate that defines the function.
+//     self type, or to that of the trait if the type is built in, or to core if
+//     there is no trait. An instance of a generic function belongs to the crate
+//     that defines the function.
 //   - Go: the import path, as far as the linker has left it; see
 //     [Context.WithGoModules].
 //   - C++: the outermost namespace, or the class of a method outside any.
@@ -88,7 +90,24 @@ func (c Context) Parse(name string) Symbol {
 //   - Haskell: package and module, "containers-0.6.7:Data.Map.Internal".
 //
 // It is "" where the name does not tell, as in C.
-func (c Context) Package(name string) string { return c.packageOf(c.Scheme(name), name) }
+func (c Context) Package(name string) string {
+	name = trimPass(name)
+	return c.packageOf(c.Scheme(name), name)
+}
+
+// trimPass takes off what passes of Binaryen put before the name of the function
+// that they change. A merged function has the name of one of several.
+func trimPass(name string) string {
+	if name == "" || strings.IndexByte("blo", name[0]) < 0 {
+		return name
+	}
+	for _, p := range [...]string{"byn$mgfn-shared$", "legalstub$", "legalfunc$", "orig$"} {
+		if rest, ok := strings.CutPrefix(name, p); ok {
+			return rest
+		}
+	}
+	return name
+}
 
 func (c Context) packageOf(s Scheme, name string) string {
 	switch s {
@@ -145,6 +164,9 @@ func (c Context) text(s Scheme, name string) string {
 // takes the hash off names that are demangled already.
 func demangled(s Scheme, name string) string {
 	if !isMangled(name) {
+		if s == RustLegacy && strings.Contains(name, "$") {
+			return legacyText(cutHash(name))
+		}
 		if s == RustLegacy {
 			return cutHash(name)
 		}

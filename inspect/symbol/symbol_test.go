@@ -73,6 +73,22 @@ func TestParse(t *testing.T) {
 			Symbol{RustLegacy, "<&T as core::fmt::Debug>::fmt", "core"},
 		},
 		{
+			"legacy: demangled by LLVM, which leaves the escapes",
+			"_$LT$alloc..string..String$u20$as$u20$core..fmt..Write$GT$::write_char::ha4fad37ffa3383ad",
+			Symbol{RustLegacy, "<alloc::string::String as core::fmt::Write>::write_char", "alloc"},
+		},
+		{
+			"legacy: demangled by LLVM, with a suffix of its own", "hashbrown::raw::RawTable$LT$T$C$A$GT$::new::h3e5609f5e9003370 (.llvm.75)",
+			Symbol{RustLegacy, "hashbrown::raw::RawTable<T,A>::new", "hashbrown"},
+		},
+		{"merged by Binaryen", "byn$mgfn-shared$_RNvC1a1b", Symbol{RustV0, "a::b", "a"}},
+		{"a shim of wasm-bindgen is no C++", "Ref(String) -> Externref", Symbol{Unknown, "Ref(String) -> Externref", ""}},
+		{"a function of a component is no AssemblyScript", "local:a/b#splice", Symbol{Unknown, "local:a/b#splice", ""}},
+		{"a function of PHP is no Haskell", "zim_ReflectionExtension_info", Symbol{C, "zim_ReflectionExtension_info", ""}},
+		{"a copy of a C function is no Go", "sort_by_i.1", Symbol{C, "sort_by_i.1", ""}},
+		{"Go: equality of a type", "type_.eq.net_http.Client", Symbol{Go, "type:.eq.net/http.Client", "net/http"}},
+		{"v0: a method of a built-in type, demangled", "<u128>::_fmt_inner::{closure#0}", Symbol{RustV0, "<u128>::_fmt_inner::{closure#0}", "core"}},
+		{
 			"legacy: demangled by LLVM", "std::io::Write::write_fmt::h0123456789abcdef",
 			Symbol{RustLegacy, "std::io::Write::write_fmt", "std"},
 		},

@@ -52,8 +52,11 @@ type Function struct {
 	Calls    uint32
 	Indirect uint32
 
-	// Exact is the beginning of the SHA-256 of the body, Normal of what a linker
-	// leaves alone of it; see [Hash] and package documentation of normal.go.
+	// Exact is a hash of the body, Normal one of what a linker leaves alone of
+	// it: Normal stays the same when the function is linked into another
+	// program, by other indices and at other addresses. It does not tell apart
+	// functions that differ only in a number from 1,024 up to the range of
+	// addresses, or in which function of a type they call.
 	Exact  Hash
 	Normal Hash
 

@@ -9,8 +9,8 @@ import (
 )
 
 // BenchmarkCorpus measures the pass over the instructions of real modules, of
-// those that test/corpus has fetched: decoding alone, decoding and visiting, and
-// what comes after all functions have been seen.
+// those that test/corpus has fetched: validation alone, validation that visits,
+// and what comes after all functions have been seen.
 func BenchmarkCorpus(b *testing.B) {
 	for _, name := range []string{"sqlite3", "esbuild", "biome", "pandoc-ghc"} {
 		bin, err := os.ReadFile(filepath.Join("../../.cache/corpus", name+".wasm"))
@@ -23,17 +23,17 @@ func BenchmarkCorpus(b *testing.B) {
 			b.Fatal(err)
 		}
 		size := parsed.Module.CodeSize
-		b.Run(name+"/decode", func(b *testing.B) {
+		b.Run(name+"/validate", func(b *testing.B) {
 			b.SetBytes(size)
 			for b.Loop() {
-				each(parsed, func(int) {}, func(*wasm.Instr) {}, func() {})
+				each(b, parsed, func(int) {}, nil, func() {})
 			}
 		})
 		b.Run(name+"/visit", func(b *testing.B) {
 			b.SetBytes(size)
 			for b.Loop() {
 				w := NewBuilder(parsed).Worker()
-				each(parsed, w.Begin, w.Visit, w.End)
+				each(b, parsed, w.Begin, w.Visit, w.End)
 			}
 		})
 		b.Run(name+"/finish", func(b *testing.B) {
@@ -42,7 +42,7 @@ func BenchmarkCorpus(b *testing.B) {
 				b.StopTimer()
 				bl := NewBuilder(parsed)
 				w := bl.Worker()
-				each(parsed, w.Begin, w.Visit, w.End)
+				each(b, parsed, w.Begin, w.Visit, w.End)
 				b.StartTimer()
 				bl.Finish().Summary(Options{})
 			}
@@ -50,15 +50,17 @@ func BenchmarkCorpus(b *testing.B) {
 	}
 }
 
-// each decodes all bodies.
-func each(b *wasm.Binary, begin func(int), visit func(*wasm.Instr), end func()) {
-	var c wasm.Code
-	var in wasm.Instr
-	for i, body := range b.Module.Code {
-		c.Reset(b, body)
+// each validates all bodies.
+func each(b *testing.B, bin *wasm.Binary, begin func(int), visit func(*wasm.Instr), end func()) {
+	b.Helper()
+	v, err := wasm.NewValidator(bin)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range bin.Module.Code {
 		begin(i)
-		for c.Next(&in) {
-			visit(&in)
+		if err := v.Body(i, visit); err != nil {
+			b.Fatal(err)
 		}
 		end()
 	}

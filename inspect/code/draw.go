@@ -254,7 +254,7 @@ func (d *drawing) set(s Set) int {
 	if i, ok := d.sets[s]; ok {
 		return i
 	}
-	label := "functions referred to"
+	label := "any function"
 	switch s.Kind {
 	case SetTable:
 		label = "table " + strconv.Itoa(s.Index)

@@ -1,6 +1,7 @@
 package code
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/wreg-project/wreg/inspect/wasm"
@@ -22,6 +23,17 @@ func (r Reach) String() string {
 
 // MarshalText gives the text of String.
 func (r Reach) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads the text of String.
+func (r *Reach) UnmarshalText(text []byte) error {
+	for k := range Directly + 1 {
+		if k.String() == string(text) {
+			*r = k
+			return nil
+		}
+	}
+	return fmt.Errorf("%.40q is no way to reach a function", text)
+}
 
 // Marks of the entries of Graph.up.
 const (

@@ -162,6 +162,7 @@ func (w *Worker) Visit(in *wasm.Instr) {
 			w.depth--
 		case wasm.OpCatchAll:
 			w.f.Complexity++
+		default:
 		}
 	case wasm.ImmLocal:
 		if in.X == w.copied && in.Op == wasm.OpLocalGet && w.state == frameStart {
@@ -190,6 +191,7 @@ func (w *Worker) Visit(in *wasm.Instr) {
 			w.f.Complexity++
 		case wasm.OpDelegate:
 			w.depth--
+		default:
 		}
 	case wasm.ImmBlock:
 		w.block(in)
@@ -209,6 +211,7 @@ func (w *Worker) block(in *wasm.Instr) {
 		w.f.Complexity++
 	case wasm.OpLoop:
 		w.f.Loops++
+	default:
 	}
 	w.blockType(in.Block)
 }
@@ -393,8 +396,28 @@ func (w *Worker) typed(in *wasm.Instr) {
 		w.typ(in.X)
 		w.number(uint64(in.Y))
 	case wasm.ImmResume, wasm.ImmResumeThrow:
-		w.typ(in.X)
-		w.number(uint64(in.Y))
+		w.resume(in)
+	default:
+		// A fence has nothing to tell.
+	}
+}
+
+// resume sees a resume instruction with its handlers.
+func (w *Worker) resume(in *wasm.Instr) {
+	w.typ(in.X)
+	if in.Imm == wasm.ImmResumeThrow {
+		w.tag(uint32(in.Value))
+	}
+	w.number(uint64(in.Y))
+	for h := range in.Handlers() {
+		if w.n > streamSize-maxPut {
+			w.flush()
+		}
+		w.put(flags(h.Switch, false))
+		w.tag(h.Tag)
+		if !h.Switch {
+			w.number(uint64(h.Label))
+		}
 	}
 }
 

@@ -94,8 +94,9 @@ func (k Kind) class() string {
 	switch k {
 	case Root, Import, Dead, Set:
 		return string(k)
+	case Plain:
 	}
-	return "function"
+	return string(Plain)
 }
 
 // edge draws a curve from the right side of a box to the left side of another,

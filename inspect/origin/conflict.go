@@ -72,7 +72,7 @@ func (c *collector) versionConflict(o *observer) {
 			claimed = append(claimed, producerVersion("rustc", p.Version))
 		}
 	}
-	thing, ok := things.byRef["data /rustc/"]
+	thing, ok := things().byRef["data /rustc/"]
 	if len(claimed) == 0 || !ok {
 		return
 	}

@@ -63,7 +63,7 @@ func clip(s string) string {
 // module: a hostile component holds thousands.
 func (c *collector) observe(b *wasm.Binary) *observer {
 	if c.seen == nil {
-		c.seen = make([]observation, len(things.list))
+		c.seen = make([]observation, len(things().list))
 	}
 	clear(c.seen)
 	return &observer{b: b, seen: c.seen}
@@ -86,12 +86,12 @@ func (c *collector) component(b *wasm.Binary) {
 	o := c.observe(b)
 	o.sections()
 	for _, im := range b.Component.Imports {
-		things.imports.match(im.Name, "", func(t int) {
+		things().imports.match(im.Name, "", func(t int) {
 			o.see(t, im.Name, func() int64 { return o.find(lebString(im.Name), componentImports) })
 		})
 	}
 	for _, ex := range b.Component.Exports {
-		things.exports.match("", ex.Name, func(t int) {
+		things().exports.match("", ex.Name, func(t int) {
 			o.see(t, ex.Name, func() int64 { return o.find(lebString(ex.Name), componentExports) })
 		})
 	}
@@ -102,7 +102,7 @@ func (c *collector) component(b *wasm.Binary) {
 func (o *observer) sections() {
 	for _, s := range o.b.Sections {
 		if s.ID == wasm.SectionCustom {
-			things.sections.match("", s.Name, func(t int) { o.see(t, s.Name, func() int64 { return s.Offset }) })
+			things().sections.match("", s.Name, func(t int) { o.see(t, s.Name, func() int64 { return s.Offset }) })
 		}
 	}
 }
@@ -110,7 +110,7 @@ func (o *observer) sections() {
 func (o *observer) imports() {
 	for i := range o.b.Module.Imports {
 		im := &o.b.Module.Imports[i]
-		things.imports.match(im.Module, im.Name, func(t int) {
+		things().imports.match(im.Module, im.Name, func(t int) {
 			o.see(t, im.Module+" "+im.Name, func() int64 { return o.importOffset(im) })
 		})
 	}
@@ -128,7 +128,7 @@ func (o *observer) importOffset(im *wasm.Import) int64 {
 func (o *observer) exports() {
 	for i := range o.b.Module.Exports {
 		ex := &o.b.Module.Exports[i]
-		things.exports.match("", ex.Name, func(t int) {
+		things().exports.match("", ex.Name, func(t int) {
 			o.see(t, ex.Name, func() int64 { return o.find(lebString(ex.Name), wasm.SectionExport) })
 		})
 	}
@@ -165,9 +165,9 @@ func (o *observer) symbols() {
 		if _, ok := first[s]; !ok {
 			first[s] = name
 		}
-		things.symbols.match("", name, func(t int) { o.see(t, name, at(name)) })
+		things().symbols.match("", name, func(t int) { o.see(t, name, at(name)) })
 	}
-	for scheme, list := range things.schemes {
+	for scheme, list := range things().schemes {
 		n, example := tally.Count(scheme), first[scheme]
 		if example == "" || n*minShare < tally.Total() {
 			continue
@@ -204,10 +204,10 @@ func (o *observer) data() {
 			continue
 		}
 		body := o.b.Bytes(s.Body, s.Size)
-		things.scanner.Scan(body, func(p, off int) bool {
-			t := things.data[p]
-			o.see(t, printable(things.list[t].text), func() int64 { return s.Body + int64(off) })
-			o.version(t, body[off+len(things.strings[p]):], s.Body+int64(off))
+		things().scanner.Scan(body, func(p, off int) bool {
+			t := things().data[p]
+			o.see(t, printable(things().list[t].text), func() int64 { return s.Body + int64(off) })
+			o.version(t, body[off+len(things().strings[p]):], s.Body+int64(off))
 			return true
 		})
 	}
@@ -215,7 +215,7 @@ func (o *observer) data() {
 
 // version takes the version from what follows a string.
 func (o *observer) version(thing int, tail []byte, offset int64) {
-	read := versions[things.list[thing].text]
+	read := versions[things().list[thing].text]
 	if read == nil || len(o.versions) >= maxVersions {
 		return
 	}
@@ -231,7 +231,7 @@ func (o *observer) version(thing int, tail []byte, offset int64) {
 func printable(s string) string { return strings.ReplaceAll(s, "\x00", "") }
 
 func (o *observer) shapes() {
-	for name, t := range things.shapes {
+	for name, t := range things().shapes {
 		if what, off, ok := shapes[name](o.b); ok {
 			o.see(t, what, func() int64 { return off })
 		}

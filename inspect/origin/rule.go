@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/wreg-project/wreg/inspect/symbol"
 )
@@ -90,14 +91,14 @@ func Rules() []Rule { return slices.Clone(rules) }
 // ruleOrder is the place of a rule in the table; what the producers section
 // says comes first.
 func ruleOrder(id string) int {
-	i, ok := things.rules[id]
+	i, ok := things().rules[id]
 	if !ok {
 		return -1
 	}
 	return i
 }
 
-// A thing is something that can be observed, by its index in things.list.
+// A thing is something that can be observed, by its index in the list of things.
 type thing struct {
 	kind Kind
 	text string // as rules write it
@@ -119,8 +120,9 @@ type index struct {
 	scanner *Scanner
 }
 
-// things is made from the rules once.
-var things = newIndex(rules)
+// things is made from the rules when it is first asked for: programs that
+// inspect nothing should not pay for it at their start.
+var things = sync.OnceValue(func() *index { return newIndex(rules) })
 
 func newIndex(rules []Rule) *index {
 	x := &index{
@@ -291,7 +293,7 @@ func (c *collector) apply(o *observer) {
 			versioned := false
 			for _, v := range o.versions {
 				if r.Version && cl.subject == toolchain && r.uses(v.thing) {
-					at := Evidence{Rule: r.ID, Kind: KindData, What: things.list[v.thing].text + v.text, Offset: v.offset}
+					at := Evidence{Rule: r.ID, Kind: KindData, What: things().list[v.thing].text + v.text, Offset: v.offset}
 					c.add(cl, v.text, r.ID, size, at)
 					versioned = true
 				}
@@ -307,7 +309,7 @@ func (c *collector) apply(o *observer) {
 // test reports whether the rule holds, and on what.
 func (o *observer) test(r *Rule) (evidence []Evidence, ok bool) {
 	for _, ref := range r.None {
-		if o.seen[things.byRef[ref]].count > 0 {
+		if o.seen[things().byRef[ref]].count > 0 {
 			return nil, false
 		}
 	}
@@ -327,13 +329,13 @@ func (o *observer) test(r *Rule) (evidence []Evidence, ok bool) {
 
 // witness adds the observation of ref to the evidence, if it was made.
 func (o *observer) witness(r *Rule, ref string, to *[]Evidence) bool {
-	i := things.byRef[ref]
+	i := things().byRef[ref]
 	s := &o.seen[i]
 	if s.count == 0 {
 		return false
 	}
 	if len(*to) < MaxEvidence {
-		*to = append(*to, Evidence{Rule: r.ID, Kind: things.list[i].kind, What: s.what, Offset: s.offset})
+		*to = append(*to, Evidence{Rule: r.ID, Kind: things().list[i].kind, What: s.what, Offset: s.offset})
 	}
 	return true
 }
@@ -341,7 +343,7 @@ func (o *observer) witness(r *Rule, ref string, to *[]Evidence) bool {
 func (r *Rule) uses(thing int) bool {
 	for _, refs := range [...][]string{r.All, r.Any} {
 		for _, ref := range refs {
-			if things.byRef[ref] == thing {
+			if things().byRef[ref] == thing {
 				return true
 			}
 		}

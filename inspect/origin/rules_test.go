@@ -256,7 +256,7 @@ func TestEveryRule(t *testing.T) {
 	for _, ex := range examples {
 		shown[ex.rule] = true
 		t.Run(ex.rule, func(t *testing.T) {
-			i, ok := things.rules[ex.rule]
+			i, ok := things().rules[ex.rule]
 			if !ok {
 				t.Fatalf("no rule %q", ex.rule)
 			}

@@ -84,6 +84,6 @@ func BenchmarkScanner(b *testing.B) {
 	}
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		things.scanner.First(data)
+		things().scanner.First(data)
 	}
 }

@@ -87,7 +87,10 @@ func TestParse(t *testing.T) {
 		{"a function of PHP is no Haskell", "zim_ReflectionExtension_info", Symbol{C, "zim_ReflectionExtension_info", ""}},
 		{"a copy of a C function is no Go", "sort_by_i.1", Symbol{C, "sort_by_i.1", ""}},
 		{"Go: equality of a type", "type_.eq.net_http.Client", Symbol{Go, "type:.eq.net/http.Client", "net/http"}},
-		{"v0: a method of a built-in type, demangled", "<u128>::_fmt_inner::{closure#0}", Symbol{RustV0, "<u128>::_fmt_inner::{closure#0}", "core"}},
+		{
+			"v0: a method of a built-in type, demangled", "<u128>::_fmt_inner::{closure#0}",
+			Symbol{RustV0, "<u128>::_fmt_inner::{closure#0}", "core"},
+		},
 		{
 			"legacy: demangled by LLVM", "std::io::Write::write_fmt::h0123456789abcdef",
 			Symbol{RustLegacy, "std::io::Write::write_fmt", "std"},

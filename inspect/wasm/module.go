@@ -296,8 +296,11 @@ func (d *moduleDecoder) prepare(r *reader, id byte) (n int) {
 	switch id {
 	case SectionType:
 		n = r.count(1, MaxTypes)
+		r.charge(n * costType)
+		m.Types = grow(r, m.Types, n)
 	case SectionImport:
 		n = r.keepOf(3, MaxImports, costImport)
+		m.Imports = grow(r, m.Imports, n)
 	case SectionFunction:
 		n = r.count(1, MaxFunctions-len(m.Functions))
 		r.charge(n * costFunction)
@@ -476,8 +479,10 @@ func (r *reader) extern() extern {
 		e.kind, e.typ, e.exact = ExternFunc, r.u32(), true
 		r.used |= FeatureCustomDescriptors
 	case ExternTable:
+		r.charge(costGrown * costTable)
 		e.table = r.tableType()
 	case ExternMemory:
+		r.charge(costGrown * costMemory)
 		e.memory = r.memoryType()
 	case ExternGlobal:
 		e.global = r.globalType()

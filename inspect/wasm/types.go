@@ -491,11 +491,12 @@ func (r *reader) recType(types []SubType) []SubType {
 		r.u8()
 		r.used |= FeatureGC
 		n = r.count(1, MaxTypes-len(types))
+		r.charge((n - 1) * costType) // the entry of the section counts as one
+		types = grow(r, types, n)
 	} else if len(types) >= MaxTypes {
 		r.fail(r.off, fmt.Errorf("%w: more than %d types", ErrLimit, MaxTypes))
 	}
 	for range n {
-		r.charge(costType)
 		if r.err != nil {
 			break
 		}

@@ -453,13 +453,12 @@ func (v *Validator) catches(c Catch) {
 	}
 	var caught []ValType
 	if !c.All {
-		tag, ok := v.tag(c.Tag)
-		if !ok {
-			return
-		}
-		caught = tag.ins()
+		caught = v.exception(c.Tag)
 	}
 	label := v.label(v.target(c.Label))
+	if v.err != nil {
+		return
+	}
 	if c.Ref {
 		if n := len(label) - 1; n >= 0 && v.module.matches(anyRef|HeapExn, label[n]) {
 			label = label[:n]

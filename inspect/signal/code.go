@@ -31,8 +31,12 @@ type function struct {
 	calls        int
 	plain        bool // nothing but calls, locals, globals and constants
 
-	recent uint64 // the last eight one-byte opcodes, the latest lowest
-	local  uint32 // of the last local.get
+	// recent are the last eight one-byte opcodes, the latest lowest. What adds
+	// up to a constant or to nothing stands there as such, so that splitting
+	// constants and inserting nothings hides little.
+	recent    uint64
+	locals    [2]uint32 // of the last local.get instructions, the latest first
+	constants [2]uint64 // the last ones, the latest first
 
 	dead, deadDepth, unreachable int // behind an unconditional branch: whether, open blocks, instructions
 
@@ -101,6 +105,14 @@ const (
 	classGet
 	classSet
 	classNeutral // moves values about
+	classDrop
+	classNop
+)
+
+// Two constants in a row, as recent has them.
+const (
+	twoI32 = uint16(wasm.OpI32Const)<<8 | uint16(wasm.OpI32Const)
+	twoI64 = uint16(wasm.OpI64Const)<<8 | uint16(wasm.OpI64Const)
 )
 
 var opClass = func() (t [256]uint8) {
@@ -126,7 +138,9 @@ var opClass = func() (t [256]uint8) {
 	set(classCall, wasm.OpCall, wasm.OpCallIndirect, wasm.OpCallRef)
 	set(classGet, wasm.OpLocalGet)
 	set(classSet, wasm.OpLocalSet, wasm.OpLocalTee)
-	set(classNeutral, wasm.OpDrop, wasm.OpSelect, wasm.OpGlobalGet, wasm.OpGlobalSet, wasm.OpNop)
+	set(classDrop, wasm.OpDrop)
+	set(classNeutral, wasm.OpSelect, wasm.OpGlobalGet, wasm.OpGlobalSet)
+	set(classNop, wasm.OpNop)
 	return t
 }()
 
@@ -157,9 +171,14 @@ func (v *Visitor) Visit(in *wasm.Instr) {
 			fn.loopWork++
 			fn.loopBits++
 		}
+		if r := uint16(fn.recent); (r == twoI32 || r == twoI64) && v.fold(in.Op) {
+			return
+		}
 	case classI32:
+		fn.constants[0], fn.constants[1] = in.Value, fn.constants[0]
 		v.constant32(uint32(in.Value))
 	case classI64:
+		fn.constants[0], fn.constants[1] = in.Value, fn.constants[0]
 		v.constant64(in.Value)
 	case classOpen:
 		v.open()
@@ -190,11 +209,21 @@ func (v *Visitor) Visit(in *wasm.Instr) {
 	case classCall:
 		fn.calls++
 	case classGet:
-		fn.local = in.X
+		fn.locals[0], fn.locals[1] = in.X, fn.locals[0]
 	case classSet:
 		if int64(in.X) == fn.selector {
 			v.setting()
 		}
+	case classDrop:
+		if op := wasm.Opcode(fn.recent & 0xff); op == wasm.OpLocalGet || op == wasm.OpI32Const || op == wasm.OpI64Const {
+			fn.recent >>= 8
+			if op == wasm.OpLocalGet {
+				fn.locals[0] = fn.locals[1]
+			}
+			return
+		}
+	case classNop:
+		return
 	}
 	fn.recent = fn.recent<<8 | uint64(in.Op)
 }
@@ -234,7 +263,7 @@ func (v *Visitor) table(in *wasm.Instr) {
 	}
 	fn.targets, fn.selector = int(in.Y), -1
 	if wasm.Opcode(fn.recent&0xff) == wasm.OpLocalGet {
-		fn.selector = int64(fn.local)
+		fn.selector = int64(fn.locals[0])
 	}
 }
 
@@ -298,6 +327,33 @@ func (v *Visitor) constant64(n uint64) {
 	if high := n >> 32; high == 0 || high == 1<<32-1 {
 		v.lookUp(n&(1<<32-1), false) // compilers without 32-bit arithmetic, as Go's
 	}
+}
+
+// fold puts the result of an operation in the place of the two constants before
+// it. Compilers do that themselves; tools that hide constants split them so.
+func (v *Visitor) fold(op wasm.Opcode) bool {
+	fn := &v.fn
+	a, b := fn.constants[1], fn.constants[0]
+	switch op {
+	case wasm.OpI32Xor, wasm.OpI64Xor:
+		a ^= b
+	case wasm.OpI32Add, wasm.OpI64Add:
+		a += b
+	case wasm.OpI32Or, wasm.OpI64Or:
+		a |= b
+	case wasm.OpI32And, wasm.OpI64And:
+		a &= b
+	default:
+		return false
+	}
+	if wasm.Opcode(fn.recent&0xff) == wasm.OpI32Const {
+		v.lookUp(uint64(uint32(a)), false)
+	} else {
+		v.lookUp(a, true)
+	}
+	fn.constants[0] = a
+	fn.recent >>= 8
+	return true
 }
 
 // prefixed looks at an instruction of two parts.

@@ -53,7 +53,7 @@ func (c *collector) languageConflict(o *observer) {
 		if !ok || slices.Contains(claimed, found[0]) {
 			continue
 		}
-		if evidence, ok := o.test(r); ok {
+		if evidence, ok := o.test(i); ok {
 			c.conflicts = append(c.conflicts, Conflict{
 				Kind: "language", Claimed: clip(strings.Join(slices.Compact(claimed), ", ")), Found: found[0],
 				Offset: evidence[0].Offset, Evidence: evidence,

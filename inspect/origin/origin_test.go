@@ -236,6 +236,21 @@ func TestReportIsBounded(t *testing.T) {
 	}
 }
 
+// Every module of a component is held against all rules, which must not take
+// longer than its bytes are worth.
+func BenchmarkManyModules(b *testing.B) {
+	empty := section(1, []byte(header))
+	bin := append([]byte(componentHeader), bytes.Repeat(empty, 200)...)
+	m, err := wasm.Parse(bin)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(bin)))
+	for b.Loop() {
+		Detect(m)
+	}
+}
+
 func TestGlob(t *testing.T) {
 	tests := []struct {
 		pattern, in string

@@ -108,7 +108,8 @@ type thing struct {
 type index struct {
 	list  []thing
 	byRef map[string]int
-	rules map[string]int
+	rules map[string]int // by id
+	needs []needs        // of the rules, in their order
 
 	imports, exports, sections, symbols names
 
@@ -119,6 +120,11 @@ type index struct {
 	data    []int    // the thing of each of the strings
 	scanner *Scanner
 }
+
+// needs are the things that a rule asks for. A hostile component holds many
+// modules, and every rule is held against each: looking things up by their text
+// would cost more than reading them.
+type needs struct{ all, any, none []int }
 
 // things is made from the rules when it is first asked for: programs that
 // inspect nothing should not pay for it at their start.
@@ -133,9 +139,7 @@ func newIndex(rules []Rule) *index {
 			panic(fmt.Sprintf("two rules %q", r.ID))
 		}
 		x.rules[r.ID] = i
-		for _, ref := range slices.Concat(r.All, r.Any, r.None) {
-			x.add(ref)
-		}
+		x.needs = append(x.needs, needs{x.addAll(r.All), x.addAll(r.Any), x.addAll(r.None)})
 	}
 	scanner, err := NewScanner(x.strings...)
 	if err != nil {
@@ -143,6 +147,14 @@ func newIndex(rules []Rule) *index {
 	}
 	x.scanner = scanner
 	return x
+}
+
+func (x *index) addAll(refs []string) (list []int) {
+	for _, ref := range refs {
+		x.add(ref)
+		list = append(list, x.byRef[ref])
+	}
+	return list
 }
 
 // add gives an observation its index. The table is ours, so a mistake in it is
@@ -282,7 +294,7 @@ func (c *collector) apply(o *observer) {
 	c.producers(o, size)
 	for i := range rules {
 		r := &rules[i]
-		evidence, ok := o.test(r)
+		evidence, ok := o.test(i)
 		if !ok {
 			continue
 		}
@@ -292,7 +304,7 @@ func (c *collector) apply(o *observer) {
 			}
 			versioned := false
 			for _, v := range o.versions {
-				if r.Version && cl.subject == toolchain && r.uses(v.thing) {
+				if r.Version && cl.subject == toolchain && things().needs[i].uses(v.thing) {
 					at := Evidence{Rule: r.ID, Kind: KindData, What: things().list[v.thing].text + v.text, Offset: v.offset}
 					c.add(cl, v.text, r.ID, size, at)
 					versioned = true
@@ -306,47 +318,43 @@ func (c *collector) apply(o *observer) {
 	c.conflict(o)
 }
 
-// test reports whether the rule holds, and on what.
-func (o *observer) test(r *Rule) (evidence []Evidence, ok bool) {
-	for _, ref := range r.None {
-		if o.seen[things().byRef[ref]].count > 0 {
-			return nil, false
-		}
+// test reports whether rule i holds, and on what.
+func (o *observer) test(i int) (evidence []Evidence, ok bool) {
+	r, n := &rules[i], &things().needs[i]
+	if !o.holds(r, n) {
+		return nil, false
 	}
-	for _, ref := range r.All {
-		if !o.witness(r, ref, &evidence) {
-			return nil, false
-		}
-	}
-	n := 0
-	for _, ref := range r.Any {
-		if o.witness(r, ref, &evidence) {
-			n++
-		}
-	}
-	return evidence, len(r.Any) == 0 || n >= max(r.Min, 1)
-}
-
-// witness adds the observation of ref to the evidence, if it was made.
-func (o *observer) witness(r *Rule, ref string, to *[]Evidence) bool {
-	i := things().byRef[ref]
-	s := &o.seen[i]
-	if s.count == 0 {
-		return false
-	}
-	if len(*to) < MaxEvidence {
-		*to = append(*to, Evidence{Rule: r.ID, Kind: things().list[i].kind, What: s.what, Offset: s.offset})
-	}
-	return true
-}
-
-func (r *Rule) uses(thing int) bool {
-	for _, refs := range [...][]string{r.All, r.Any} {
-		for _, ref := range refs {
-			if things().byRef[ref] == thing {
-				return true
+	for _, list := range [...][]int{n.all, n.any} {
+		for _, t := range list {
+			if s := &o.seen[t]; s.count > 0 && len(evidence) < MaxEvidence {
+				evidence = append(evidence, Evidence{Rule: r.ID, Kind: things().list[t].kind, What: s.what, Offset: s.offset})
 			}
 		}
 	}
-	return false
+	return evidence, true
+}
+
+func (o *observer) holds(r *Rule, n *needs) bool {
+	for _, t := range n.none {
+		if o.seen[t].count > 0 {
+			return false
+		}
+	}
+	for _, t := range n.all {
+		if o.seen[t].count == 0 {
+			return false
+		}
+	}
+	some := 0
+	for _, t := range n.any {
+		if o.seen[t].count > 0 {
+			some++
+		}
+	}
+	return len(n.any) == 0 || some >= max(r.Min, 1)
+}
+
+// uses reports whether the rule may rest on a thing.
+func (n *needs) uses(thing int) bool {
+	return slices.Contains(n.all, thing) || slices.Contains(n.any, thing)
 }

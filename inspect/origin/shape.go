@@ -81,7 +81,10 @@ func collected(b *wasm.Binary) (string, int64, bool) {
 			n++
 		}
 	}
-	return fmt.Sprintf("%d structure and array types", n), sectionOffset(b, wasm.SectionType), n > 0
+	if n == 0 {
+		return "", 0, false
+	}
+	return fmt.Sprintf("%d structure and array types", n), sectionOffset(b, wasm.SectionType), true
 }
 
 // webcil recognises an assembly of .NET wrapped in a module: a data segment that

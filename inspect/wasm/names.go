@@ -169,11 +169,12 @@ func (r *reader) nameBytes() []byte {
 	return b
 }
 
-// read fills n from a name section. Its error leaves the subsections before the
-// one that is broken.
+// read fills n from a name section. Its error is the first one; a subsection that
+// is broken leaves the others.
 func (n *Names) read(r *reader) error {
 	n.buf = r.buf
-	for r.more() {
+	var first error
+	for r.more() && !r.budget.spent() {
 		start := r.off
 		id, size := r.u8(), int64(r.u32())
 		if size > int64(r.left()) {
@@ -185,10 +186,17 @@ func (n *Names) read(r *reader) error {
 		sub.buf = r.buf[:end]
 		if id != nameModule && id < nameMaps {
 			n.maps[id] = sub.nameMap(n, id)
+			sub.end()
 		}
-		r.err, r.off = sub.err, end
+		if first == nil {
+			first = sub.err
+		}
+		r.off = end
 	}
-	return r.err
+	if first == nil {
+		first = r.err
+	}
+	return first
 }
 
 func (r *reader) nameMap(n *Names, id byte) nameMap {

@@ -123,12 +123,15 @@ func TestMutationsAreJudgedAlike(t *testing.T) {
 // FuzzValidate looks for a module that only one of the two accepts.
 func FuzzValidate(f *testing.F) {
 	e := engine()
-	seeds := 0
+	cases, seeds := 0, 0
 	suite(f, func(_ string, file []byte) {
-		if len(file) <= 200 && seeds < 1000 {
+		if cases++; cases%12 == 0 && len(file) <= 2000 { // all of them would take a short run's time
 			seeds++
 			f.Add(file)
 		}
 	})
+	if seeds < 300 {
+		f.Fatalf("%d seeds, want at least 300", seeds)
+	}
 	f.Fuzz(func(t *testing.T, file []byte) { compare(t, e, "fuzzed module", file) })
 }

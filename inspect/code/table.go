@@ -57,6 +57,18 @@ func (t *FunctionTable) row(i int) [numbers]uint32 {
 
 // AppendJSON appends the table in JSON to dst.
 func (t *FunctionTable) AppendJSON(dst []byte) []byte {
+	dst = t.appendHead(dst)
+	for i := range t.Functions {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = t.appendRow(dst, i)
+	}
+	return append(dst, "]}"...)
+}
+
+// appendHead appends all that stands before the rows.
+func (t *FunctionTable) appendHead(dst []byte) []byte {
 	dst = append(dst, `{"first":`...)
 	dst = strconv.AppendUint(dst, uint64(t.First), 10)
 	if t.Truncated {
@@ -66,14 +78,7 @@ func (t *FunctionTable) AppendJSON(dst []byte) []byte {
 	if t.Names != nil {
 		dst = append(dst, `,"name"`...)
 	}
-	dst = append(dst, `],"rows":[`...)
-	for i := range t.Functions {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = t.appendRow(dst, i)
-	}
-	return append(dst, "]}"...)
+	return append(dst, `],"rows":[`...)
 }
 
 func (t *FunctionTable) appendRow(dst []byte, i int) []byte {

@@ -2,6 +2,7 @@ package text
 
 import (
 	"encoding/binary"
+	"fmt"
 	"iter"
 	"unicode"
 	"unicode/utf8"
@@ -26,6 +27,19 @@ func (e Encoding) String() string {
 
 // MarshalText writes the encoding as String does.
 func (e Encoding) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (e *Encoding) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case UTF8.String():
+		*e = UTF8
+	case UTF16.String():
+		*e = UTF16
+	default:
+		return fmt.Errorf("%.40q is no encoding of text", text)
+	}
+	return nil
+}
 
 // A Run is text without a break, bytes Start to End of a span.
 type Run struct {

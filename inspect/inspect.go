@@ -2,9 +2,12 @@
 // Report is a pure function of them, in a form that is stored, indexed, shown
 // and compared.
 //
-// It never runs or compiles anything and touches no file or network; decoding
-// is the work of package wasm, whose bounds and errors hold here. The JSON form
-// is described in docs/spec/report.md and its schema.
+// [Describe] reads declarations only, which is enough to pack a file; [Inspect]
+// validates it and analyses code and data as well, all cores at work. It never
+// runs or compiles anything and touches no file or network. Decoding is the work
+// of package wasm, whose bounds and errors hold here, and each analysis has a
+// package of its own. The JSON form is described in docs/spec/report.md and its
+// schema.
 package inspect
 
 import (
@@ -14,7 +17,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wreg-project/wreg/inspect/capability"
+	"github.com/wreg-project/wreg/inspect/code"
+	"github.com/wreg-project/wreg/inspect/origin"
+	"github.com/wreg-project/wreg/inspect/signal"
+	"github.com/wreg-project/wreg/inspect/text"
 	"github.com/wreg-project/wreg/inspect/wasm"
+	"github.com/wreg-project/wreg/inspect/wit"
 )
 
 // MediaType and SchemaVersion identify the JSON form of a Report. The version
@@ -59,6 +68,11 @@ type Report struct {
 	Producers []Producer `json:"producers"`
 	Features  []string   `json:"features"` // target_features, each with its prefix: "+simd128"
 
+	// Complete tells a report of Inspect from one of Describe, in which what
+	// follows here, Analysis, is missing.
+	Complete bool `json:"complete"`
+	Analysis
+
 	// Imports and Exports are those of the outermost binary, in the order of
 	// the file.
 	Imports []Import `json:"imports"`
@@ -74,6 +88,33 @@ type Report struct {
 	// Problems are faults of custom sections, which hide something but make no
 	// binary invalid.
 	Problems []Problem `json:"problems"`
+
+	// Functions are the tables of all functions, one for each of CoreModules, if
+	// they were asked for. They are by far the longest part, and the last one, so
+	// that WriteJSON can write them as it goes.
+	Functions []*code.FunctionTable `json:"functions,omitempty"`
+}
+
+// An Analysis is what only Inspect finds out.
+type Analysis struct {
+	// Requires are the features beyond the first version of the specification
+	// that a host must have, found by validation, as [wasm.Features] names them.
+	Requires []string `json:"requires,omitempty"`
+
+	// Origin is where the binary comes from, and for which hosts it is.
+	Origin *origin.Origin `json:"origin,omitempty"`
+
+	// Capabilities are what it may do to the world around it.
+	Capabilities *capability.Result `json:"capabilities,omitempty"`
+
+	// WIT is the interface of a component or WIT package.
+	WIT *wit.Summary `json:"wit,omitempty"`
+
+	// Signals are what deserves a second look.
+	Signals *signal.Result `json:"signals,omitempty"`
+
+	// Strings are the texts in its data.
+	Strings *text.Result `json:"strings,omitempty"`
 }
 
 // Metadata is what the binary's author and tools wrote into custom sections.
@@ -142,6 +183,34 @@ type Module struct {
 
 	// Imports are the names of the modules it imports from, sorted.
 	Imports []string `json:"importModules"`
+
+	// Code sums up its functions; only Inspect looks at them.
+	Code *Code `json:"code,omitempty"`
+}
+
+// Code is the analysis of a module's functions.
+type Code struct {
+	code.Summary
+
+	// Sizes attributes bytes to sections, data segments, and to the packages,
+	// crates and namespaces that the names of functions tell.
+	Sizes code.Sizes `json:"sizes"`
+}
+
+// CoreModules are the core modules of the binary at any depth: the binary itself
+// if it is one.
+func (rep *Report) CoreModules() []*Module {
+	switch {
+	case rep.Module != nil:
+		return []*Module{rep.Module}
+	case rep.Component == nil:
+		return nil
+	}
+	list := make([]*Module, len(rep.Component.Modules))
+	for i := range list {
+		list[i] = &rep.Component.Modules[i]
+	}
+	return list
 }
 
 // A Memory is a linear memory, imported or not. Sizes are counted in pages.

@@ -1,0 +1,323 @@
+package inspect
+
+import (
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wreg-project/wreg/inspect/capability"
+	"github.com/wreg-project/wreg/inspect/code"
+	"github.com/wreg-project/wreg/inspect/origin"
+	"github.com/wreg-project/wreg/inspect/signal"
+	"github.com/wreg-project/wreg/inspect/text"
+	"github.com/wreg-project/wreg/inspect/wasm"
+	"github.com/wreg-project/wreg/inspect/wit"
+)
+
+// Options choose how much of a binary a report tells.
+type Options struct {
+	// Strings bounds the strings that are listed; 0 is 200, and less than 0
+	// none. They are counted in any case.
+	Strings int
+
+	// Functions asks for the table of all functions, which of a large module
+	// is most of the report.
+	Functions bool
+
+	// Workers bounds the goroutines that analyse; 0 is runtime.GOMAXPROCS.
+	Workers int
+}
+
+// Inspect reports on a binary in full: it validates it, and analyses its code
+// and data in the same pass. What is no valid binary is refused with the
+// [*wasm.Error] that says where. The report does not keep file.
+func Inspect(file []byte, o Options) (*Report, error) {
+	a, err := analyse(file, o)
+	if err != nil {
+		return nil, err
+	}
+	return a.report(), nil
+}
+
+// An analysis is the state of one Inspect.
+type analysis struct {
+	o        Options
+	b        *wasm.Binary
+	features wasm.Features
+	units    []*unit // in the order of walk
+	origin   *origin.Origin
+	result   signal.Result
+	can      *capability.Result
+}
+
+// A unit is one core module under analysis.
+type unit struct {
+	b        *wasm.Binary
+	builder  *code.Builder
+	pointers *text.Pointers
+	list     *text.List
+	names    namer
+
+	validator *wasm.Validator
+	next      atomic.Int64 // the first body that no worker has taken
+	mu        sync.Mutex
+	failed    int // the lowest body that is not valid, or len(Code)
+	err       error
+	used      wasm.Features
+	found     []*signal.Findings
+
+	module *code.Module
+}
+
+// analyse makes two passes, each on all cores: one over the code, which also
+// collects the addresses that code mentions, and one over the data, which needs
+// them to tell where strings begin.
+func analyse(file []byte, o Options) (*analysis, error) {
+	a, err := parse(file, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.code(); err != nil {
+		return nil, err
+	}
+	a.data()
+	return a, nil
+}
+
+// parse reads the binary and validates its declarations.
+func parse(file []byte, o Options) (*analysis, error) {
+	b, err := wasm.Parse(file)
+	if err != nil {
+		return nil, err
+	}
+	a := &analysis{o: o, b: b}
+	a.features, err = a.declarations()
+	return a, err
+}
+
+// defaultStrings is how many strings a report lists unless told otherwise.
+const defaultStrings = 200
+
+func (o Options) strings() int {
+	if o.Strings == 0 {
+		return defaultStrings
+	}
+	return max(o.Strings, 0)
+}
+
+// workers is how many goroutines work at a time.
+func (o Options) workers() int {
+	if o.Workers > 0 {
+		return o.Workers
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// each runs f on every worker at once and waits for all.
+func (o Options) each(f func()) {
+	var wg sync.WaitGroup
+	for range o.workers() {
+		wg.Go(f)
+	}
+	wg.Wait()
+}
+
+// tasks runs functions that are independent of each other, several at a time.
+func (o Options) tasks(list ...func()) {
+	var next atomic.Int64
+	o.each(func() {
+		for i := next.Add(1) - 1; i < int64(len(list)); i = next.Add(1) - 1 {
+			list[i]()
+		}
+	})
+}
+
+// declarations validates everything but bodies, and makes a unit of each core
+// module.
+func (a *analysis) declarations() (wasm.Features, error) {
+	return wasm.ValidateDeclarations(a.b, func(b *wasm.Binary, v *wasm.Validator) {
+		a.units = append(a.units, &unit{
+			b: b, validator: v, builder: code.NewBuilder(b), pointers: text.NewPointers(text.Segments(b)),
+			list: text.NewList(a.o.strings(), signal.Mask), failed: len(b.Module.Code),
+		})
+	})
+}
+
+// code validates and analyses the bodies of all units. The error is that of the
+// first body in the file that is not valid.
+func (a *analysis) code() error {
+	a.o.each(func() {
+		for _, u := range a.units {
+			u.work()
+		}
+	})
+	for _, u := range a.units {
+		if u.err != nil {
+			return u.err
+		}
+		a.features |= u.used
+	}
+	return nil
+}
+
+// chunk is how many bodies a worker takes at a time: few enough that none waits
+// long for the last one, and enough that taking costs nothing.
+const chunk = 64
+
+// work takes bodies until none is left.
+func (u *unit) work() {
+	var v *wasm.Validator // and its companions are made when there is work
+	var metrics *code.Worker
+	var signals *signal.Visitor
+	var visit func(*wasm.Instr)
+	for {
+		first := int(u.next.Add(chunk)) - chunk
+		last := min(first+chunk, len(u.b.Module.Code))
+		if first >= last || u.isBeyond(first) {
+			break
+		}
+		if v == nil {
+			v, metrics, signals = u.validator.Fork(), u.builder.Worker(), signal.NewVisitor(u.b, u.pointers)
+			visit = func(in *wasm.Instr) {
+				metrics.Visit(in)
+				signals.Visit(in)
+			}
+		}
+		for i := first; i < last; i++ {
+			metrics.Begin(i)
+			signals.Begin(i)
+			if err := v.Body(i, visit); err != nil {
+				u.fail(i, err)
+				return
+			}
+			metrics.End()
+			signals.End()
+		}
+	}
+	if v == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.used |= v.Features()
+	u.found = append(u.found, signals.Findings())
+}
+
+// fail notes that body i is not valid. The lowest one counts, whichever worker
+// comes first.
+func (u *unit) fail(i int, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if i < u.failed {
+		u.failed, u.err = i, err
+	}
+}
+
+// isBeyond reports whether bodies from i on need not be looked at any more.
+func (u *unit) isBeyond(i int) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return i > u.failed
+}
+
+// data analyses what is not code, and what follows from the code.
+func (a *analysis) data() {
+	var structure *signal.Findings
+	tasks := []func(){func() {
+		a.origin = origin.Detect(a.b)
+		structure = signal.Structure(a.b, forgeries(a.origin))
+	}}
+	for _, u := range a.units {
+		tasks = append(tasks, u.graph, u.data)
+	}
+	a.o.tasks(tasks...)
+
+	passes := []*signal.Findings{structure}
+	graphs := make(map[*wasm.Binary]*code.Graph, len(a.units))
+	for _, u := range a.units {
+		passes = append(passes, u.found...)
+		graphs[u.b] = u.module.Graph
+	}
+	a.o.tasks(
+		func() { a.result = signal.Merge(passes...) },
+		func() { a.can = capability.Analyse(a.b, func(b *wasm.Binary) *code.Graph { return graphs[b] }) },
+	)
+}
+
+func (u *unit) graph() {
+	u.module = u.builder.Finish()
+	u.names = newNamer(u.b)
+}
+
+func (u *unit) data() {
+	found := signal.Data(u.b, u.pointers, u.list.Add)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.found = append(u.found, found)
+}
+
+// report puts the results together.
+func (a *analysis) report() *Report {
+	rep := describe(a.b, a.b.Size)
+	rep.Complete = true
+	rep.Requires = a.features.List()
+	rep.Origin, rep.Capabilities, rep.Signals = a.origin, a.can, &a.result
+	rep.Strings = a.texts()
+	rep.interfaces(a.b)
+	units := make(map[int64]*unit, len(a.units))
+	for _, u := range a.units {
+		units[u.b.Offset] = u
+	}
+	for _, m := range rep.CoreModules() {
+		u := units[m.Offset]
+		m.Code = u.code()
+		if a.o.Functions {
+			rep.Functions = append(rep.Functions, u.module.Table(u.names.raw))
+		}
+	}
+	return rep
+}
+
+// interfaces reads the WIT of a binary that has it. What WIT cannot express is
+// a problem, and hides nothing else.
+func (rep *Report) interfaces(b *wasm.Binary) {
+	s, err := wit.Summarize(b)
+	switch {
+	case errors.Is(err, wit.ErrNoWIT):
+	case err != nil:
+		rep.Problems = append(rep.Problems, Problem{Message: "interface: " + err.Error()})
+	default:
+		rep.WIT = s
+	}
+}
+
+// texts puts the strings of all units together.
+func (a *analysis) texts() *text.Result {
+	all := text.Result{Kinds: map[text.Kind]int{}, Strings: []text.String{}}
+	for _, u := range a.units {
+		one := u.list.Result()
+		all.Total += one.Total
+		all.Bytes += one.Bytes
+		for kind, n := range one.Kinds {
+			all.Kinds[kind] += n
+		}
+		all.Strings = append(all.Strings, one.Strings...)
+	}
+	all.Strings = all.Strings[:min(len(all.Strings), a.o.strings())]
+	return &all
+}
+
+func (u *unit) code() *Code {
+	opts := code.Options{Name: u.names.name, Package: u.names.pkg}
+	return &Code{Summary: u.module.Summary(opts), Sizes: u.module.Sizes(opts)}
+}
+
+// forgeries are the findings about the origin that signals are made of.
+func forgeries(o *origin.Origin) []signal.Forgery {
+	var list []signal.Forgery
+	for _, c := range o.Conflicts {
+		list = append(list, signal.Forgery{Offset: c.Offset, Claim: c.Claimed, Trace: c.Found, Sure: c.Kind == "language"})
+	}
+	return list
+}

@@ -40,7 +40,7 @@ echo "build   hello.wasm, $(stat -c %s hello.wasm) bytes, from a Go project"
 digest=$("$bin/wpkg" --quiet push demo:hello@1.0.0 hello.wasm --view oci-image --output json | json digest | first)
 echo "push    demo:hello@1.0.0 is $digest"
 "$bin/wpkg" inspect demo:hello@1.0.0 >report.txt
-echo "inspect $(grep -E '^kind' report.txt | tr -s ' '), $(grep -E '^wasi' report.txt | tr -s ' '), $(grep -cE '  func  ' report.txt) functions cross its border"
+echo "inspect $(grep -E '^kind' report.txt | cut -c12-), $(grep -E '^made by' report.txt | cut -c12-); it may $(grep -cE '^  (harmless|notable|sensitive) ' report.txt) things"
 "$bin/wpkg" --quiet pull demo:hello@^1 -o pulled.wasm >/dev/null
 cmp hello.wasm pulled.wasm
 echo "pull    demo:hello@^1 gives the same bytes, sha256 $(sha256sum pulled.wasm | cut -c1-12)…"

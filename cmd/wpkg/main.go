@@ -26,7 +26,12 @@ const (
 	exitOK = iota
 	exitFailure
 	exitUsage
+	exitFinding
 )
+
+// errFinding ends a command that did its work with exitFinding: what it found is
+// on standard output already.
+var errFinding = errors.New("there is a finding")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -51,6 +56,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	case errors.As(err, &usage):
 		t.complain(err)
 		return exitUsage
+	case errors.Is(err, errFinding):
+		return exitFinding
 	case ctx.Err() != nil:
 		t.complain(errors.New("interrupted"))
 	default:
@@ -89,6 +96,10 @@ file is a file; oci: in front makes it a reference. Flags may come anywhere.`,
 			t.listCommand(),
 			t.rmCommand(),
 			t.inspectCommand(),
+			t.diffCommand(),
+			t.callgraphCommand(),
+			t.validateCommand(),
+			t.witCommand(),
 			t.loginCommand(),
 			t.logoutCommand(),
 			t.doctorCommand(),

@@ -60,6 +60,11 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("REG", reg)
+			data, err := filepath.Abs("../../inspect") // whose test data are real binaries
+			if err != nil {
+				return err
+			}
+			e.Setenv("INSPECT", data)
 			e.Setenv("OTHER", start(e, distribution(e)))
 			for name, dir := range map[string]string{"HOME": "home", "XDG_CONFIG_HOME": "config", "DOCKER_CONFIG": "docker", "TMPDIR": "tmp"} {
 				dir = filepath.Join(e.WorkDir, dir)

@@ -31,8 +31,11 @@ type Style string
 
 // Styles, as SGR parameters.
 const (
-	Bold Style = "1"
-	Red  Style = "31"
+	Bold   Style = "1"
+	Dim    Style = "2"
+	Red    Style = "31"
+	Green  Style = "32"
+	Yellow Style = "33"
 )
 
 // Paint gives s in style st if colour is on.

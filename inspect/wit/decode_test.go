@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -134,4 +135,41 @@ func TestBinaryWithoutWIT(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What FromBinary accepts and Print writes, Parse reads as the same document.
+func FuzzFromBinary(f *testing.F) {
+	for _, name := range binaries(f) {
+		bin, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		if len(bin) < 8<<10 { // what is larger repeats itself, and is slow to mutate
+			f.Add(bin)
+		}
+	}
+	f.Fuzz(func(t *testing.T, bin []byte) {
+		b, err := wasm.Parse(bin)
+		if err != nil {
+			return
+		}
+		d, _, err := FromBinary(b)
+		if err != nil {
+			return
+		}
+		text, err := Print(d)
+		if errors.Is(err, ErrLimit) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("Print: %v", err)
+		}
+		back, err := Parse(text)
+		if err != nil {
+			t.Fatalf("Parse of what was printed: %v\n%s", err, text)
+		}
+		if !reflect.DeepEqual(d, back) {
+			t.Fatalf("Parse(Print) (-decoded +parsed):\n%s\n%s", cmp.Diff(d, back), text)
+		}
+	})
 }

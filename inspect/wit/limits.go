@@ -16,7 +16,8 @@ const (
 	// MaxDocs bounds the section package-docs in bytes; that of wasi:http has
 	// 40 kB. MaxItems bounds the entries of one decode: types, functions,
 	// parameters and fields, after everything that is shared has been taken
-	// apart. WASI has 2,000.
+	// apart, and never more than 4,096 and a quarter of the file's bytes. WASI
+	// has 2,000.
 	MaxDocs  = 4 << 20
 	MaxItems = 200_000
 

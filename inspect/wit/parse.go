@@ -142,7 +142,7 @@ func (p *parser) at() string {
 // braces reads items up to the closing brace.
 func (p *parser) braces(item func()) {
 	p.sign('{')
-	for p.err == nil && p.tok.kind != '}' {
+	for p.err == nil && p.tok.kind != '}' && p.tok.kind != tokEnd {
 		item()
 	}
 	p.sign('}')

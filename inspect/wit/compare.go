@@ -1,6 +1,7 @@
 package wit
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -87,14 +88,35 @@ func Compare(older, newer *Document) (*Comparison, error) {
 	if len(c.out) > MaxChanges {
 		return nil, fmt.Errorf("%w: more than %d changes", ErrLimit, MaxChanges)
 	}
-	r := &Comparison{Changes: append([]Change{}, c.out...), Bump: BumpNone}
-	slices.SortStableFunc(r.Changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
+	r := &Comparison{Changes: merged(c.out), Bump: BumpNone}
 	for _, ch := range r.Changes {
 		r.Bump = larger(r.Bump, ch.Bump)
 	}
 	r.Compatible = r.Bump != BumpMajor
 	r.required(older.Package.Name.Version, newer.Package.Name.Version)
 	return r, nil
+}
+
+// merged sorts changes by path and makes one of those that say the same: an
+// interface that is imported and exported is compared for both.
+func merged(all []Change) []Change {
+	slices.SortStableFunc(all, func(a, b Change) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Text, b.Text))
+	})
+	out := []Change{}
+	for _, ch := range all {
+		n := len(out) - 1
+		if n < 0 || out[n].Path != ch.Path || out[n].Kind != ch.Kind || out[n].Text != ch.Text {
+			out = append(out, ch)
+			continue
+		}
+		last := &out[n]
+		last.Breaks = append(slices.Clone(last.Breaks), ch.Breaks...)
+		slices.Sort(last.Breaks)
+		last.Breaks = slices.Compact(last.Breaks)
+		last.Bump = larger(last.Bump, ch.Bump)
+	}
+	return out
 }
 
 // maxSteps bounds the types that one Compare looks at.
@@ -373,7 +395,8 @@ func (c *comparer) externs(w worldPair, word string, was, is []Extern, d directi
 	pairs, gone, fresh := match(was, w.old.pkg, is, w.new.pkg)
 	for _, e := range gone {
 		ch := Change{
-			Kind: word + "-removed", Path: e.path(w), Text: "is no longer " + word + "ed" + e.version(), Old: e.full(w.old.pkg), Unstable: e.unstable(),
+			Kind: word + "-removed", Path: e.path(w), Text: "is no longer " + word + "ed" + e.version(),
+			Old: e.full(w.old.pkg), Unstable: e.unstable(),
 		}
 		if d == exported {
 			ch.Breaks = []Party{Consumer}
@@ -382,7 +405,8 @@ func (c *comparer) externs(w worldPair, word string, was, is []Extern, d directi
 	}
 	for _, e := range fresh {
 		ch := Change{
-			Kind: word + "-added", Path: e.path(w), Text: "is " + word + "ed in addition" + e.version(), New: e.full(w.new.pkg), Unstable: e.unstable(),
+			Kind: word + "-added", Path: e.path(w), Text: "is " + word + "ed in addition" + e.version(),
+			New: e.full(w.new.pkg), Unstable: e.unstable(),
 		}
 		if d == imported {
 			ch.Breaks = []Party{Host}

@@ -16,8 +16,8 @@ import (
 // of them; its first line says what it is about.
 func TestCompare(t *testing.T) {
 	files, err := filepath.Glob("testdata/compare/*.txt")
-	if err != nil || len(files) != 13 {
-		t.Fatalf("%d files, %v; want 13", len(files), err)
+	if err != nil || len(files) != 14 {
+		t.Fatalf("%d files, %v; want 14", len(files), err)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {

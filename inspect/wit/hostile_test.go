@@ -120,7 +120,10 @@ func TestPackageDocsThatAreWrong(t *testing.T) {
 			`package-docs: gate since = "1) x"`, "",
 		},
 		{"a comment that is more than that", "\x01" + `{"docs":"a\u0007\r\n\t*/ \u202e b \n\n"}`, "", "a\ufffd\n    */ \ufffd b"},
-		{"too large", "\x01" + `{"docs":"` + strings.Repeat("a", MaxDocs) + `"}`, "package-docs of 4194316 bytes is ignored, more than 4194304", ""},
+		{
+			"too large", "\x01" + `{"docs":"` + strings.Repeat("a", MaxDocs) + `"}`,
+			"package-docs of 4194316 bytes is ignored, more than 4194304", "",
+		},
 		{"deep", "\x01" + strings.Repeat(`{"new":`, 100_000), "package-docs: ", ""},
 	}
 	for _, tt := range tests {

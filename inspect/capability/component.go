@@ -1,6 +1,7 @@
 package capability
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/wreg-project/wreg/inspect/code"
@@ -25,35 +26,52 @@ func (r *Result) component(b *wasm.Binary, graph func(*wasm.Binary) *code.Graph)
 	l := newLinker(b, graph)
 	l.link()
 	l.through()
-	a := &assembly{l: l, r: r, t: newTally()}
-	declared := a.declared()
-	a.w = newWorld(l)
-	a.w.roots()
-	a.w.reach()
-	a.roles()
-	a.modules()
-	a.adapters()
-	for _, c := range claims(declared) {
-		a.t.add(placed{c, Declared, Program}, key{host: host{c.use.module, c.use.name}}, nil)
+	a := newAssembly(l)
+	if followed := l.complete; a.run() != followed {
+		// The work ran out on the way: what was found first may be too little.
+		a = newAssembly(l)
+		a.run()
 	}
-	a.served()
+	r.Capabilities, r.Unresolved, r.Modules = a.t.list(), a.unresolved, a.modules
 	if !l.complete {
-		r.Notes = append(r.Notes, "the component is too intricate to be followed: every import counts as reachable")
+		r.Notes = append(r.Notes, "calls cannot be followed through all of the component: every import counts as reachable")
 	}
 	for _, u := range l.units {
 		if !u.trusted() {
 			r.Notes = append(r.Notes, u.where+": the call graph is not known: every import counts as reachable")
 		}
 	}
-	r.Capabilities = a.t.list()
 }
 
 // An assembly puts together the capabilities of a component.
 type assembly struct {
 	l *linker
 	w *world
-	r *Result
 	t tally
+
+	unresolved []string
+	modules    []Module
+}
+
+func newAssembly(l *linker) *assembly {
+	return &assembly{l: l, t: newTally(), unresolved: []string{}, modules: []Module{}}
+}
+
+// run fills the assembly, and says whether everything could be followed.
+func (a *assembly) run() bool {
+	declared := a.declared()
+	a.w = newWorld(a.l)
+	a.w.roots()
+	a.w.reach()
+	a.rename()
+	a.roles()
+	a.list()
+	a.adapters()
+	for _, c := range claims(declared) {
+		a.t.add(placed{c, Declared, Program}, key{host: host{c.use.module, c.use.name}}, nil)
+	}
+	a.served()
+	return a.l.complete
 }
 
 // declared lists what the component imports, as uses of an imaginary module.
@@ -62,8 +80,8 @@ func (a *assembly) declared() []*use {
 	add := func(module, name string) {
 		a.l.host(module, name)
 		u := &use{module: module, name: name, meaning: Lookup(module, name), args: anything}
-		if !u.meaning.Known() && len(a.r.Unresolved) < MaxUnresolved {
-			a.r.Unresolved = append(a.r.Unresolved, shorten(module)+"."+shorten(name))
+		if !u.meaning.Known() && len(a.unresolved) < MaxUnresolved {
+			a.unresolved = append(a.unresolved, shorten(module)+"."+shorten(name))
 		}
 		list = append(list, u)
 	}
@@ -80,6 +98,29 @@ func (a *assembly) declared() []*use {
 		}
 	}
 	return list
+}
+
+// rename gives imports that are functions of the host the meaning of those. The
+// names by which a module knows them are of no consequence: the component says
+// what they stand for.
+func (a *assembly) rename() {
+	for _, u := range a.l.units {
+		for _, use := range u.uses {
+			renamed := false
+			for _, t := range u.targets[use.fn] {
+				if t.unit != hostUnit {
+					continue
+				}
+				h := a.l.hosts[t.fn]
+				m := Lookup(h.module, h.name)
+				if !renamed {
+					use.meaning, renamed = m, true
+					continue
+				}
+				use.meaning.Grants = slices.Concat(use.meaning.Grants, m.Grants)
+			}
+		}
+	}
 }
 
 // roles finds out which modules serve others.
@@ -151,9 +192,9 @@ func (a *assembly) behind(list []target, depth int) []target {
 	return found
 }
 
-// modules lists all modules with what they ask for, and adds what the host
+// list lists all modules with what they ask for, and adds what the host
 // grants of that to main ones.
-func (a *assembly) modules() {
+func (a *assembly) list() {
 	for i, u := range a.l.units {
 		mod := Module{Path: u.where, Name: shorten(u.b.Metadata.Name), Role: u.role}
 		if u.live {
@@ -174,10 +215,11 @@ func (a *assembly) modules() {
 			t.add(p, key{fn: p.use.fn}, func(e *Evidence) { a.witness(node, e) })
 			if u.role == roleMain && p.level == Reachable {
 				a.grant(p, s, node)
+				a.unexplained(p, s, node)
 			}
 		}
 		mod.Capabilities = t.list()
-		a.r.Modules = append(a.r.Modules, mod)
+		a.modules = append(a.modules, mod)
 	}
 }
 
@@ -202,10 +244,7 @@ type service struct {
 // service follows an import to the host.
 func (a *assembly) service(node uint32, use *use) service {
 	s := service{hosts: make(map[ID][]uint32)}
-	list, ok := a.w.hostsOf(node)
-	if !ok {
-		a.l.complete = false
-	}
+	list := a.w.hostsOf(node)
 	for _, t := range a.behind(a.l.units[a.w.at(node).unit].targets[use.fn], 0) {
 		s.direct = s.direct || t.unit == hostUnit
 	}
@@ -244,6 +283,44 @@ func (a *assembly) grant(p placed, s service, node uint32) {
 		q.use = &use{module: a.l.hosts[h].module, name: a.l.hosts[h].name}
 		a.t.add(q, key{host: a.l.hosts[h]}, func(e *Evidence) { a.witness(node, e) })
 	}
+}
+
+// unexplained adds what an adapter does for a call that the name of the call does
+// not account for: then it is no adapter to be trusted.
+func (a *assembly) unexplained(p placed, s service, node uint32) {
+	for id := range s.hosts {
+		if s.direct || p.use.meaning.explains(id) {
+			continue
+		}
+		q := p
+		q.id, q.access, q.possible = id, "", false
+		a.grant(q, s, node)
+	}
+}
+
+// explains is whether a call of this meaning may be expected to make use of a
+// capability of the host. Adapters end the program with a message when something
+// goes wrong, and list the opened directories before they use one.
+func (m Meaning) explains(id ID) bool {
+	if m.gives(id) {
+		return true
+	}
+	switch id {
+	case Stdio, Exit, Terminal, Preopens:
+		return true
+	case FilesRead, FilesWrite:
+		return m.role != roleNone
+	case NetInbound, NetOutbound:
+		return m.role == roleSocket || m.role == roleSend || m.role == roleReceive || m.role == roleRead || m.role == roleWrite
+	case Clock, Poll:
+		return m.role != roleNone || m.gives(Clock) || m.gives(Poll)
+	default:
+		return false
+	}
+}
+
+func (m Meaning) gives(id ID) bool {
+	return slices.ContainsFunc(m.Grants, func(g Grant) bool { return g.ID == id })
 }
 
 // witness tells by what way a node is reached.

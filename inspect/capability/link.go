@@ -23,6 +23,10 @@ type linker struct {
 	hosts   []host
 	hostIDs map[host]uint32
 
+	// escaped are functions that are handed to modules and components that the
+	// host provides, which may call them.
+	escaped []target
+
 	tables tables
 
 	// work is how many steps may still be taken. With none left, complete is
@@ -42,7 +46,9 @@ type scope struct {
 	children []*scope        // of c.Components
 	units    []int           // of c.Modules
 	uses     []instantiation // instantiations of it
-	live     bool            // instantiated, or the outermost one
+	live     bool            // instantiated, or open
+	open     bool            // the host instantiates it: the outermost one, and those it exports
+	handed   []wasm.Argument // of components that the host provides
 	exports  map[exportKey]uint32
 	busy     map[busyKey]bool // definitions that are being followed
 }
@@ -73,6 +79,10 @@ type target struct {
 
 const hostUnit = -1
 
+// rootModule is the module name under which component tools import functions
+// that are in no interface.
+const rootModule = "$root"
+
 // A lifted function is a function of a component: one of the host, or a core
 // function of a scope that a canonical definition lifts.
 type lifted struct {
@@ -92,10 +102,20 @@ type instance struct {
 
 // newLinker reads the structure of the component b.
 func newLinker(b *wasm.Binary, graph func(*wasm.Binary) *code.Graph) *linker {
-	l := &linker{graph: graph, hostIDs: make(map[host]uint32), work: 1<<20 + 16*b.Size, complete: true}
+	l := &linker{graph: graph, hostIDs: make(map[host]uint32), work: 1<<20 + 4*b.Size, complete: true}
 	top := l.scope(b.Component, nil, "")
-	top.live = true
+	top.live, top.open = true, true
 	l.instantiate(top)
+	for _, e := range top.c.Exports {
+		i, ok := top.exported(e.Sort, e.Name)
+		if !ok || e.Sort != wasm.SortComponent {
+			continue
+		}
+		for _, c := range l.components(top, i) {
+			c.live, c.open = true, true
+			l.instantiate(c)
+		}
+	}
 	return l
 }
 
@@ -139,7 +159,11 @@ func (l *linker) instantiate(top *scope) {
 				if def.Kind != wasm.OriginInstance || def.Inline || !l.step(0) {
 					continue
 				}
-				for _, c := range l.components(s, def.Component) {
+				found := l.components(s, def.Component)
+				if len(found) == 0 {
+					s.handed = append(s.handed, def.Args...)
+				}
+				for _, c := range found {
 					if u := (instantiation{s, uint32(i)}); !slices.Contains(c.uses, u) {
 						c.uses, c.live, changed = append(c.uses, u), true, true
 					}
@@ -327,11 +351,8 @@ func (l *linker) instances(s *scope, i uint32) (list []instance) {
 	case wasm.OriginExport:
 		add(s, def.Index)
 	case wasm.OriginImport:
-		if s.parent == nil {
-			if im, ok := at(s.c.Imports, def.Index); ok {
-				list = append(list, instance{host: im.Name})
-			}
-			return list
+		if im, ok := at(s.c.Imports, def.Index); ok && s.open {
+			list = append(list, instance{host: im.Name})
 		}
 		l.arguments(s, def.Index, wasm.SortInstance, add)
 	case wasm.OriginAlias:
@@ -361,11 +382,8 @@ func (l *linker) functions(s *scope, i uint32) (list []lifted) {
 	case wasm.OriginExport:
 		add(s, o.Index)
 	case wasm.OriginImport:
-		if s.parent == nil {
-			if im, ok := at(s.c.Imports, o.Index); ok {
-				list = append(list, lifted{host: l.host("$root", im.Name)})
-			}
-			return list
+		if im, ok := at(s.c.Imports, o.Index); ok && s.open {
+			list = append(list, lifted{host: l.host(rootModule, im.Name)})
 		}
 		l.arguments(s, o.Index, wasm.SortFunc, add)
 	case wasm.OriginAlias:
@@ -404,7 +422,13 @@ func (l *linker) coreFuncs(s *scope, i uint32) (list []target) {
 		l.coreExport(s, o.Index, wasm.ExternFunc, o.Name, func(t target) { list = append(list, t) })
 	case wasm.OriginCanon:
 		c, _ := at(s.c.Canons, o.Index)
-		if c.Op != wasm.CanonLower {
+		switch c.Op {
+		case wasm.CanonThreadNewIndirect, wasm.CanonThreadSpawnIndirect, wasm.CanonThreadSpawnRef:
+			// What a thread begins with comes out of a table at run time.
+			l.complete = false
+			return []target{{hostUnit, uint32(l.host(rootModule, "["+c.Op.String()+"]"))}}
+		case wasm.CanonLower:
+		default:
 			return nil
 		}
 		for _, f := range l.functions(s, c.Index) {
@@ -498,8 +522,63 @@ func (l *linker) link() {
 			for _, a := range ci.Args {
 				args[a.Name] = a.Instance
 			}
-			for _, u := range l.modules(s, ci.Module) {
+			units := l.modules(s, ci.Module)
+			for _, u := range units {
 				l.satisfy(s, u, args)
+			}
+			for _, a := range ci.Args {
+				if len(units) == 0 {
+					l.escape(s, a.Instance)
+				}
+			}
+		}
+	}
+	l.exportedModules()
+}
+
+// escape notes that the functions of a core instance are handed to a module that
+// the host provides.
+func (l *linker) escape(s *scope, i uint32) {
+	ci, ok := at(s.c.CoreInstances, i)
+	if !ok {
+		return
+	}
+	if ci.Inline {
+		for _, e := range ci.Exports {
+			if e.Kind == wasm.ExternFunc && l.step(0) {
+				l.escaped = append(l.escaped, l.coreFuncs(s, e.Index)...)
+			}
+		}
+		return
+	}
+	for _, u := range l.modules(s, ci.Module) {
+		l.escapeUnit(u)
+	}
+}
+
+func (l *linker) escapeUnit(u int) {
+	for _, e := range l.units[u].m.Exports {
+		if e.Kind == wasm.ExternFunc && l.step(0) {
+			l.escaped = append(l.escaped, target{int32(u), e.Index})
+		}
+	}
+}
+
+// exportedModules treats the core modules that the component exports as ones
+// that the host instantiates.
+func (l *linker) exportedModules() {
+	top := l.scopes[0]
+	for _, e := range top.c.Exports {
+		i, ok := top.exported(e.Sort, e.Name)
+		if !ok || e.Sort != wasm.SortModule {
+			continue
+		}
+		for _, u := range l.modules(top, i) {
+			unit := l.units[u]
+			unit.live = true
+			l.escapeUnit(u)
+			for f, use := range unit.uses {
+				unit.targets[f] = append(unit.targets[f], target{hostUnit, uint32(l.host(use.module, use.name))})
 			}
 		}
 	}

@@ -227,7 +227,7 @@ func plumbing(name string) bool {
 	if len(name) == 0 || name[0] != '[' {
 		return false
 	}
-	for _, p := range []string{"[method]", "[static]", "[constructor]", "[thread-spawn", "[thread-new"} {
+	for _, p := range []string{"[method]", "[static]", "[constructor]", "[thread."} {
 		if strings.HasPrefix(name, p) {
 			return false
 		}

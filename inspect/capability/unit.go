@@ -2,6 +2,7 @@ package capability
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/wreg-project/wreg/inspect/code"
@@ -116,6 +117,7 @@ func (u *unit) traceArguments() {
 		return
 	}
 	tabled := u.tabled()
+	moves := slices.ContainsFunc(u.uses, func(use *use) bool { return movers[use.name] })
 	var t *tracer
 	for _, use := range u.uses {
 		if r := use.meaning.role; r != roleOpen && r != roleRead && r != roleWrite {
@@ -125,14 +127,21 @@ func (u *unit) traceArguments() {
 			t = &tracer{b: u.b, m: u.m, callers: u.callers(), tabled: tabled, budget: 2*u.b.Size + 64<<10}
 		}
 		use.args = t.arguments(use)
+		use.args.descriptors.any = use.args.descriptors.any || moves
 	}
+}
+
+// movers give a descriptor the number of another one, so that a standard stream
+// may turn into a file.
+var movers = map[string]bool{
+	"fd_renumber": true, "fd_dup2": true, "__syscall_dup2": true, "__syscall_dup3": true,
 }
 
 // arguments looks at the calls of one import.
 func (t *tracer) arguments(use *use) arguments {
 	if use.meaning.role != roleOpen {
 		sites, complete := t.trace(use.fn, []int{0})
-		if !complete {
+		if !complete || len(sites) == 0 {
 			return anything
 		}
 		a := arguments{rights: anything.rights}
@@ -147,7 +156,7 @@ func (t *tracer) arguments(use *use) arguments {
 		return anything
 	}
 	sites, complete := t.trace(use.fn, []int{o.mode, o.flags})
-	if !complete {
+	if !complete || len(sites) == 0 {
 		return anything
 	}
 	a := arguments{rights: rights{known: true}, descriptors: anything.descriptors}

@@ -60,23 +60,22 @@ func (w *world) at(node uint32) target {
 // functions, and what canonical definitions call on the way.
 func (w *world) roots() {
 	l := w.l
-	top := l.scopes[0]
-	for _, e := range top.c.Exports {
-		i, ok := top.exported(e.Sort, e.Name)
-		switch {
-		case !ok:
-		case e.Sort == wasm.SortFunc:
-			w.rootFunction(top, i, e.Name)
-		case e.Sort == wasm.SortInstance:
-			for _, v := range l.instances(top, i) {
-				w.rootInstance(v, e.Name, 0)
+	for _, s := range l.scopes {
+		if !s.live {
+			continue
+		}
+		for _, e := range s.c.Exports {
+			if i, ok := s.exported(e.Sort, e.Name); ok && s.open {
+				w.rootEntry(s, e.Sort, i, e.Name, 0)
 			}
 		}
-	}
-	for _, s := range l.scopes {
-		if s.live {
-			w.rootOptions(s)
+		for _, a := range s.handed {
+			w.rootEntry(s, a.Sort, a.Index, "(imported component)", 0)
 		}
+		w.rootOptions(s)
+	}
+	for _, t := range l.escaped {
+		w.mark(t, "(imported module)")
 	}
 	for u, unit := range l.units {
 		if !unit.live {
@@ -160,8 +159,8 @@ func (w *world) markCore(s *scope, i int64, name string) {
 }
 
 func (w *world) mark(t target, name string) {
-	if t.unit != hostUnit && int64(t.fn) >= int64(len(w.l.units[t.unit].m.Functions)) {
-		return
+	if t.unit == hostUnit || int64(t.fn) >= int64(len(w.l.units[t.unit].m.Functions)) {
+		return // the host calls its own functions without us
 	}
 	n := w.node(t)
 	if _, ok := w.root[n]; !ok {
@@ -266,15 +265,15 @@ func (w *world) path(node uint32) []uint32 {
 	return list
 }
 
-// hostsOf gives the functions of the host that can be reached from a node. It is
-// false if there was no work left to find out.
-func (w *world) hostsOf(node uint32) ([]uint32, bool) {
+// hostsOf gives the functions of the host that can be reached from a node: all of
+// them if there is no work left to find out.
+func (w *world) hostsOf(node uint32) []uint32 {
 	var hosts []uint32
 	seen := map[uint32]bool{node: true}
 	queue := []uint32{node}
 	k := &walk{w: w, indirect: true, sets: make(map[[2]int]bool)}
 	k.visit = func(_, to uint32) {
-		if seen[to] {
+		if !w.l.step(0) || seen[to] {
 			return
 		}
 		seen[to] = true
@@ -285,13 +284,16 @@ func (w *world) hostsOf(node uint32) ([]uint32, bool) {
 		queue = append(queue, to)
 	}
 	for i := 0; i < len(queue); i++ {
-		if !w.l.step(8) {
-			return nil, false
-		}
 		k.from(queue[i])
 	}
+	if !w.l.step(0) {
+		hosts = hosts[:0]
+		for h := range w.nodes - w.funcs {
+			hosts = append(hosts, h)
+		}
+	}
 	slices.Sort(hosts)
-	return hosts, true
+	return hosts
 }
 
 // reachable is the set of nodes that can be reached without going on from

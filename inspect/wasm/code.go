@@ -323,6 +323,7 @@ func (r *reader) immediates(in *Instr) {
 		in.Y = r.u32()
 	case ImmResume, ImmResumeThrow:
 		r.resume(in)
+	default: // the others do not come here
 	}
 }
 

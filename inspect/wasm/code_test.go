@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -76,7 +77,10 @@ func TestCodeReadsInstructions(t *testing.T) {
 		{"a double", []byte{0x44, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f}, "f64.const 0x3ff0000000000000"},
 		{"a load", []byte{0x28, 2, 0x90, 0x03}, "i32.load memory 0 align 2 offset 400"},
 		{"a store to another memory", []byte{0x37, 0x43, 2, 8}, "i64.store memory 2 align 3 offset 8"},
-		{"an offset of 64 bits", append([]byte{0x2d, 0}, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1), "i32.load8_u memory 0 align 0 offset 18446744073709551615"},
+		{
+			"an offset of 64 bits", append(append([]byte{0x2d, 0}, bytes.Repeat([]byte{0xff}, 9)...), 1),
+			"i32.load8_u memory 0 align 0 offset 18446744073709551615",
+		},
 		{"a lane of memory", []byte{0xfd, 0x54, 0, 4, 15}, "v128.load8_lane memory 0 align 0 offset 4 lane 15"},
 		{"a vector", append([]byte{0xfd, 0x0c}, vector...), "v128.const 00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f"},
 		{"a relaxed vector instruction", []byte{0xfd, 0x80, 0x02}, "i8x16.relaxed_swizzle"},
@@ -90,12 +94,14 @@ func TestCodeReadsInstructions(t *testing.T) {
 		{"a cast that branches", []byte{0xfb, 24, 1, 2, 0x6e, 4}, "br_on_cast 2 anyref (ref 4)"},
 		{"a cast by descriptor", []byte{0xfb, 36, 9}, "ref.cast_desc_eq null (ref null 9)"},
 		{
-			"a try with clauses", []byte{0x1f, 0x40, 4, 0, 5, 1, 1, 6, 2, 2, 3, 3, 4},
+			"a try with clauses",
+			[]byte{0x1f, 0x40, 4, 0, 5, 1, 1, 6, 2, 2, 3, 3, 4},
 			"try_table index -1 [{Label:1 Tag:5 All:false Ref:false} {Label:2 Tag:6 All:false Ref:true} " +
 				"{Label:3 Tag:0 All:true Ref:false} {Label:4 Tag:0 All:true Ref:true}]",
 		},
 		{
-			"a resume", []byte{0xe3, 2, 2, 0, 1, 3, 1, 4},
+			"a resume",
+			[]byte{0xe3, 2, 2, 0, 1, 3, 1, 4},
 			"resume 2 0 [{Tag:1 Label:3 Switch:false} {Tag:4 Label:0 Switch:true}]",
 		},
 		{"an atomic access", []byte{0xfe, 0x1e, 2, 0}, "i32.atomic.rmw.add memory 0 align 2 offset 0"},

@@ -62,8 +62,9 @@ func (op Opcode) constant() bool {
 		OpStructNew, OpStructNewDefault, OpStructNewDesc, OpStructNewDefDesc,
 		OpArrayNew, OpArrayNewDefault, OpArrayNewFixed, OpRefI31, opRefI31Shared, OpAnyConvertExtern, OpExternConvertAny:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // A folder evaluates numbers on a small stack. What it does not understand

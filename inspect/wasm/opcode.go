@@ -87,7 +87,7 @@ const (
 	OpResumeThrowRef     Opcode = 0xe5
 	OpSwitch             Opcode = 0xe6
 
-	OpStructNew           Opcode = prefixGC<<16 | 0x00
+	OpStructNew           Opcode = prefixGC << 16
 	OpStructNewDefault    Opcode = prefixGC<<16 | 0x01
 	OpStructGet           Opcode = prefixGC<<16 | 0x02
 	OpStructGetS          Opcode = prefixGC<<16 | 0x03
@@ -138,7 +138,7 @@ const (
 	OpMemoryDiscard       Opcode = prefixMisc<<16 | 0x12
 	OpV128Const           Opcode = prefixVector<<16 | 0x0c
 	OpI8x16Shuffle        Opcode = prefixVector<<16 | 0x0d
-	OpMemoryAtomicNotify  Opcode = prefixAtomic<<16 | 0x00
+	OpMemoryAtomicNotify  Opcode = prefixAtomic << 16
 	OpAtomicFence         Opcode = prefixAtomic<<16 | 0x03
 	opGlobalAtomicGet     Opcode = prefixAtomic<<16 | 0x4f
 	opGlobalAtomicCmpxchg Opcode = prefixAtomic<<16 | 0x57
@@ -251,6 +251,8 @@ func (op Opcode) info() *opInfo {
 		table = vectorOps[:]
 	case prefixAtomic:
 		table = atomicOps[:]
+	default:
+		return nil
 	}
 	if i := int(op & 0xffff); i < len(table) && table[i].name != "" {
 		return &table[i]

@@ -18,8 +18,9 @@ func (m SegmentMode) String() string {
 		return "passive"
 	case SegmentDeclared:
 		return "declared"
+	default:
+		return "active"
 	}
-	return "active"
 }
 
 // A Data is a data segment. Its contents are Size bytes of the file from Offset

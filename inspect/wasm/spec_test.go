@@ -100,7 +100,8 @@ func TestErrorsMeanWhatTheSpecificationSays(t *testing.T) {
 		i := slices.IndexFunc(meanings, func(m struct {
 			words string
 			errs  []error
-		}) bool {
+		},
+		) bool {
 			return strings.Contains(s.Message, m.words)
 		})
 		if i < 0 {

@@ -140,8 +140,9 @@ func abstractOf(f Form) byte {
 		return HeapArray
 	case FormCont:
 		return HeapCont
+	default:
+		return HeapFunc
 	}
-	return HeapFunc
 }
 
 func bottomOf(f Form) byte {
@@ -150,8 +151,9 @@ func bottomOf(f Form) byte {
 		return HeapNone
 	case FormCont:
 		return HeapNoCont
+	default:
+		return HeapNoFunc
 	}
-	return HeapNoFunc
 }
 
 // topOf is the top of the hierarchy of an abstract heap type.
@@ -318,6 +320,7 @@ func (t *types) featuresOf(v ValType) Features {
 		return 0
 	case V128:
 		return FeatureSIMD
+	default: // a reference
 	}
 	var f Features
 	if v&typeShared != 0 {

@@ -529,6 +529,7 @@ func (v *Validator) constOp() {
 		}
 	case OpI32Add, OpI32Sub, OpI32Mul, OpI64Add, OpI64Sub, OpI64Mul:
 		v.used |= FeatureExtendedConst
+	default: // nothing that does not hold in code
 	}
 }
 

@@ -65,6 +65,7 @@ func (v *Validator) resume(in *Instr, f sig) {
 		v.popList(v.exception(uint32(in.Value)))
 	case OpResumeThrowRef:
 		v.expect(ExnRef)
+	default: // the others do not come here
 	}
 	v.pushList(f.outs())
 }

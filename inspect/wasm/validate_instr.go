@@ -321,6 +321,7 @@ func (v *Validator) lanes(in *Instr) {
 				return
 			}
 		}
+	default: // the others do not come here
 	}
 }
 

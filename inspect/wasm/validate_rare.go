@@ -132,6 +132,7 @@ func (v *Validator) tableOp(in *Instr) {
 	case OpTableCopy:
 		v.tableCopy(in)
 		return
+	default: // the others do not come here
 	}
 	t, ok := v.table(in.X)
 	if !ok {
@@ -155,6 +156,7 @@ func (v *Validator) tableOp(in *Instr) {
 		v.expect(address)
 		v.expect(elem)
 		v.expect(address)
+	default: // the others do not come here
 	}
 }
 
@@ -229,6 +231,7 @@ func (v *Validator) bulk(in *Instr) {
 		address := v.memory(in.X)
 		v.expect(address)
 		v.expect(address)
+	default: // the others do not come here
 	}
 }
 
@@ -263,6 +266,7 @@ func (v *Validator) reference(in *Instr) {
 			v.mismatch(label[n], t)
 		}
 		v.branch(label[:n])
+	default: // the others do not come here
 	}
 }
 
@@ -451,6 +455,7 @@ func (v *Validator) arrayNew(in *Instr) {
 		v.fromElem(in.Y, f)
 		v.expect(I32)
 		v.expect(I32)
+	default: // the others do not come here
 	}
 	v.made(in.X)
 }
@@ -513,6 +518,7 @@ func (v *Validator) arrayOp(in *Instr) {
 	case OpArrayInitElem:
 		v.fromElem(in.Y, f)
 		v.arrayInit(in.X)
+	default: // the others do not come here
 	}
 }
 

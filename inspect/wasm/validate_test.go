@@ -30,30 +30,48 @@ func TestValidateSaysWhatIsWrongWhere(t *testing.T) {
 		in   []byte
 		want string
 	}{
-		{"an operand of another type", body(0, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x41, 1, 0x6a, 0x1a, 0x0b),
-			"function 0 at byte 34 (0x22): type mismatch: expected i32, found f64"},
-		{"an operand that is missing", body(0, 0x6a, 0x1a, 0x0b),
-			"function 0 at byte 23 (0x17): type mismatch: expected i32, but nothing is on the stack"},
-		{"a value too many", body(0, 0x41, 0, 0x0b),
-			"function 0 at byte 25 (0x19): type mismatch: 1 values remaining on the stack at the end of a block"},
+		{
+			"an operand of another type", body(0, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x41, 1, 0x6a, 0x1a, 0x0b),
+			"function 0 at byte 34 (0x22): type mismatch: expected i32, found f64",
+		},
+		{
+			"an operand that is missing", body(0, 0x6a, 0x1a, 0x0b),
+			"function 0 at byte 23 (0x17): type mismatch: expected i32, but nothing is on the stack",
+		},
+		{
+			"a value too many", body(0, 0x41, 0, 0x0b),
+			"function 0 at byte 25 (0x19): type mismatch: 1 values remaining on the stack at the end of a block",
+		},
 		{"a local that is not there", body(1, 1, 0x7f, 0x20, 1, 0x1a, 0x0b), "function 0 at byte 25 (0x19): unknown local 1"},
 		{"a label that is not there", body(0, 0x0c, 1, 0x0b), "function 0 at byte 23 (0x17): unknown label 1"},
 		{"a block that is not ended", body(0, 0x02, 0x40, 0x0b), "function 0 at byte 26 (0x1a): unexpected end: 1 blocks not ended"},
-		{"instructions after the end", body(0, 0x0b, 0x01),
-			"function 0 at byte 24 (0x18): counts or sizes disagree: instructions after the end of the function"},
-		{"a local that has no value yet", body(1, 1, 0x64, 0x70, 0x20, 0, 0x1a, 0x0b),
-			"function 0 at byte 26 (0x1a): uninitialized local: 0"},
-		{"a global of another type", module(section(6, 2, 0x7f, 0, 0x41, 0, 0x0b, 0x7e, 0, 0x41, 1, 0x0b)),
-			"global section, entry 1 at byte 20 (0x14): type mismatch: expected i64, found i32"},
-		{"a second export of a name", module(section(1, 1, 0x60, 0, 0), section(3, 1, 0),
-			section(7, 2, 1, 'a', 0, 0, 1, 'a', 0, 0), section(10, 1, 2, 0, 0x0b)),
-			`export section, entry 1 at byte 25 (0x19): duplicate export name "a"`},
-		{"a supertype that is final", module(section(1, 2, 0x5f, 0, 0x50, 1, 0, 0x5f, 0)),
-			"type section, entry 1 at byte 13 (0xd): sub type does not match super type: type 1 has the final type 0 above it"},
+		{
+			"instructions after the end", body(0, 0x0b, 0x01),
+			"function 0 at byte 24 (0x18): counts or sizes disagree: instructions after the end of the function",
+		},
+		{
+			"a local that has no value yet", body(1, 1, 0x64, 0x70, 0x20, 0, 0x1a, 0x0b),
+			"function 0 at byte 26 (0x1a): uninitialized local: 0",
+		},
+		{
+			"a global of another type", module(section(6, 2, 0x7f, 0, 0x41, 0, 0x0b, 0x7e, 0, 0x41, 1, 0x0b)),
+			"global section, entry 1 at byte 20 (0x14): type mismatch: expected i64, found i32",
+		},
+		{
+			"a second export of a name", module(section(1, 1, 0x60, 0, 0), section(3, 1, 0),
+				section(7, 2, 1, 'a', 0, 0, 1, 'a', 0, 0), section(10, 1, 2, 0, 0x0b)),
+			`export section, entry 1 at byte 25 (0x19): duplicate export name "a"`,
+		},
+		{
+			"a supertype that is final", module(section(1, 2, 0x5f, 0, 0x50, 1, 0, 0x5f, 0)),
+			"type section, entry 1 at byte 13 (0xd): sub type does not match super type: type 1 has the final type 0 above it",
+		},
 		{"a start function with a result", module(section(1, 1, 0x60, 0, 1, 0x7f), section(3, 1, 0), section(8, 0),
 			section(10, 1, 4, 0, 0x41, 0, 0x0b)), "start section at byte 21 (0x15): start function 0 has parameters or results"},
-		{"memory that is too large", module(section(5, 1, 0, 0x81, 0x80, 0x04)),
-			"memory section, entry 0 at byte 11 (0xb): memory size must be at most 65536 pages of 65536 bytes"},
+		{
+			"memory that is too large", module(section(5, 1, 0, 0x81, 0x80, 0x04)),
+			"memory section, entry 0 at byte 11 (0xb): memory size must be at most 65536 pages of 65536 bytes",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -176,25 +194,38 @@ func bombs() map[string][]byte {
 	}
 	deep := func(op byte) []byte { return slices.Concat(repeat(400_000, op, 0x40)...) }
 	names := slices.Concat([]byte("\x04name\x01"), padded(1_000_004), vec(repeat(500_000, 1, 0)...))
-	bodies := repeat(150_000, 6, 1, 0xd0, 0x86, 0x03, 0x7f, 0x0b)
+	empty := section(1, 1, 0x60, 0, 0) // the type of a function of nothing
+	nullary := []byte{1, 0x60, 0, 0}
+	many := func(param, result byte, block ...byte) []byte {
+		types := vec([]byte{0x60, 0, 0}, wide(1000, param, result))
+		return code(types, append([]byte{0x00}, bytes.Repeat(block, 400_000)...)...)
+	}
+	locals := func(n int) []byte {
+		return module(empty, big(3, vec(repeat(n, 0)...)), big(10, vec(repeat(n, 6, 1, 0xd0, 0x86, 0x03, 0x7f, 0x0b)...)))
+	}
+	functions := func(n int) []byte {
+		return module(empty, big(3, vec(repeat(n, 0)...)), big(10, vec(repeat(n, 2, 0, 0x0b)...)))
+	}
+	group := append(append(padded(1), 0x4e), vec(repeat(300_000, 0x60, 0, 0)...)...)
+	table := slices.Concat([]byte{0x41, 0, 0x0e}, padded(900_000), make([]byte, 900_001))
 	return map[string][]byte{
 		"types of three bytes":              module(big(1, vec(repeat(300_000, 0x60, 0, 0)...))),
-		"types of one group":                module(big(1, append(append(padded(1), 0x4e), vec(repeat(300_000, 0x60, 0, 0)...)...))),
-		"imports without names":             module(section(1, 1, 0x60, 0, 0), big(2, vec(repeat(200_000, 0, 0, 0, 0)...))),
-		"functions without instructions":    module(section(1, 1, 0x60, 0, 0), big(3, vec(repeat(250_000, 0)...)), big(10, vec(repeat(250_000, 2, 0, 0x0b)...))),
+		"types of one group":                module(big(1, group)),
+		"imports without names":             module(empty, big(2, vec(repeat(200_000, 0, 0, 0, 0)...))),
+		"functions without instructions":    functions(250_000),
 		"globals":                           module(big(6, vec(repeat(200_000, 0x7f, 0, 0x41, 0, 0x0b)...))),
 		"tables":                            module(big(4, vec(repeat(90_000, 0x70, 0, 0)...))),
 		"empty sections":                    module(slices.Concat(repeat(90_000, 0, 1, 0)...)),
 		"passive data":                      module(big(11, vec(repeat(100_000, 1, 0)...))),
 		"passive elements":                  module(big(9, vec(repeat(100_000, 1, 0, 0)...))),
 		"names of nothing":                  module(big(0, names)),
-		"blocks inside blocks":              code([]byte{1, 0x60, 0, 0}, deep(0x02)...),
-		"loops inside loops":                code([]byte{1, 0x60, 0, 0}, deep(0x03)...),
-		"calls with a thousand results":     code(vec([]byte{0x60, 0, 0}, wide(1000, 0x7f, 0x7f)), slices.Concat([]byte{0x00}, slices.Concat(repeat(400_000, 0x02, 1, 0x0b)...))...),
-		"casts of a thousand operands":      code(vec([]byte{0x60, 0, 0}, wide(1000, 0x6e, 0x6b)), slices.Concat([]byte{0x00}, slices.Concat(repeat(400_000, 0x02, 1, 0x00, 0x0b)...))...),
-		"fifty thousand locals in 6 bytes":  module(section(1, 1, 0x60, 0, 0), big(3, vec(repeat(150_000, 0)...)), big(10, vec(bodies...))),
-		"a br_table of a million labels":    code([]byte{1, 0x60, 0, 0}, slices.Concat([]byte{0x41, 0, 0x0e}, padded(900_000), make([]byte, 900_001))...),
-		"an if in an if, each with an else": code([]byte{1, 0x60, 0, 0}, slices.Concat(repeat(200_000, 0x41, 0, 0x04, 0x40, 0x05)...)...),
+		"blocks inside blocks":              code(nullary, deep(0x02)...),
+		"loops inside loops":                code(nullary, deep(0x03)...),
+		"blocks of a thousand results":      many(0x7f, 0x7f, 0x02, 1, 0x0b),
+		"casts of a thousand operands":      many(0x6e, 0x6b, 0x02, 1, 0x00, 0x0b),
+		"fifty thousand locals in 6 bytes":  locals(150_000),
+		"a br_table of a million labels":    code(nullary, table...),
+		"an if in an if, each with an else": code(nullary, bytes.Repeat([]byte{0x41, 0, 0x04, 0x40, 0x05}, 200_000)...),
 	}
 }
 
@@ -251,8 +282,8 @@ func TestValidateBounds(t *testing.T) {
 			module(big(1, vec([]byte{0x60, 0, 0}, results)), section(3, 2, 0, 1), big(10, vec(sized(stack), sized([]byte{0, 0x00, 0x0b})))),
 			ErrLimit,
 		},
-		{"as many blocks as may be", body30000(MaxBlocks - 1), nil},
-		{"more blocks than may be", body30000(MaxBlocks), ErrLimit},
+		{"as many blocks as may be", nested(MaxBlocks - 1), nil},
+		{"more blocks than may be", nested(MaxBlocks), ErrLimit},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -263,8 +294,8 @@ func TestValidateBounds(t *testing.T) {
 	}
 }
 
-// body30000 is a module with a function of n blocks inside each other.
-func body30000(n int) []byte {
+// nested is a module with a function of n blocks inside each other.
+func nested(n int) []byte {
 	code := slices.Concat([]byte{0}, slices.Concat(repeat(n, 0x02, 0x40)...), bytes.Repeat([]byte{0x0b}, n+1))
 	return module(section(1, 1, 0x60, 0, 0), section(3, 1, 0), big(10, vec(sized(code))))
 }

@@ -351,7 +351,9 @@ func TestVisitAllocatesNothing(t *testing.T) {
 
 // Any bytes that decode can be visited.
 func FuzzVisitor(f *testing.F) {
-	for _, seed := range [][]byte{flattened(9), machine(9), rounds(3), cat(block, branch(0), repeat(3, nop), end), padded(5, 5), end, repeat(9, end)} {
+	for _, seed := range [][]byte{
+		flattened(9), machine(9), rounds(3), cat(block, branch(0), repeat(3, nop), end), padded(5, 5), end, repeat(9, end),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, code []byte) {

@@ -13,42 +13,79 @@ type literal struct {
 	do   func(s *scanner, i int) int
 }
 
-// pairs gives, for each two bytes, the index into candidates of the literals
-// that begin with them, 0 for none. Text has few of these pairs, so that most
-// of it costs one look-up for each byte.
+// A stop is a literal and where in it the pair of bytes is that it is found by.
+type stop struct {
+	*literal
+	at int
+}
+
+// pairs gives, for each two bytes, the index into stops of the literals that are
+// found by them, 0 for none. Each is found by the rarest pair it has, so that most
+// text costs one look-up for each byte.
 var (
-	pairs      [1 << 16]uint16
-	candidates [][]*literal
+	pairs [1 << 16]uint16
+	stops [][]stop
 )
+
+// common are the pairs that are frequent in the text of programs, without regard
+// to case, the most frequent ones first. They were counted over the real
+// binaries of test/corpus.
+const common = "erinatteonrentoraltirotaenlearstesdeiomeedodseraancotothitngpericteclidaastrnandetunis.rcaomsihenea.icss" +
+	"exncgensvamailnocelortlaveeas_eeace_rsampafillidelotprharrchoudiptmp_1emimopckyputryadultyefigurolocfopl" +
+	"aprmblusrurnabnipot_ueld_sieowgiofcriaagbetsaibiuc_cshrckelu.cumduipbunvhoegxp__zeivtumoosmiclttsoife.ay" +
+	"lt_pr_hisuui12d_tneveprgsp10_z/supxtscciiztcubquoocs11/e/ifedbppfazndos.lyff.._tsambbaey19.1./l/irbowivi" +
+	"m_jsrdnn14srsygo_agrkdl_t.mu_rcu/.e=_i00c/nu_e.26d::20n_13obtb_2r.lshtfue/gnynpuew--dd/r16s/_fgh"
 
 func init() {
 	literals := makeLiterals()
-	candidates = make([][]*literal, 1)
+	stops = make([][]stop, 1)
 	for i := range literals {
 		l := &literals[i]
-		add := func(a, b byte) {
-			k := int(a) | int(b)<<8
+		at := l.rarest()
+		for _, k := range l.pairs(at) {
 			if pairs[k] == 0 {
-				pairs[k] = uint16(len(candidates))
-				candidates = append(candidates, nil)
+				pairs[k] = uint16(len(stops))
+				stops = append(stops, nil)
 			}
-			candidates[pairs[k]] = append(candidates[pairs[k]], l)
-		}
-		a, b := l.text[0], l.text[1]
-		add(a, b)
-		if l.fold {
-			ua, ub := upper(a), upper(b)
-			if ua != a {
-				add(ua, b)
-			}
-			if ub != b {
-				add(a, ub)
-			}
-			if ua != a && ub != b {
-				add(ua, ub)
-			}
+			stops[pairs[k]] = append(stops[pairs[k]], stop{l, at})
 		}
 	}
+}
+
+// rarest gives where in the literal its rarest pair is.
+func (l *literal) rarest() int {
+	best, at := -1, 0
+	for i := range len(l.text) - 1 {
+		rank := len(common)
+		for k := 0; k < len(common); k += 2 {
+			if common[k] == lower(l.text[i]) && common[k+1] == lower(l.text[i+1]) {
+				rank = k
+				break
+			}
+		}
+		if rank > best {
+			best, at = rank, i
+		}
+	}
+	return at
+}
+
+// pairs lists the pair at a place of the literal, in all cases if case means
+// nothing.
+func (l *literal) pairs(at int) []int {
+	variants := func(c byte) []byte {
+		if l.fold && upper(c) != c {
+			return []byte{c, upper(c)}
+		}
+		return []byte{c}
+	}
+	var list []int
+	for _, a := range variants(l.text[at]) {
+		for _, b := range variants(l.text[at+1]) {
+			list = append(list, int(a)|int(b)<<8)
+		}
+	}
+	return list
 }
 
 func makeLiterals() []literal {
@@ -127,9 +164,9 @@ func (s *scanner) match() {
 			continue
 		}
 		next := i + 1
-		for _, l := range candidates[k] {
-			if has(b[i:], l) {
-				next = max(next, l.do(s, i))
+		for _, l := range stops[k] {
+			if start := i - l.at; start >= 0 && has(b[start:], l.literal) {
+				next = max(next, l.do(s, start))
 			}
 		}
 		i = next

@@ -25,7 +25,8 @@ The score of a find says on a scale of 0 to 100 how much it would interest a per
 decide whether to trust the file; the score of a signal is that of its highest find. The severity
 follows from the score: **high** from 75, **medium** from 45, **low** from 20, **info** below.
 Each signal counts its finds exactly and keeps the ` + fmt.Sprint(MaxFinds) + ` with the highest
-scores, each with its offset in the file, and its section, data segment, function and nested module where there is one. Secrets are masked in the evidence.
+scores, each with its offset in the file, and its section, data segment, function and nested module
+where there is one. Secrets are masked in the evidence.
 
 | id | what it says | at most | why, and what else it may be |
 |---|---|---|---|
@@ -39,7 +40,8 @@ scores, each with its offset in the file, and its section, data segment, functio
 They stand beside the signals and score nothing by themselves.
 
 - ` + "`endpoints`" + `: URLs without passwords and queries, hosts, addresses and e-mail addresses in the text of data
-  segments and custom sections. Occurrences are counted exactly; of each kind the first ` + fmt.Sprint(MaxEndpoints) + ` different values are kept.
+  segments and custom sections. Occurrences are counted exactly;
+  of each kind the first ` + fmt.Sprint(MaxEndpoints) + ` different values are kept.
 - ` + "`algorithms`" + `: ciphers, hashes and checksums whose tables of constants are in the data,
   or of whose constants enough are in the instructions of one function.
 

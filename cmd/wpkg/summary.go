@@ -262,34 +262,27 @@ func compareCapabilities(a, b capability.Capability) int {
 	return rank(a) - rank(b)
 }
 
-// because says in a few words why a capability is listed.
+// because says in a few words why a capability is listed: by which imports, and
+// from where they are reached.
 func (s *summary) because(c capability.Capability) string {
-	what := "declared, not reached"
-	switch c.Level {
-	case capability.Adapted:
-		what = "held by an adapter"
-	case capability.Reachable:
-		what = "reached"
-		if c.Origin == capability.Runtime {
-			what = "reached by the language's runtime"
-		} else if len(c.Evidence) > 0 && c.Evidence[0].Root != "" {
-			what += " from " + short(c.Evidence[0].Root, 40)
-		}
-	}
+	by := ""
 	if len(c.Evidence) > 0 {
-		what += ": " + short(importName(c.Evidence[0]), 48)
+		by = short(c.Evidence[0].Name, 40)
 	}
 	if c.Imports > 1 {
-		what += fmt.Sprintf(" and %d more", c.Imports-1)
+		by += fmt.Sprintf(" and %d more", c.Imports-1)
 	}
-	return what
-}
-
-func importName(e capability.Evidence) string {
-	if e.Module == "" {
-		return e.Name
+	switch {
+	case c.Level == capability.Declared:
+		return by + ", never called"
+	case c.Level == capability.Adapted:
+		return by + ", for an adapter alone"
+	case c.Origin == capability.Runtime:
+		return by + ", by the language's runtime"
+	case len(c.Evidence) > 0 && c.Evidence[0].Root != "":
+		return by + ", from " + short(c.Evidence[0].Root, 32)
 	}
-	return e.Module + " " + e.Name
+	return by
 }
 
 // short cuts s to n characters.
@@ -380,7 +373,10 @@ func (s *summary) inside() {
 		"functions", fmt.Sprintf("%d; %d reached only through tables, %d by nothing (%s)", functions, indirect, dead, sizeText(deadBytes)),
 	}, {
 		"complexity", fmt.Sprintf("%d at the median, %d at 95 %%, %d in %s", typical, high, worst.Complexity, short(rankedName(worst), 60)),
-	}, {"recursion", plural(groups, "group") + " of functions that call each other"}}
+	}}
+	if groups > 0 {
+		rows = append(rows, []string{"recursion", plural(groups, "group") + " of functions that call each other"})
+	}
 	if list := s.rep.Signals.Algorithms; len(list) > 0 {
 		var names []string
 		for _, a := range list {

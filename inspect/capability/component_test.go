@@ -184,24 +184,42 @@ func TestModules(t *testing.T) {
 		imports []string
 		want    []string
 	}{
-		{"what is called is reachable, the rest declared", []string{p1 + "random_get", p1 + "clock_time_get"},
-			[]string{"clock declared program", "random reachable program"}},
-		{"descriptors are standard streams where nothing opens", []string{p1 + "fd_write"},
-			[]string{"stdio reachable program: stderr stdout"}},
-		{"a directory may be listed where nothing opens", []string{p1 + "fd_readdir"},
-			[]string{"files-read reachable program: listing"}},
-		{"opening without reading and writing only looks", []string{p1 + "path_open"},
-			[]string{"files-read reachable program: metadata"}},
-		{"a way to write that is never called does not make writing reachable", []string{p1 + "path_open", p1 + "fd_write"},
+		{
+			"what is called is reachable, the rest declared",
+			[]string{p1 + "random_get", p1 + "clock_time_get"},
+			[]string{"clock declared program", "random reachable program"},
+		},
+		{
+			"descriptors are standard streams where nothing opens",
+			[]string{p1 + "fd_write"},
+			[]string{"stdio reachable program: stderr stdout"},
+		},
+		{
+			"a directory may be listed where nothing opens",
+			[]string{p1 + "fd_readdir"},
+			[]string{"files-read reachable program: listing"},
+		},
+		{
+			"opening without reading and writing only looks",
+			[]string{p1 + "path_open"},
+			[]string{"files-read reachable program: metadata"},
+		},
+		{
+			"a way to write that is never called does not make writing reachable",
+			[]string{p1 + "path_open", p1 + "fd_write"},
 			[]string{
 				"stdio declared program possible: stderr stdout", "files-read reachable program: metadata",
 				"files-write declared program: contents",
-			}},
+			},
+		},
 		{"unknown imports are named", []string{"env something"}, []string{"unknown-host-call reachable program"}},
 		{"short names tell of a minified build", []string{"a b", "a c"}, []string{"host-javascript reachable program: minified"}},
 		{"one long name does not", []string{"a b", "a something"}, []string{"unknown-host-call reachable program"}},
-		{"two calls of the same name are two imports", []string{p1 + "fd_write", p1 + "fd_write"},
-			[]string{"stdio reachable program: stderr stdout"}},
+		{
+			"two calls of the same name are two imports",
+			[]string{p1 + "fd_write", p1 + "fd_write"},
+			[]string{"stdio reachable program: stderr stdout"},
+		},
 		{"plumbing is nothing", []string{"env __assert_fail"}, []string{}},
 	}
 	for _, tt := range tests {

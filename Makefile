@@ -79,9 +79,11 @@ powerloss: setup build ## replay every prefix of the recorded writes with only w
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	./test/fuzz.sh $(FUZZTIME)
 
+BENCHFLAGS ?=
 .PHONY: bench
-bench: setup build clients ## the operations of the budget table, beside peers; results in docs/bench
-	go run ./test/bench -bin $(BIN) -out docs/bench
+bench: setup build clients corpus ## the servers and the inspector, beside peers; results in docs/bench
+	CGO_ENABLED=1 go build -o $(CLIENTS)/ ./test/bench/wasmtime
+	go run ./test/bench -bin $(BIN) -out docs/bench $(BENCHFLAGS)
 
 .PHONY: golden
 golden: ## rewrite golden files and generated documents

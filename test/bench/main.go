@@ -7,6 +7,9 @@
 // the rows of one run do not, or much less. It never fails on a number: it
 // prints the budget beside it.
 //
+// The inspector is measured over the binaries of test/corpus, beside the tools
+// that read the same files.
+//
 //	go run ./test/bench -bin bin -out docs/bench
 package main
 
@@ -23,23 +26,37 @@ import (
 
 // options say what to measure.
 type options struct {
-	bin     string // folder of wreg
+	parts   []string
+	bin     string // folder of wreg and wpkg
 	peer    string // distribution's registry binary, "" for none
 	out     string // folder for the results, "" for none
 	sizes   []int  // tags in the repository
 	servers []string
 	seconds float64 // of load, for each operation
 	workers int
+
+	wasmtime string // the command of test/bench/wasmtime
+	rounds   int    // for each file of the corpus; the cheapest counts
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == childArgument {
+		if err := inspectorChild(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var o options
-	var sizes, servers string
-	flag.StringVar(&o.bin, "bin", "bin", "folder of the wreg binary")
+	var parts, sizes, servers string
+	flag.StringVar(&parts, "parts", "servers,inspector", "what to measure")
+	flag.StringVar(&o.bin, "bin", "bin", "folder of the wreg and wpkg binaries")
 	flag.StringVar(&o.peer, "peer", ".cache/clients/registry", "distribution's registry binary; left out if absent")
 	flag.StringVar(&o.out, "out", "", "folder to keep the results in")
 	flag.StringVar(&sizes, "tags", "10,3000,100000", "numbers of tags to measure at")
-	flag.StringVar(&servers, "servers", "wreg-sqlite,wreg-postgres,distribution,nginx", "what to measure")
+	flag.StringVar(&servers, "servers", "wreg-sqlite,wreg-postgres,distribution,nginx", "the servers to measure")
+	flag.StringVar(&o.wasmtime, "wasmtime", ".cache/clients/wasmtime", "the command of test/bench/wasmtime")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often each file goes through the inspector; the cheapest counts")
 	flag.Float64Var(&o.seconds, "seconds", 3, "seconds of load for each operation")
 	flag.IntVar(&o.workers, "workers", 8, "concurrent clients")
 	flag.Parse()
@@ -52,7 +69,7 @@ func main() {
 		o.sizes = append(o.sizes, n)
 	}
 	slices.Sort(o.sizes)
-	o.servers = strings.Split(servers, ",")
+	o.servers, o.parts = strings.Split(servers, ","), strings.Split(parts, ",")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, o); err != nil {
@@ -62,13 +79,32 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
+	report := newReport(o)
+	for _, part := range o.parts {
+		var err error
+		switch part {
+		case "servers":
+			err = measureServers(ctx, o, report)
+		case "inspector":
+			err = measureInspector(ctx, o, report)
+		default:
+			err = fmt.Errorf("-parts: no part %q", part)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	report.print(os.Stdout)
+	return report.keep(o.out)
+}
+
+func measureServers(ctx context.Context, o options, report *report) error {
 	work, err := os.MkdirTemp("", "wreg-bench")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(work)
 
-	report := newReport(o)
 	if err := report.measureFloor(ctx, o, work); err != nil {
 		return err
 	}
@@ -77,7 +113,7 @@ func run(ctx context.Context, o options) error {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
 		}
-		if err := measure(ctx, o, name, dir, report); err != nil {
+		if err := measureServer(ctx, o, name, dir, report); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		// What one server wrote must not be flushed while the next is measured.
@@ -85,12 +121,11 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	report.print(os.Stdout)
-	return report.keep(o.out)
+	return nil
 }
 
-// measure runs every operation that the named server can do.
-func measure(ctx context.Context, o options, name, dir string, r *report) error {
+// measureServer runs every operation that the named server can do.
+func measureServer(ctx context.Context, o options, name, dir string, r *report) error {
 	if name == "distribution" {
 		if _, err := os.Stat(o.peer); err != nil {
 			r.note("distribution was left out: %v", err)

@@ -30,6 +30,9 @@ type report struct {
 	Syncs   []syncs  `json:"syncs"`
 	Memory  []memory `json:"memory"`
 	Notes   []string `json:"notes,omitempty"`
+
+	Inspector []inspectorRow `json:"inspector"`
+	Wall      []wallRow      `json:"reports"`
 }
 
 type row struct {
@@ -186,7 +189,19 @@ func (r *report) judge() {
 
 func (r *report) print(out io.Writer) {
 	r.judge()
-	fmt.Fprintf(out, "\n%s, %s, %d cores, %s, %d clients, commit %s\n\n", r.Date, r.CPU, r.Cores, r.Go, r.Workers, r.Commit)
+	fmt.Fprintf(out, "\n%s, %s, %d cores, %s, commit %s\n\n", r.Date, r.CPU, r.Cores, r.Go, r.Commit)
+	r.printServers(out)
+	r.printInspector(out)
+	for _, n := range r.Notes {
+		fmt.Fprintln(out, n)
+	}
+}
+
+func (r *report) printServers(out io.Writer) {
+	if len(r.Rows) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "servers with %d clients\n", r.Workers)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "operation\tserver\tCPU ms/op\tops/s\tp50 ms\tp99 ms\tallocs/op\tbudget\t")
 	rows := slices.Clone(r.Rows)
@@ -213,9 +228,7 @@ func (r *report) print(out io.Writer) {
 		fmt.Fprintf(t, "after the whole load\t%s\t%.0f\t\n", m.Server, float64(m.Peak)/1e6)
 	}
 	t.Flush()
-	for _, n := range r.Notes {
-		fmt.Fprintln(out, n)
-	}
+	fmt.Fprintln(out)
 }
 
 // keep stores the report as <date>-<commit>.json and .txt.

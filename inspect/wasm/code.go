@@ -204,11 +204,6 @@ func (c *Code) Next(in *Instr) bool {
 	r.off++
 	info := &plainOps[b]
 	in.Op = Opcode(b)
-	if info.name == "" {
-		if info = r.twoPart(in, b); info == nil {
-			return false
-		}
-	}
 	in.info, in.Imm = info, info.imm
 	in.X, in.Y = 0, 0
 	switch info.imm {
@@ -237,6 +232,8 @@ func (c *Code) Next(in *Instr) bool {
 		if p := r.bytes(8); p != nil {
 			in.Value = binary.LittleEndian.Uint64(p)
 		}
+	case immMore:
+		r.twoPart(in, b)
 	default:
 		r.immediates(in)
 	}
@@ -244,24 +241,28 @@ func (c *Code) Next(in *Instr) bool {
 	return r.err == nil
 }
 
-// twoPart reads the number after a prefix byte and finds its instruction, nil
-// if there is none.
-func (r *reader) twoPart(in *Instr, b byte) *opInfo {
+// twoPart reads the rest of an instruction whose first byte is b: the number
+// after a prefix, and the immediates.
+func (r *reader) twoPart(in *Instr, b byte) {
 	start := r.off - 1
-	op := Opcode(b)
 	if b >= prefixGC && b <= prefixAtomic {
-		n := r.u32()
-		if r.err != nil {
-			return nil
-		}
-		op = Opcode(b)<<16 | Opcode(min(n, 0xffff))
+		in.Op = Opcode(b)<<16 | Opcode(min(r.u32(), 0xffff))
 	}
-	info := op.info()
+	info := in.Op.info()
 	if info == nil {
-		r.fail(start, fmt.Errorf("%w %v", ErrOpcode, op))
+		r.fail(start, fmt.Errorf("%w %v", ErrOpcode, in.Op))
+		return
 	}
-	in.Op = op
-	return info
+	in.info, in.Imm = info, info.imm
+	switch info.imm {
+	case ImmNone:
+	case ImmMemArg:
+		r.memArg(in)
+	case ImmType, ImmTable, ImmMemory, ImmElem, ImmData:
+		in.X = r.u32()
+	default:
+		r.immediates(in)
+	}
 }
 
 // s32 is sleb(32); most constants take one byte.

@@ -252,9 +252,6 @@ type TypeDef struct {
 	// leads to the one TypeDef that is the resource.
 	Of *TypeDef
 
-	With []ComponentExtern
-	In   *TypeDef
-
 	root *TypeDef // of a resource with another name: the resource
 	abi  abi      // of value types
 	size uint32   // of everything inside, written out

@@ -209,17 +209,13 @@ const (
 	ImmOrderField       // Value: memory order, X: type, Y: field
 	ImmResume           // X: continuation type, Handlers; Y is the number of them
 	ImmResumeThrow      // X: continuation type, Value: tag, Handlers; Y is the number of them
+
+	immMore // the byte is a prefix, or no instruction
 )
 
-// opInfo is what the tables know about an instruction.
+// opInfo is what the tables know about an instruction. The parts that are needed
+// for every instruction of a file lie together, and the size is a power of two.
 type opInfo struct {
-	name string // in the text format; "" where there is no instruction
-
-	// sig is the signature of an instruction whose operands and results are
-	// always the same: operands, a colon, results; see letters. It is empty
-	// for those that the validator treats one by one.
-	sig string
-
 	feature Features
 	imm     Imm
 
@@ -228,13 +224,22 @@ type opInfo struct {
 	// lanes; and of ImmHeap 1 if the type is that of a nullable reference.
 	size uint8
 
-	// pops and push are sig in the form the validator uses; fixed says that
-	// there is one.
+	// pops and push are sig in the form the validator uses, as codes of types;
+	// fixed says that there is one.
 	fixed bool
 	npop  uint8
 	npush uint8
-	pops  [4]ValType
-	push  [2]ValType
+	pops  [4]uint8
+	push  [2]uint8
+
+	name string // in the text format; "" where there is no instruction
+
+	// sig is the signature of an instruction whose operands and results are
+	// always the same: operands, a colon, results; see letters. It is empty
+	// for those that the validator treats one by one.
+	sig string
+
+	_ [8]byte
 }
 
 // info finds the entry of op in the tables, nil if there is none.
@@ -269,17 +274,19 @@ func (op Opcode) String() string {
 	return "opcode 0x" + strconv.FormatUint(uint64(op), 16)
 }
 
-// addressType stands in signatures for the type of addresses of the memory at
-// hand.
-const addressType ValType = 1
-
-// letters are the types in the signatures of the tables.
-var letters = [...]ValType{'a': addressType, 'i': I32, 'l': I64, 'f': F32, 'd': F64, 'v': V128}
+// letters are the types in the signatures of the tables. The address of an
+// access has the type that the memory says.
+var letters = [...]uint8{'a': 0, 'i': I32Code, 'l': I64Code, 'f': F32Code, 'd': F64Code, 'v': V128Code}
 
 func init() {
 	for _, table := range [][]opInfo{plainOps[:], gcOps[:], miscOps[:], vectorOps[:], atomicOps[:]} {
 		for i := range table {
 			table[i].compile()
+		}
+	}
+	for i := range plainOps {
+		if plainOps[i].name == "" {
+			plainOps[i].imm = immMore
 		}
 	}
 }

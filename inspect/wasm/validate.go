@@ -60,6 +60,8 @@ type Validator struct {
 
 	locals locals
 
+	memory0 ValType // of the addresses of memory 0, which nearly all accesses are to; 0 without one
+
 	// constant is whether a constant expression is being checked, and globals
 	// how many globals it may refer to.
 	constant bool
@@ -121,12 +123,17 @@ func NewValidator(b *Binary) (*Validator, error) {
 			return nil, err
 		}
 	}
-	v.used = 0
-	return v, nil
+	return v.Fork(), nil
 }
 
 // Fork gives another validator of the same module.
-func (v *Validator) Fork() *Validator { return &Validator{module: v.module} }
+func (v *Validator) Fork() *Validator {
+	w := &Validator{module: v.module}
+	if m := v.module.m.Memories; len(m) > 0 {
+		w.memory0 = m[0].address()
+	}
+	return w
+}
 
 // Features are those that the declarations and the bodies checked so far by this
 // validator need.

@@ -258,19 +258,19 @@ func (v *Validator) step(in *Instr) {
 	switch info.npop {
 	case 0:
 	case 1:
-		v.expect(info.pops[0])
+		v.expect(ValType(info.pops[0]) << codeShift)
 	case 2:
-		v.expect(info.pops[1])
-		v.expect(info.pops[0])
+		v.expect(ValType(info.pops[1]) << codeShift)
+		v.expect(ValType(info.pops[0]) << codeShift)
 	default:
 		for i := int(info.npop) - 1; i >= 0; i-- {
-			v.expect(info.pops[i])
+			v.expect(ValType(info.pops[i]) << codeShift)
 		}
 	}
 	if info.npush > 0 {
-		v.push(info.push[0])
+		v.push(ValType(info.push[0]) << codeShift)
 		if info.npush > 1 {
-			v.push(info.push[1])
+			v.push(ValType(info.push[1]) << codeShift)
 		}
 	}
 }
@@ -290,16 +290,19 @@ func (v *Validator) access(in *Instr) {
 		v.fail(fmt.Errorf("%w %d", ErrLane, in.Y))
 	}
 	for i := int(info.npop) - 1; i > 0; i-- {
-		v.expect(info.pops[i])
+		v.expect(ValType(info.pops[i]) << codeShift)
 	}
 	v.expect(address)
 	if info.npush > 0 {
-		v.push(info.push[0])
+		v.push(ValType(info.push[0]) << codeShift)
 	}
 }
 
 // memory gives the type of addresses of memory i.
 func (v *Validator) memory(i uint32) ValType {
+	if i == 0 && v.memory0 != 0 {
+		return v.memory0
+	}
 	if int64(i) >= int64(len(v.module.m.Memories)) {
 		v.fail(fmt.Errorf("%w %d", ErrUnknownMemory, i))
 		return I32

@@ -1,6 +1,9 @@
 package wasm
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+)
 
 // A Component is what a component declares. Everything that the file defines is
 // there, and where it comes from, whether the component is valid or not; what
@@ -285,15 +288,20 @@ func (t *TypeDef) Resource() *TypeDef {
 // it.
 func (t *TypeDef) bound() *Scope { return t.Scope }
 
-// named gives a new entry of an index space that is equal to t, which may be
+// rename gives a new entry of an index space that is equal to t, which may be
 // nil: two entries with names of their own remain apart.
-func (t *TypeDef) named() *TypeDef {
-	if t == nil {
+func (d *componentDecoder) rename(r *reader, at int, t *TypeDef) *TypeDef {
+	if r.charge(costTypeDef); t == nil || r.err != nil {
+		return nil
+	}
+	if t.depth >= maxTypeDepth {
+		r.fail(at, fmt.Errorf("%w: a type of more than %d levels or names", ErrLimit, maxTypeDepth))
 		return nil
 	}
 	n := *t
-	n.Of, n.flags = t, t.flags|flagVaries
-	n.root = t.Resource()
+	n.Of, n.root = t, t.Resource()
+	n.flags |= flagVaries
+	n.depth++
 	return &n
 }
 

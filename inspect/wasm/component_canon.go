@@ -101,6 +101,7 @@ func (d *componentDecoder) typedBody(r *reader, c *Canon) {
 		c.Options = r.canonOptions()
 	case CanonStreamCancelRead, CanonStreamCancelWrite, CanonFutureCancelRead, CanonFutureCancelWrite:
 		c.Async = r.flag("whether a function is async")
+	default: // have nothing more
 	}
 }
 
@@ -566,7 +567,7 @@ func (d *componentDecoder) checkThread(c *Canon) (*SubType, error) {
 		return nil, fmt.Errorf("%w %d: type index out of bounds", ErrUnknownType, c.Index)
 	case t.sub == nil || t.sub.Form != FormFunc:
 		return nil, fmt.Errorf("%w: a start function needs a core function type", ErrType)
-	case !hasSignature(t.sub, []ValType{I32}, nil) && !hasSignature(t.sub, []ValType{I64}, nil):
+	case !hasSignature(t.sub, []ValType{I32}, nil):
 		return nil, fmt.Errorf("%w: a start function must take a single i32 argument and return nothing, not %v", ErrType, t.sub)
 	case c.Op != CanonThreadNewIndirect && !t.sub.Shared:
 		return nil, fmt.Errorf("%w: spawn type must be shared", ErrType)

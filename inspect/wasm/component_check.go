@@ -93,14 +93,20 @@ type componentShare struct {
 	spaces  map[*Module]*coreSpace
 	exports map[*Module]map[string]int
 	funcs   map[string]*SubType // of canonical definitions
+
+	args []ComponentExtern // of the instantiation that is being checked
+
+	equal      map[typePair]struct{}
+	generation int
+	binds      bool // whether resources have been bound in this generation
 }
 
 // The steps that checking the components of a file may take: some for each byte
 // and some besides. What real files take is far below one for each byte; types
 // that use each other can be made to take exponentially many.
 const (
-	workPerByte = 16
-	workAnyway  = 2_000_000
+	workPerByte = 4
+	workAnyway  = 1_000_000
 )
 
 func newComponentShare(size int64) *componentShare {
@@ -232,7 +238,8 @@ func (d *componentDecoder) checkExtern(r *reader, at int, s *Scope, e *Component
 		names.addResource(e.Name, e.Type)
 	}
 	if s.in.kind != TypeInstance && !d.visible(s, e, export) {
-		d.invalid(r, at, fmt.Errorf("%w: the %v %q; import or export the type first and use it by the new index", ErrVisible, e.Sort, short(e.Name)))
+		d.invalid(r, at, fmt.Errorf("%w: the %v %q; import or export that type first, and use it by its new index",
+			ErrVisible, e.Sort, short(e.Name)))
 		return
 	}
 	d.check(r, at, d.checkName(names, e, export))
@@ -306,16 +313,13 @@ func (names *externNames) checkFunction(n *externName, e *ComponentExtern) error
 	if e.Sort != SortFunc || !isFunc(t.Op) {
 		return fmt.Errorf("%w: it is not a func", ErrName)
 	}
-	switch n.kind {
-	case nameStatic:
+	if n.kind == nameStatic {
 		if _, ok := names.known[n.resource]; !ok {
 			return fmt.Errorf("%w: no resource here is named %q", ErrName, short(n.resource))
 		}
 		return nil
-	case nameConstructor:
-		if t.Op == TypeAsyncFunc {
-			return fmt.Errorf("%w: a constructor cannot be async", ErrName)
-		}
+	}
+	if n.kind == nameConstructor {
 		return names.checkConstructor(n, t)
 	}
 	if len(t.Args) == 0 || t.Labels[0] != "self" || t.Args[0].code() != TypeBorrow {
@@ -325,6 +329,9 @@ func (names *externNames) checkFunction(n *externName, e *ComponentExtern) error
 }
 
 func (names *externNames) checkConstructor(n *externName, t *TypeDef) error {
+	if t.Op == TypeAsyncFunc {
+		return fmt.Errorf("%w: a constructor cannot be async", ErrName)
+	}
 	if !t.Result.Set {
 		return fmt.Errorf("%w: a constructor should return one value", ErrName)
 	}
@@ -415,6 +422,7 @@ func (d *componentDecoder) partsNamed(t *TypeDef, names *externNames) bool {
 	case TypeOwn, TypeBorrow:
 		return t.Args[0].Def == nil || names.types[t.Args[0].Def]
 	}
+	d.shared.step(len(t.Args))
 	for _, a := range t.Args {
 		if !d.named(a.Def, names) {
 			return false
@@ -463,6 +471,7 @@ func (w *freeWalk) walk(t *TypeDef) {
 		w.found(t.Resource())
 		return
 	}
+	w.d.shared.step(len(t.Args))
 	for _, a := range t.Args {
 		w.walk(a.Def)
 	}
@@ -482,6 +491,7 @@ func (w *freeWalk) walk(t *TypeDef) {
 }
 
 func (w *freeWalk) externs(list []ComponentExtern) {
+	w.d.shared.step(len(list))
 	for i := range list {
 		w.walk(list[i].Type)
 	}
@@ -519,7 +529,7 @@ func (d *componentDecoder) checkLocals(r *reader, at int, s *Scope) {
 func (d *componentDecoder) exportedResources(list []ComponentExtern, found map[*TypeDef]struct{}) {
 	for i := range list {
 		e := &list[i]
-		if e.Type == nil || e.Type.flags&flagVaries == 0 || !d.shared.step(1) {
+		if !d.shared.step(1) || e.Type == nil || e.Type.flags&flagVaries == 0 {
 			continue
 		}
 		switch e.Sort {

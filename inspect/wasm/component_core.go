@@ -1,6 +1,9 @@
 package wasm
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A coreType is a core type with the place where the type indices in it lead. It
 // is a module type if def has the code of one.
@@ -273,28 +276,12 @@ func (d *componentDecoder) checkCoreSub(r *reader, start int, space *coreSpace, 
 	}
 	known(t.Super)
 	known(t.Cont)
-	if t.Super != NoType {
-		if u, ok := space.at(t.Super); ok && u.sub != nil && (u.sub.Final || u.sub.Form != t.Form) {
-			d.invalid(r, start, fmt.Errorf("%w: type %d is final or of another form", ErrSubType, t.Super))
-		}
-	}
-	d.useCore(t)
-}
-
-// useCore notes the features that a core type takes.
-func (d *componentDecoder) useCore(t *SubType) {
-	if t.Form != FormFunc {
-		d.use(FeatureGC)
-	}
-	if t.Shared {
-		d.use(FeatureSharedEverything)
-	}
 }
 
 // moduleType reads the declarations of a module type into m, as a module that
 // has nothing but types, imports and exports.
 func (d *componentDecoder) moduleType(r *reader, s *Scope, m *Module) {
-	space := &coreSpace{}
+	begin, space := r.off, &coreSpace{}
 	d.shared.spaces[m] = space
 	md := &moduleDecoder{decoder: d.decoder, m: m}
 	for range r.count(2, MaxItems) {
@@ -332,7 +319,8 @@ func (d *componentDecoder) moduleType(r *reader, s *Scope, m *Module) {
 		m.Types = append(m.Types, *t.sub)
 	}
 	r.charge(len(space.types) * costType)
-	d.checkModuleNames(r, r.off, m)
+	d.checkModuleType(r, begin, m, space)
+	d.checkModuleNames(r, begin, m)
 }
 
 // checkModuleDecl checks the types of the import or export that was read last.
@@ -344,8 +332,6 @@ func (d *componentDecoder) checkModuleDecl(r *reader, start int, m *Module, spac
 			d.invalid(r, start, fmt.Errorf("%w: type index out of bounds", ErrUnknownType))
 		case kind == ExternFunc && item.fn.Form != FormFunc, kind == ExternTag && item.fn.Form != FormFunc:
 			d.invalid(r, start, fmt.Errorf("%w: the type of a %v is not a function type", ErrType, kind))
-		case kind == ExternMemory:
-			d.checkMemory(r, start, item.memory)
 		}
 	}
 	if n := len(m.Imports); n > 0 {
@@ -356,21 +342,65 @@ func (d *componentDecoder) checkModuleDecl(r *reader, start int, m *Module, spac
 	}
 }
 
-// checkMemory checks a memory type's limits ("Memory Types" of the core
-// specification).
-func (d *componentDecoder) checkMemory(r *reader, start int, t *MemoryType) {
-	limit := uint64(1) << 32 / t.PageSize
-	if t.Is64 {
-		limit = 1 << 48
+// checkModuleType checks the types in a module type as those of a module are.
+func (d *componentDecoder) checkModuleType(r *reader, at int, m *Module, space *coreSpace) {
+	types := d.checkCoreTypes(r, at, space)
+	if types == nil {
+		return
 	}
-	switch {
-	case t.Min > limit || t.HasMax && t.Max > limit:
-		d.invalid(r, start, fmt.Errorf("%w must be at most %d pages", ErrMemorySize, limit))
-	case t.HasMax && t.Min > t.Max:
-		d.invalid(r, start, fmt.Errorf("%w: %d and %d", ErrRange, t.Min, t.Max))
-	case t.Shared && !t.HasMax:
-		d.invalid(r, start, ErrShared)
+	v := &validModule{types: types, m: m}
+	for _, t := range m.Memories {
+		d.check(r, at, v.memory(t))
 	}
+	for _, t := range m.Tables {
+		d.check(r, at, v.table(t))
+	}
+	for _, t := range m.Globals {
+		d.check(r, at, v.global(t))
+	}
+	d.use(v.used)
+}
+
+// checkCoreTypes checks the types of a space by the rules of the core for
+// recursive groups and subtypes. It is nil if that is impossible.
+func (d *componentDecoder) checkCoreTypes(r *reader, at int, space *coreSpace) *types {
+	if !d.sound(r) {
+		return nil
+	}
+	list, whole := space.list()
+	if !whole {
+		return nil
+	}
+	d.shared.step(len(list))
+	types, used, _, err := checkTypes(list)
+	d.use(used)
+	d.check(r, at, err)
+	return types
+}
+
+// list gives the types of a space for those who check a module's. It is whole
+// unless a type from outside refers to others, which are not in the space.
+func (s *coreSpace) list() (list []SubType, whole bool) {
+	for i, t := range s.types {
+		sub := SubType{Form: FormFunc, Final: true, Super: NoType, Descriptor: NoType, Describes: NoType, Cont: NoType, Group: uint32(i)}
+		if t.sub != nil {
+			if t.space != s && t.sub.refers() {
+				return nil, false
+			}
+			sub = *t.sub
+		}
+		if t.space != s {
+			sub.Group = uint32(i)
+		}
+		list = append(list, sub)
+	}
+	return list, true
+}
+
+// refers is whether there are indices of other types in a type.
+func (t *SubType) refers() bool {
+	return t.Super != NoType || t.Cont != NoType || t.Descriptor != NoType || t.Describes != NoType ||
+		slices.ContainsFunc(t.types, func(v ValType) bool { return v.TypeIndex() >= 0 })
 }
 
 // checkModuleNames checks that no name is imported or exported twice, which is
@@ -570,7 +600,8 @@ func (d *componentDecoder) aliasCore(r *reader, start int, kind ExternKind, inst
 		case !ok:
 			d.invalid(r, start, fmt.Errorf("%w: core instance %d has no export named %q", ErrUnknownExport, instance, short(name)))
 		case found.kind != kind:
-			d.invalid(r, start, fmt.Errorf("%w: export %q of core instance %d is not a %v but a %v", ErrType, short(name), instance, kind, found.kind))
+			d.invalid(r, start, fmt.Errorf("%w: export %q of core instance %d is not a %v but a %v",
+				ErrType, short(name), instance, kind, found.kind))
 		default:
 			item = found
 		}

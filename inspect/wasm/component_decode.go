@@ -1,6 +1,9 @@
 package wasm
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // IDs of the sections of a component whose contents are other binaries.
 const (
@@ -42,6 +45,7 @@ func (d *decoder) component(depth int, outer *Scope) *componentDecoder {
 func (d *componentDecoder) finish() error {
 	r := &reader{base: d.end, doing: "end of a component", entry: -1, budget: d.budget}
 	d.checkLocals(r, 0, &d.c.Scope)
+	d.checkCoreTypes(r, 0, &d.c.in.core)
 	for i, used := range d.c.in.values {
 		if !used {
 			d.invalid(r, 0, fmt.Errorf("%w: value %d is neither passed to anything nor exported", ErrUsed, i))
@@ -170,23 +174,35 @@ func (d *componentDecoder) decode(r *reader, id byte) {
 	c := d.c
 	switch id {
 	case 2:
-		each(r.keepOf(2, MaxItems, costCoreInstance), func() { c.CoreInstances = append(c.CoreInstances, d.coreInstance(r)) })
+		n := r.keepOf(2, MaxItems, costCoreInstance)
+		c.CoreInstances = slices.Grow(c.CoreInstances, n)
+		each(n, func() { c.CoreInstances = append(c.CoreInstances, d.coreInstance(r)) })
 	case 3:
 		each(r.keepOf(2, MaxTypes, costCoreType), func() { d.coreTypeDef(r, &c.Scope) })
 	case 5:
-		each(r.keepOf(2, MaxItems, costInstance), func() { d.instance(r) })
+		n := r.keepOf(2, MaxItems, costInstance)
+		c.Instances, c.InstanceDefs = slices.Grow(c.Instances, n), slices.Grow(c.InstanceDefs, n)
+		each(n, func() { d.instance(r) })
 	case 6:
 		each(r.keepOf(4, MaxItems, costOrigin), func() { d.alias(r, &c.Scope) })
 	case 7:
-		each(r.keepOf(1, MaxTypes, costTypeDef), func() { c.Types = append(c.Types, d.typeDef(r, &c.Scope)) })
+		n := r.keepOf(1, MaxTypes, costTypeDef)
+		c.Types = slices.Grow(c.Types, n)
+		each(n, func() { c.Types = append(c.Types, d.typeDef(r, &c.Scope)) })
 	case 8:
-		each(r.keepOf(1, MaxItems, costCanon), func() { d.canon(r) })
+		n := r.keepOf(1, MaxItems, costCanon)
+		c.Canons = slices.Grow(c.Canons, n)
+		each(n, func() { d.canon(r) })
 	case 9:
 		d.start(r)
 	case 10:
-		each(r.keepOf(4, MaxImports, costExtern+costOrigin), func() { d.importDecl(r, &c.Scope) })
+		n := r.keepOf(4, MaxImports, costExtern+costOrigin)
+		c.Imports = slices.Grow(c.Imports, n)
+		each(n, func() { d.importDecl(r, &c.Scope) })
 	case 11:
-		each(r.keepOf(5, MaxExports, costExtern+costOrigin), func() { d.export(r) })
+		n := r.keepOf(5, MaxExports, costExtern+costOrigin)
+		c.Exports = slices.Grow(c.Exports, n)
+		each(n, func() { d.export(r) })
 	case 12:
 		each(r.keepOf(2, MaxItems, costOrigin), func() { d.value(r) })
 	}
@@ -394,7 +410,8 @@ func (d *componentDecoder) aliasOuter(r *reader, start int, s *Scope, sort Sort,
 	if sort == SortType && def != nil && o.Depth > 0 && d.sound(r) {
 		// The scope that is left first on the way from there to here.
 		if inside := s.outward(o.Depth - 1); inside.in.kind == concrete && !d.closed(def) {
-			d.invalid(r, start, fmt.Errorf("%w: type %d, aliased from outside, transitively refers to resources not defined in this component", ErrResource, o.Index))
+			d.invalid(r, start, fmt.Errorf("%w: type %d of outside transitively refers to resources that are not of this component",
+				ErrResource, o.Index))
 		}
 	}
 	d.addTo(s, sort, def, o)
@@ -515,10 +532,8 @@ func (d *componentDecoder) externDesc(r *reader, start int, s *Scope, e *Compone
 			e.Type = d.newResource(r, s, imported)
 			return
 		}
-		i := r.u32()
-		if r.err == nil {
-			r.charge(costTypeDef)
-			e.Type = d.lookup(r, start, s, SortType, i).named()
+		if i := r.u32(); r.err == nil {
+			e.Type = d.rename(r, start, d.lookup(r, start, s, SortType, i))
 		}
 	default:
 		r.code("an import or export", byte(e.Sort))
@@ -565,8 +580,7 @@ func (d *componentDecoder) export(r *reader) {
 		s.in.values = append(s.in.values, true)
 	}
 	if e.Sort == SortType {
-		r.charge(costTypeDef)
-		e.Type = e.Type.named()
+		e.Type = d.rename(r, start, e.Type)
 	}
 	if r.flag("the type of an export") {
 		d.ascribe(r, start, &e)

@@ -10,26 +10,56 @@ type match struct {
 	d *componentDecoder
 
 	// bound has what the resources that a component type imports or exports
-	// stand for in this comparison.
+	// stand for in this comparison, nil for nothing.
 	bound map[*TypeDef]*TypeDef
 
 	// renamed has what the types that a component imports are in the component
-	// that instantiates it, nil if nobody asks.
+	// that instantiates it, nil for nothing.
 	renamed map[*TypeDef]*TypeDef
-
-	// equal are types that were found to be, under the resources that are bound
-	// since generation began.
-	equal      map[typePair]struct{}
-	generation int
 }
 
+// A typePair are two types that were found to fit. That holds for as long as the
+// same resources are bound, which is what generations number.
 type typePair struct {
 	a, b       *TypeDef
 	generation int
 }
 
+// match begins a comparison in which nothing is bound.
 func (d *componentDecoder) match() *match {
-	return &match{d: d, bound: make(map[*TypeDef]*TypeDef), equal: make(map[typePair]struct{})}
+	if d.shared.binds {
+		d.shared.generation++
+		d.shared.binds = false
+	}
+	return &match{d: d}
+}
+
+// fits is whether two types were found to fit.
+func (s *componentShare) fits(a, b *TypeDef) bool {
+	_, ok := s.equal[typePair{a, b, s.generation}]
+	return ok
+}
+
+// maxPairs bounds how many pairs of types are remembered.
+const maxPairs = 1 << 10
+
+// fit notes that two types fit.
+func (s *componentShare) fit(a, b *TypeDef) {
+	if len(s.equal) >= maxPairs {
+		clear(s.equal)
+	}
+	if s.equal == nil {
+		s.equal = make(map[typePair]struct{})
+	}
+	s.equal[typePair{a, b, s.generation}] = struct{}{}
+}
+
+// put adds to a map that may be nil.
+func put(to *map[*TypeDef]*TypeDef, k, v *TypeDef) {
+	if *to == nil {
+		*to = make(map[*TypeDef]*TypeDef)
+	}
+	(*to)[k] = v
 }
 
 // resource follows what a resource stands for. The chain is as long as component
@@ -64,14 +94,18 @@ func (m *match) types(a, b *TypeDef) error {
 	if a == b || a == nil || b == nil || !m.d.shared.step(1) {
 		return nil
 	}
-	pair := typePair{a, b, m.generation}
-	if _, ok := m.equal[pair]; ok {
+	// What has no parts is compared faster than it is found.
+	simple := len(a.Args) == 0 && a.Scope == nil
+	if !simple && m.d.shared.fits(a, b) {
 		return nil
 	}
+	generation := m.d.shared.generation
 	if err := m.differ(a, b); err != nil {
 		return err
 	}
-	m.equal[pair] = struct{}{}
+	if !simple && generation == m.d.shared.generation {
+		m.d.shared.fit(a, b)
+	}
 	return nil
 }
 
@@ -108,20 +142,21 @@ func (t *TypeDef) kind() string {
 // parts compares value and function types of the same kind.
 func (m *match) parts(a, b *TypeDef) error {
 	if len(a.Labels) != len(b.Labels) || len(a.Args) != len(b.Args) {
-		return fmt.Errorf("%w: expected a %s of %d parts, found %d", ErrType, b.kind(), max(len(b.Labels), len(b.Args)), max(len(a.Labels), len(a.Args)))
+		return fmt.Errorf("%w: expected a %s type of %d parts, found %d",
+			ErrType, b.kind(), max(len(b.Labels), len(b.Args)), max(len(a.Labels), len(a.Args)))
 	}
 	if a.Len != b.Len {
 		return fmt.Errorf("%w: expected a list of %d elements, found %d", ErrType, b.Len, a.Len)
 	}
-	m.d.shared.step(len(a.Labels))
+	m.d.shared.step(len(a.Labels) + len(a.Args))
 	for i := range a.Labels {
 		if a.Labels[i] != b.Labels[i] && labelKey(a.Labels[i]) != labelKey(b.Labels[i]) {
-			return fmt.Errorf("%w: expected %s part named %q, found %q", ErrType, b.kind(), short(b.Labels[i]), short(a.Labels[i]))
+			return fmt.Errorf("%w: expected part %[3]q of a %[2]s type, found %[4]q", ErrType, b.kind(), short(b.Labels[i]), short(a.Labels[i]))
 		}
 	}
 	for i := range a.Args {
 		if err := m.values(a.Args[i], b.Args[i]); err != nil {
-			return fmt.Errorf("part %s of a %s: %w", partName(a, i), a.kind(), err)
+			return fmt.Errorf("part %s of a %s type: %w", partName(a, i), a.kind(), err)
 		}
 	}
 	if err := m.values(a.Result, b.Result); err != nil {
@@ -149,6 +184,7 @@ func (m *match) values(a, b TypeRef) error {
 
 // exports compares the exports of instances.
 func (m *match) exports(a, b *Scope) error {
+	m.d.shared.step(len(b.exports()))
 	for i := range b.exports() {
 		want := &b.Exports[i]
 		have, ok := a.Export(want.Name)
@@ -174,10 +210,10 @@ func (m *match) components(a, b *Scope) error {
 		m.bound[k] = v
 	}
 	m.d.shared.step(len(before))
-	m.generation++
+	m.d.shared.generation++
 	defer func() {
 		m.bound = before
-		m.generation++
+		m.d.shared.generation++
 	}()
 	imports := make(map[string]*ComponentExtern, len(b.Imports))
 	for i := range b.Imports {
@@ -197,6 +233,7 @@ func (m *match) components(a, b *Scope) error {
 // owner that want is. The resources that owner imports or defines there stand
 // for those that are given, from then on.
 func (m *match) open(want []ComponentExtern, owner *Scope, what string, have func(string) (*ComponentExtern, bool)) error {
+	m.d.shared.step(2 * len(want))
 	for i := range want {
 		if e, ok := have(want[i].Name); ok {
 			m.bind(e, &want[i], owner, what == "import")
@@ -225,12 +262,13 @@ func (m *match) bind(have, want *ComponentExtern, owner *Scope, imported bool) {
 		w, h := want.Type.Resource(), have.Type.Resource()
 		if w != nil && h != nil && w.bound() == owner.id() && (w.flags&flagImported != 0) == imported && w != m.resource(h) {
 			if _, ok := m.bound[w]; !ok {
-				m.bound[w] = have.Type
-				m.generation++
+				put(&m.bound, w, have.Type)
+				m.d.shared.generation++
+				m.d.shared.binds = true
 			}
 		}
-		if m.renamed != nil && want.Type != have.Type {
-			m.renamed[want.Type] = have.Type
+		if want.Type != have.Type {
+			put(&m.renamed, want.Type, have.Type)
 		}
 	case SortInstance:
 		if want.Type == have.Type {
@@ -269,8 +307,17 @@ func (s *substitution) apply(t *TypeDef) *TypeDef {
 		return t
 	}
 	n := s.copy(t)
-	s.to[t] = n
+	s.charged(t, n)
 	return n
+}
+
+// charged notes what a type becomes. The note is charged for, as it may be one
+// of many in a file of many instances.
+func (s *substitution) charged(t, n *TypeDef) {
+	if n != t {
+		s.r.charge(costNote)
+	}
+	put(&s.to, t, n)
 }
 
 func (s *substitution) copy(t *TypeDef) *TypeDef {
@@ -311,6 +358,7 @@ func (s *substitution) resource(t *TypeDef) *TypeDef {
 
 func (s *substitution) args(args []TypeRef) ([]TypeRef, bool) {
 	changed := false
+	s.d.shared.step(len(args))
 	for i, a := range args {
 		n := s.apply(a.Def)
 		if n == a.Def {
@@ -343,6 +391,7 @@ func (s *substitution) scope(scope *Scope) *Scope {
 
 func (s *substitution) externs(list []ComponentExtern) ([]ComponentExtern, bool) {
 	changed := false
+	s.d.shared.step(len(list))
 	for i := range list {
 		n := s.apply(list[i].Type)
 		if n == list[i].Type {
@@ -375,7 +424,7 @@ func (d *componentDecoder) introduce(r *reader, s *Scope, t *TypeDef, imported b
 		return t
 	}
 	from := t.Scope.id()
-	sub := &substitution{d: d, r: r, to: make(map[*TypeDef]*TypeDef), fresh: func(old *TypeDef) *TypeDef {
+	sub := &substitution{d: d, r: r, fresh: func(old *TypeDef) *TypeDef {
 		if old.bound() != from {
 			return nil
 		}
@@ -415,18 +464,13 @@ func (d *componentDecoder) instantiate(r *reader, at int, t *TypeDef, args []Arg
 		return n
 	}
 	m := d.match()
-	m.renamed = make(map[*TypeDef]*TypeDef)
-	have := func(name string) (*ComponentExtern, bool) {
-		e, ok := given[name]
-		return e, ok
-	}
-	if err := m.open(t.Scope.Imports, t.Scope, "import", have); err != nil {
+	if err := m.open(t.Scope.Imports, t.Scope, "import", given.find); err != nil {
 		d.invalid(r, at, err)
 		return n
 	}
 	for k, v := range m.bound {
 		if _, ok := m.renamed[k]; !ok {
-			m.renamed[k] = v
+			put(&m.renamed, k, v)
 		}
 	}
 	from := t.Scope.id()
@@ -445,21 +489,53 @@ func (d *componentDecoder) instantiate(r *reader, at int, t *TypeDef, args []Arg
 	return n
 }
 
-// arguments looks up the arguments of an instantiation, by their names.
-func (d *componentDecoder) arguments(r *reader, at int, args []Argument) (map[string]*ComponentExtern, bool) {
-	if !d.sound(r) {
-		return nil, false
+// A givenArgs are the arguments of an instantiation. The index is there when
+// they are many.
+type givenArgs struct {
+	list  []ComponentExtern
+	index map[string]int
+}
+
+func (g *givenArgs) find(name string) (*ComponentExtern, bool) {
+	if g.index != nil {
+		i, ok := g.index[name]
+		if !ok {
+			return nil, false
+		}
+		return &g.list[i], true
 	}
-	given := make(map[string]*ComponentExtern, len(args))
-	for _, a := range args {
-		e := &ComponentExtern{Name: a.Name, Sort: a.Sort, Type: d.lookup(r, at, &d.c.Scope, a.Sort, a.Index)}
+	for i := range g.list {
+		if g.list[i].Name == name {
+			return &g.list[i], true
+		}
+	}
+	return nil, false
+}
+
+// arguments looks up the arguments of an instantiation. They are valid until the
+// next call.
+func (d *componentDecoder) arguments(r *reader, at int, args []Argument) (given givenArgs, ok bool) {
+	if !d.sound(r) {
+		return given, false
+	}
+	if len(args) > fewNames {
+		r.charge(len(args) * costNote)
+		given.index = make(map[string]int, len(args))
+	}
+	given.list = d.shared.args[:0]
+	for i, a := range args {
+		e := ComponentExtern{Name: a.Name, Sort: a.Sort, Type: d.lookup(r, at, &d.c.Scope, a.Sort, a.Index)}
 		if a.Sort == SortValue {
 			d.takeValue(r, at, &d.c.Scope, a.Index)
 		}
-		if _, ok := given[a.Name]; ok {
+		if _, twice := given.find(a.Name); twice {
 			d.invalid(r, at, fmt.Errorf("%w: instantiation argument %q is given twice", ErrConflict, short(a.Name)))
 		}
-		given[a.Name] = e
+		given.list = append(given.list, e)
+		if given.index != nil {
+			given.index[a.Name] = i
+		}
 	}
+	d.shared.args = given.list
 	return given, d.sound(r)
 }

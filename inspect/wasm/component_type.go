@@ -31,8 +31,8 @@ const (
 	costTypeRef      = 16
 	costLabel        = 16
 	costExtern       = 150
-	costScope        = 200
-	costOrigin       = 50
+	costScope        = 500 // with the maps of names
+	costOrigin       = 90  // with what is known of the entry
 	costArgument     = 32
 	costInstance     = 130
 	costCoreInstance = 90
@@ -40,8 +40,9 @@ const (
 	costCoreType     = 40
 	costCoreItem     = 110
 	costModuleType   = 900
-	costNested       = 1200
+	costNested       = 1700
 	costIndexed      = 48
+	costNote         = 60 // of an entry of a map that is needed for one definition
 )
 
 // typeDef reads a component type in scope s.
@@ -83,6 +84,9 @@ func (d *componentDecoder) typeDef(r *reader, s *Scope) *TypeDef {
 
 // constructed reads the arguments of a type constructor.
 func (d *componentDecoder) constructed(r *reader, s *Scope, t *TypeDef) {
+	if primitive(t.Op) {
+		return
+	}
 	r.charge(2 * costTypeRef)
 	switch t.Op {
 	case TypeList, TypeOption:
@@ -101,9 +105,7 @@ func (d *componentDecoder) constructed(r *reader, s *Scope, t *TypeDef) {
 		i := r.u32()
 		t.Args = []TypeRef{{Def: d.typeOf(r, start, s, i, "a resource type", func(op byte) bool { return op == TypeResource }), Set: true}}
 	default:
-		if !primitive(t.Op) {
-			r.code("a component type", t.Op)
-		}
+		r.code("a component type", t.Op)
 	}
 }
 
@@ -239,6 +241,7 @@ func (d *componentDecoder) scoped(r *reader, outer *Scope, t *TypeDef) {
 			return
 		}
 	}
+	d.checkCoreTypes(r, r.off, &s.in.core)
 	if t.Op == TypeComponent {
 		d.checkLocals(r, r.off, s)
 	} else if s.in.locals {
@@ -275,7 +278,7 @@ func (d *componentDecoder) checkType(r *reader, start int, s *Scope, t *TypeDef)
 	switch t.Op {
 	case TypeRecord, TypeVariant, TypeFlags, TypeEnum:
 		if len(t.Labels) == 0 {
-			d.invalid(r, start, fmt.Errorf("%w: a %s must have at least one part", ErrDefinition, t.kind()))
+			d.invalid(r, start, fmt.Errorf("%w: a type %s must have at least one part", ErrDefinition, t.kind()))
 		}
 		if t.Op == TypeFlags && len(t.Labels) > maxFlags {
 			d.invalid(r, start, fmt.Errorf("%w: cannot have more than %d flags", ErrDefinition, maxFlags))
@@ -321,7 +324,7 @@ func (d *componentDecoder) checkLabels(r *reader, start int, t *TypeDef) {
 	}
 	for i, label := range t.Labels {
 		if err := checkLabel(label); err != nil {
-			d.invalid(r, start, fmt.Errorf("part %d of a %s: %w", i, t.kind(), err))
+			d.invalid(r, start, fmt.Errorf("part %d of a %s type: %w", i, t.kind(), err))
 			return
 		}
 		key := labelKey(label)
@@ -335,7 +338,7 @@ func (d *componentDecoder) checkLabels(r *reader, start int, t *TypeDef) {
 			}
 		}
 		if taken {
-			d.invalid(r, start, fmt.Errorf("%w: part %q of a %s", ErrConflict, short(label), t.kind()))
+			d.invalid(r, start, fmt.Errorf("%w: part %q of a %s type", ErrConflict, short(label), t.kind()))
 			return
 		}
 	}

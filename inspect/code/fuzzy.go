@@ -32,9 +32,11 @@ func (s *sketch) reset() {
 func (s *sketch) add(op byte) {
 	s.gram = s.gram<<8 | uint32(op)
 	h := (uint64(s.gram) + 1) * 0x9e3779b97f4a7c15
-	if least := &s.min[h>>58]; h < *least {
-		*least = h
+	least := s.min[h>>58]
+	if h < least { // no branch: it could not be foretold
+		least = h
 	}
+	s.min[h>>58] = least
 }
 
 // mix spreads the bits of a value over all of the result.
@@ -47,24 +49,33 @@ func mix(v uint64) uint64 {
 }
 
 // sum takes one bit of each bucket. An empty bucket takes one of the next bucket
-// that is not empty, another bit with each step it is away, lest small functions
-// be alike because of what they lack.
+// above that is not empty, and another bit with each step it is away, lest small
+// functions be alike because of what they lack. Above the last comes the first.
 func (s *sketch) sum() Fingerprint {
-	var f Fingerprint
-	var v uint64
-	// Behind the last bucket comes the first.
-	away := 0
-	for ; away < len(s.min)-1 && s.min[away] == empty; away++ {
-	}
-	v = mix(s.min[away])
-	for i := len(s.min) - 1; i >= 0; i-- {
-		away++
-		if least := s.min[i]; least != empty {
-			v, away = mix(least), 0
+	var used uint64
+	for i, least := range s.min {
+		bit := uint64(1) << i
+		if least == empty {
+			bit = 0
 		}
-		f = f<<1 | Fingerprint(v>>(away%64)&1)
+		used |= bit
 	}
-	return f
+	var f uint64
+	filled := ^uint64(0) << (64 - bits.LeadingZeros64(used)) // belongs to the first
+	for rest := used; rest != 0; rest &= rest - 1 {
+		i := bits.TrailingZeros64(rest)
+		upTo := ^uint64(0) >> (63 - i)
+		// Its highest bit goes to bucket i, the next to the one below.
+		taken := bits.RotateLeft64(mix(s.min[i]), i+1)
+		if rest == used {
+			f |= taken & (upTo | filled)
+			filled |= upTo
+			continue
+		}
+		f |= taken & (upTo &^ filled)
+		filled |= upTo
+	}
+	return Fingerprint(f)
 }
 
 const empty = ^uint64(0) // in sketch.min

@@ -33,11 +33,11 @@ type Worker struct {
 	code  wasm.Code // for locals
 
 	// stream is the part of the canonical stream that has not been hashed yet.
-	stream [streamSize]byte
-	n      uint
-	digest hash.Hash
-	exact  hash.Hash
-	sum    []byte
+	stream  [streamSize]byte
+	n       uint
+	flushed bool // some of it has been
+	digest  hash.Hash
+	sum     []byte
 
 	// Of all functions of the worker.
 	totals    Totals
@@ -56,7 +56,6 @@ func newWorker(bl *Builder) *Worker {
 	return &Worker{
 		bl: bl, memories: len(bl.m.Memories) > 1,
 		digest: sha256.New(),
-		exact:  sha256.New(),
 		sum:    make([]byte, 0, sha256.Size),
 		sites:  make([]uint32, min(len(bl.m.Types), maxSites)),
 	}
@@ -73,7 +72,7 @@ func (w *Worker) Begin(i int) {
 	w.row, w.recursive = w.row[:0], false
 	w.names.reset()
 	w.print.reset()
-	w.digest.Reset()
+	w.flushed = false
 	w.beginStream(i)
 }
 
@@ -81,11 +80,9 @@ func (w *Worker) Begin(i int) {
 func (w *Worker) End() {
 	m := w.bl.m
 	body := m.Code[w.index]
-	w.exact.Reset()
-	w.exact.Write(w.bl.b.Bytes(body.Offset, body.Size))
-	w.f.Exact = w.hash(w.exact)
-	w.flush()
-	w.f.Normal = w.hash(w.digest)
+	exact := sha256.Sum256(w.bl.b.Bytes(body.Offset, body.Size))
+	w.f.Exact = Hash(exact[:len(Hash{})])
+	w.f.Normal = w.normal()
 	w.f.Fuzzy = w.print.sum()
 	if w.index < len(w.bl.functions) {
 		w.bl.functions[w.index] = w.f
@@ -101,12 +98,23 @@ func (w *Worker) End() {
 	w.endRow()
 }
 
-func (w *Worker) hash(h hash.Hash) Hash {
-	w.sum = h.Sum(w.sum[:0])
+// normal gives the hash of the stream.
+func (w *Worker) normal() Hash {
+	if !w.flushed {
+		sum := sha256.Sum256(w.stream[:w.n])
+		return Hash(sum[:len(Hash{})])
+	}
+	w.flush()
+	w.sum = w.digest.Sum(w.sum[:0])
 	return Hash(w.sum[:len(Hash{})])
 }
 
+// flush hashes the stream so far, which is only needed of the largest functions.
 func (w *Worker) flush() {
+	if !w.flushed {
+		w.digest.Reset()
+		w.flushed = true
+	}
 	w.digest.Write(w.stream[:w.n])
 	w.n = 0
 }
@@ -168,12 +176,6 @@ func (w *Worker) Visit(in *wasm.Instr) {
 		if in.X == w.copied && in.Op == wasm.OpLocalGet && w.state == frameStart {
 			w.state = frameBase
 		}
-		// The most frequent of all, and mostly of one byte.
-		if in.X < 0x80 {
-			w.stream[(n+1)&(streamSize-1)] = byte(in.X)
-			w.n = n + 2
-			return
-		}
 		w.number(uint64(in.X))
 	case wasm.ImmI32, wasm.ImmI64:
 		w.constant(in)
@@ -185,20 +187,25 @@ func (w *Worker) Visit(in *wasm.Instr) {
 		}
 		w.global(in.X)
 	case wasm.ImmLabel:
-		w.number(uint64(in.X))
-		switch in.Op {
-		case wasm.OpBrIf, wasm.OpBrOnNull, wasm.OpBrOnNonNull:
-			w.f.Complexity++
-		case wasm.OpDelegate:
-			w.depth--
-		default:
-		}
+		w.label(in)
 	case wasm.ImmBlock:
 		w.block(in)
 	case wasm.ImmFunc:
 		w.call(in)
 	default:
 		w.rare(in)
+	}
+}
+
+// label sees an instruction with one label.
+func (w *Worker) label(in *wasm.Instr) {
+	w.number(uint64(in.X))
+	switch in.Op {
+	case wasm.OpBrIf, wasm.OpBrOnNull, wasm.OpBrOnNonNull:
+		w.f.Complexity++
+	case wasm.OpDelegate:
+		w.depth--
+	default:
 	}
 }
 

@@ -24,28 +24,33 @@ func Analyse(b *wasm.Binary, graph func(*wasm.Binary) *code.Graph) *Result {
 
 // module fills in the result of a core module by itself.
 func (r *Result) module(u *unit) {
-	if !u.trusted() {
+	switch {
+	case u.crowded:
+		r.Notes = append(r.Notes, "too many imports to look at each: one of each meaning is kept, and all count as reachable")
+	case !u.trusted():
 		r.Notes = append(r.Notes, "the call graph is not known: every import counts as reachable")
 	}
 	u.traceArguments()
-	way := make([]code.Reach, len(u.uses))
-	for i := range u.uses {
-		if way[i] = code.Indirectly; u.trusted() {
-			way[i] = u.g.Reach(uint32(i))
+	way := func(use *use) code.Reach {
+		if !u.trusted() {
+			return code.Indirectly
 		}
-		if !u.uses[i].meaning.Known() && len(r.Unresolved) < MaxUnresolved {
-			r.Unresolved = append(r.Unresolved, shorten(u.uses[i].module)+"."+shorten(u.uses[i].name))
+		return u.g.Reach(use.fn)
+	}
+	for _, use := range u.uses {
+		if !use.meaning.Known() && len(r.Unresolved) < MaxUnresolved {
+			r.Unresolved = append(r.Unresolved, shorten(use.module)+"."+shorten(use.name))
 		}
 	}
-	level := func(i int) Level {
-		if way[i] == code.Unreachable {
+	level := func(use *use) Level {
+		if way(use) == code.Unreachable {
 			return Declared
 		}
 		return Reachable
 	}
 	t := newTally()
 	for _, p := range u.place(level) {
-		t.add(p, key{fn: p.use.fn}, func(e *Evidence) { u.witness(p.use, way[p.use.fn], e) })
+		t.add(p, key{fn: p.use.fn}, func(e *Evidence) { u.witness(p.use, way(p.use), e) })
 	}
 	r.Capabilities = t.list()
 }
@@ -87,13 +92,13 @@ type placed struct {
 // place works out the claims of a unit's imports. The same rules run over growing
 // sets of imports, so that a call that can never happen does not change what
 // another one means.
-func (u *unit) place(level func(i int) Level) []placed {
+func (u *unit) place(level func(*use) Level) []placed {
 	owners := u.owners()
 	var all, reached, asked []*use
 	for i, use := range u.uses {
 		use.owned = owners != nil && !owners[i]
 		all = append(all, use)
-		if level(i) < Reachable {
+		if level(use) < Reachable {
 			continue
 		}
 		reached = append(reached, use)
@@ -103,14 +108,16 @@ func (u *unit) place(level func(i int) Level) []placed {
 	}
 	var list []placed
 	for _, c := range claims(u.meant(asked, owners != nil)) {
-		c.use = u.uses[c.use.fn]
+		if c.use.of != nil {
+			c.use = c.use.of
+		}
 		list = append(list, placed{c, Reachable, Program})
 	}
 	for _, c := range claims(reached) {
 		list = append(list, placed{c, Reachable, Runtime})
 	}
 	for _, c := range claims(all) {
-		if level(int(c.use.fn)) < Reachable {
+		if level(c.use) < Reachable {
 			list = append(list, placed{c, Declared, Program})
 		}
 	}
@@ -131,7 +138,7 @@ func (u *unit) meant(uses []*use, named bool) []*use {
 	for i, use := range meant {
 		if use.meaning.role == roleOpen {
 			opener := *use
-			opener.args.rights = r
+			opener.args.rights, opener.of = r, use
 			meant[i] = &opener
 		}
 	}

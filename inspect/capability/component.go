@@ -24,8 +24,10 @@ const (
 // module decides, as far as the adapter passes it on to the host at all.
 func (r *Result) component(b *wasm.Binary, graph func(*wasm.Binary) *code.Graph) {
 	l := newLinker(b, graph)
-	l.link()
-	l.through()
+	if !l.crowded {
+		l.link()
+		l.through()
+	}
 	a := newAssembly(l)
 	if followed := l.complete; a.run() != followed {
 		// The work ran out on the way: what was found first may be too little.
@@ -37,7 +39,7 @@ func (r *Result) component(b *wasm.Binary, graph func(*wasm.Binary) *code.Graph)
 		r.Notes = append(r.Notes, "calls cannot be followed through all of the component: every import counts as reachable")
 	}
 	for _, u := range l.units {
-		if !u.trusted() {
+		if !u.trusted() && !l.crowded {
 			r.Notes = append(r.Notes, u.where+": the call graph is not known: every import counts as reachable")
 		}
 	}
@@ -60,15 +62,21 @@ func newAssembly(l *linker) *assembly {
 // run fills the assembly, and says whether everything could be followed.
 func (a *assembly) run() bool {
 	declared := a.declared()
-	a.w = newWorld(a.l)
-	a.w.roots()
-	a.w.reach()
-	a.rename()
-	a.roles()
-	a.list()
-	a.adapters()
+	if !a.l.crowded {
+		a.w = newWorld(a.l)
+		a.w.roots()
+		a.w.reach()
+		a.rename()
+		a.roles()
+		a.list()
+		a.adapters()
+	}
+	level := Declared
+	if !a.l.complete {
+		level = Reachable
+	}
 	for _, c := range claims(declared) {
-		a.t.add(placed{c, Declared, Program}, key{host: host{c.use.module, c.use.name}}, nil)
+		a.t.add(placed{c, level, Program}, key{host: host{c.use.module, c.use.name}}, nil)
 	}
 	a.served()
 	return a.l.complete
@@ -202,7 +210,7 @@ func (a *assembly) list() {
 		}
 		t := newTally()
 		served := make(map[uint32]service)
-		for _, p := range u.place(func(f int) Level { return a.level(i, f) }) {
+		for _, p := range u.place(func(use *use) Level { return a.level(i, use) }) {
 			node := a.w.first[i] + p.use.fn
 			s, ok := served[p.use.fn]
 			if !ok {
@@ -223,9 +231,9 @@ func (a *assembly) list() {
 	}
 }
 
-// level is that of import f of unit i within the component.
-func (a *assembly) level(i, f int) Level {
-	if a.l.units[i].live && a.seen(a.w.first[i]+uint32(f)) {
+// level is that of an import of unit i within the component.
+func (a *assembly) level(i int, use *use) Level {
+	if a.l.units[i].live && a.seen(a.w.first[i]+use.fn) {
 		return Reachable
 	}
 	return Declared
@@ -358,7 +366,7 @@ func (a *assembly) adapters() {
 		if u.role != roleAdapter {
 			continue
 		}
-		for _, p := range u.place(func(f int) Level { return a.level(i, f) }) {
+		for _, p := range u.place(func(use *use) Level { return a.level(i, use) }) {
 			node := a.w.first[i] + p.use.fn
 			if p.level != Reachable {
 				continue

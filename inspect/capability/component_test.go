@@ -397,3 +397,26 @@ func TestAFalseAdapterIsNotBelieved(t *testing.T) {
 		t.Errorf("Analyse: module 0 is %s; want adapter", r.Modules[0].Role)
 	}
 }
+
+// What a module with very many imports can do is not lost among them.
+func TestACrowdedModuleKeepsItsCapabilities(t *testing.T) {
+	var imports strings.Builder
+	const n = 3000
+	for range n {
+		imports.WriteString(str("a") + str("b") + "\x00\x00")
+	}
+	imports.WriteString(str("wasi_snapshot_preview1") + str("path_unlink_file") + "\x00\x00")
+	file := coreModule(section(1, vec(noType)), section(2, "\xb9\x17"+imports.String())) // n+1
+	r := analyse(t, []byte(file))
+	want := []string{"files-write reachable program: names", "unknown-host-call reachable program"}
+	if diff := cmp.Diff(want, summary(r.Capabilities)); diff != "" {
+		t.Errorf("Analyse of %d imports (-want +got)\n%s", n+1, diff)
+	}
+	if len(r.Notes) == 0 {
+		t.Errorf("Analyse of %d imports: no notes; want one", n+1)
+	}
+	outer := component(section(7, vec(environment)), section(10, vec("\x00"+str(environ)+"\x05\x00")), section(1, file))
+	if got, want := summary(analyse(t, []byte(outer)).Capabilities), []string{"environment reachable program"}; !slices.Equal(got, want) {
+		t.Errorf("Analyse of a component with it = %q; want %q", got, want)
+	}
+}

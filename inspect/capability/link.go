@@ -33,6 +33,10 @@ type linker struct {
 	// false and everything has to count as reachable.
 	work     int64
 	complete bool
+
+	// crowded says that a module has more imports than can be looked at. Nothing
+	// is linked then.
+	crowded bool
 }
 
 // A host is a function that the host provides: one that the outermost component
@@ -125,6 +129,9 @@ func (l *linker) scope(c *wasm.Component, parent *scope, path string) *scope {
 	for i, m := range c.Modules {
 		u := newUnit(m, l.graph(m))
 		u.where = fmt.Sprintf("%smodule %d", path, i)
+		if u.crowded {
+			l.crowded, l.complete = true, false
+		}
 		u.targets = make([][]target, len(u.uses))
 		s.units = append(s.units, len(l.units))
 		l.units = append(l.units, u)

@@ -11,6 +11,9 @@ type use struct {
 	// owned says that only the language's runtime calls it, which writes to
 	// the standard streams and opens nothing.
 	owned bool
+
+	// of is the use that this is a copy of, with other arguments; see meant.
+	of *use
 }
 
 // A claim says that a use gives a capability.

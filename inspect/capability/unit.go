@@ -17,6 +17,10 @@ type unit struct {
 	g    *code.Graph // nil if its calls are not known
 	uses []*use      // its imported functions, in their order: the index is the function's
 
+	// crowded says that there are more imports than can be looked at; uses are
+	// then one of each meaning.
+	crowded bool
+
 	back *callers // made when first needed
 
 	// Of a module in a component.
@@ -28,22 +32,49 @@ type unit struct {
 	role    string              // as in Module
 }
 
+// An import costs a few bytes in a file, and what is kept of it here many more:
+// beyond baseUses of them and one for usesPer bytes of the file, only one import
+// of each meaning is kept. The largest known module has 2,000.
+const (
+	baseUses = 2048
+	usesPer  = 1024
+)
+
 func newUnit(b *wasm.Binary, g *code.Graph) *unit {
 	u := &unit{b: b, m: b.Module, g: g}
-	minified := minified(b.Module)
+	u.crowded = int64(len(b.Module.Functions)-len(b.Module.Code)) > baseUses+b.Size/usesPer
+	short := minified(b.Module)
+	type kind struct {
+		host   string
+		role   role
+		grants *Grant
+	}
+	seen := make(map[kind]bool)
 	for _, im := range b.Module.Imports {
 		if im.Kind != wasm.ExternFunc {
 			continue
 		}
-		use := &use{module: im.Module, name: im.Name, fn: im.Index, args: anything}
-		use.meaning = Lookup(im.Module, im.Name)
-		if minified && !use.meaning.Known() {
-			use.meaning = Meaning{Host: "Emscripten", Grants: []Grant{{HostJavaScript, []string{"minified"}}}}
+		m := Lookup(im.Module, im.Name)
+		if short && !m.Known() {
+			m = minifiedMeaning
 		}
-		u.uses = append(u.uses, use)
+		if u.crowded {
+			k := kind{host: m.Host, role: m.role}
+			if len(m.Grants) > 0 {
+				k.grants = &m.Grants[0]
+			}
+			if seen[k] {
+				continue
+			}
+			seen[k] = true
+		}
+		u.uses = append(u.uses, &use{module: im.Module, name: im.Name, fn: im.Index, args: anything, meaning: m})
 	}
 	return u
 }
+
+// minifiedMeaning is that of an import whose name is lost.
+var minifiedMeaning = Meaning{Host: "Emscripten", Grants: []Grant{{HostJavaScript, []string{"minified"}}}}
 
 // minified recognises the imports of an Emscripten build whose names were
 // replaced by short ones: one module of one letter, and names of up to three.
@@ -60,7 +91,7 @@ func minified(m *wasm.Module) bool {
 
 // trusted is whether the call graph says something: without one, or with one
 // that had to leave its edges out, everything counts as reachable.
-func (u *unit) trusted() bool { return u.g != nil && !u.g.Truncated }
+func (u *unit) trusted() bool { return u.g != nil && !u.g.Truncated && !u.crowded }
 
 // callers gives the reversed graph.
 func (u *unit) callers() *callers {

@@ -24,7 +24,6 @@ var (
 	end         = []byte{0x0b}
 	block       = []byte{0x02, 0x40}
 	loop        = []byte{0x03, 0x40}
-	ret         = []byte{0x0f}
 	i32Xor      = []byte{0x73}
 	i32And      = []byte{0x71}
 	i32Mul      = []byte{0x6c}

@@ -3,6 +3,7 @@ package signal
 import (
 	"cmp"
 	"slices"
+	"sync"
 
 	"github.com/wreg-project/wreg/inspect/text"
 )
@@ -10,11 +11,7 @@ import (
 // Mask gives text with the secrets in it blanked out, for whoever shows text of
 // a binary. It leaves b alone.
 func Mask(b []byte) []byte {
-	var hidden []extent
-	s := newScanner(&Findings{}, nil)
-	s.hidden = &hidden
-	s.span, s.run, s.b = text.At(0, b), text.Run{End: len(b)}, b
-	s.match()
+	hidden := secrets(b)
 	if len(hidden) == 0 {
 		return b
 	}
@@ -31,6 +28,24 @@ func Mask(b []byte) []byte {
 	}
 	return append(out, b[at:]...)
 }
+
+// secrets finds the parts of text that are secret.
+func secrets(b []byte) []extent {
+	s := maskers.Get().(*scanner)
+	defer maskers.Put(s)
+	var hidden []extent
+	s.hidden = &hidden
+	s.span, s.run, s.b = text.At(0, b), text.Run{End: len(b)}, b
+	s.match()
+	*s = scanner{f: s.f, engines: s.engines}
+	*s.f = Findings{}
+	clear(s.engines)
+	return hidden
+}
+
+// maskers are scanners for text; one is large, and a report masks a thousand
+// strings.
+var maskers = sync.Pool{New: func() any { return newScanner(&Findings{}, nil) }}
 
 // hide notes that bytes of the run are secret.
 func (s *scanner) hide(start, end int) {

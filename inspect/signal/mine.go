@@ -156,6 +156,7 @@ func (s *scanner) engine(n, h, i int) int {
 
 // finish reports what needed all of the text.
 func (s *scanner) finish() {
+	defer clear(s.engines)
 	for n, seen := range s.engines {
 		in := interpreters[n]
 		if len(seen) < in.need {

@@ -32,34 +32,42 @@ func Structure(b *wasm.Binary, forged []Forgery) *Findings {
 			return "claims " + g.Claim + ", shows " + g.Trace
 		})
 	}
-	f.walk(b, 0)
+	w := &walker{f, newScanner(f, nil)}
+	w.walk(b, 0)
 	return f
 }
 
-func (f *Findings) walk(b *wasm.Binary, depth int) {
-	f.module = 0
+// A walker goes through nested binaries. It has one scanner for all custom
+// sections, of which there may be a hundred thousand.
+type walker struct {
+	*Findings
+	scanner *scanner
+}
+
+func (w *walker) walk(b *wasm.Binary, depth int) {
+	w.module = 0
 	if depth > 0 {
-		f.module = b.Offset
+		w.module = b.Offset
 	}
-	f.sections(b)
+	w.sections(b)
 	if b.Kind == wasm.KindModule {
-		f.sizes(b)
-		f.memories(b)
-		f.exposed(b)
-		f.stack(b)
+		w.sizes(b)
+		w.memories(b)
+		w.exposed(b)
+		w.stack(b)
 		if b.Module.Start >= 0 {
 			fn := uint32(b.Module.Start)
-			f.add(ruleStart, 5, Place{Offset: sectionOffset(b, wasm.SectionStart), Section: "start", Function: &fn}, func() string {
+			w.add(ruleStart, 5, Place{Offset: sectionOffset(b, wasm.SectionStart), Section: "start", Function: &fn}, func() string {
 				return fmt.Sprintf("function %d", fn)
 			})
 		}
 		return
 	}
 	for _, m := range b.Component.Modules {
-		f.walk(m, depth+1)
+		w.walk(m, depth+1)
 	}
 	for _, c := range b.Component.Components {
-		f.walk(c, depth+1)
+		w.walk(c, depth+1)
 	}
 }
 
@@ -74,27 +82,27 @@ func sectionOffset(b *wasm.Binary, id byte) int64 {
 }
 
 // sections looks at how the sections are written and at custom ones.
-func (f *Findings) sections(b *wasm.Binary) {
+func (w *walker) sections(b *wasm.Binary) {
 	seen := map[string]int{}
 	for i, s := range b.Sections {
-		f.header(b, s)
+		w.header(b, s)
 		if s.ID != wasm.SectionCustom {
 			continue
 		}
 		p := Place{Offset: s.Offset, Section: s.Name}
 		if uniqueSections[s.Name] && seen[s.Name] > 0 {
-			f.add(ruleDuplicateCustom, 25, p, func() string { return fmt.Sprintf("%s, for the %dth time", s.Name, seen[s.Name]+1) })
+			w.add(ruleDuplicateCustom, 25, p, func() string { return fmt.Sprintf("%s, for the %dth time", s.Name, seen[s.Name]+1) })
 		}
 		if uniqueSections[s.Name] {
 			seen[s.Name]++
 		}
 		if b.Kind == wasm.KindModule {
-			f.misplaced(b, s, i)
+			w.misplaced(b, s, i)
 		}
-		f.custom(b, s)
+		w.custom(b, s)
 	}
 	for _, e := range b.Problems {
-		f.add(ruleMalformedCustom, 20, Place{Offset: e.Offset}, e.Error)
+		w.add(ruleMalformedCustom, 20, Place{Offset: e.Offset}, e.Error)
 	}
 }
 
@@ -197,40 +205,40 @@ var knownPrefixes = []struct {
 }
 
 // custom looks at one custom section.
-func (f *Findings) custom(b *wasm.Binary, s wasm.Section) {
+func (w *walker) custom(b *wasm.Binary, s wasm.Section) {
 	contents := b.Bytes(s.Body, s.Size)
 	p := Place{Offset: s.Offset, Section: s.Name}
 	bytes := func() string { return fmt.Sprintf("%s, %d bytes", s.Name, s.Size) }
 	if s.Name == "wasmedge" {
-		f.wasmEdge(s, contents)
+		w.wasmEdge(s, contents)
 		return
 	}
 	switch s.Name {
 	case "name":
-		f.add(ruleNames, 0, p, bytes)
+		w.add(ruleNames, 0, p, bytes)
 	case "sourceMappingURL":
-		f.sourceMap(p, contents)
+		w.sourceMap(p, contents)
 	case "external_debug_info":
-		f.add(ruleDebugInfo, 10, p, bytes)
+		w.add(ruleDebugInfo, 10, p, bytes)
 	}
 	switch purposeOf(s.Name) {
 	case opaque:
 	case debugging:
-		f.add(ruleDebugInfo, 10, p, bytes)
+		w.add(ruleDebugInfo, 10, p, bytes)
 	case debugText:
-		f.add(ruleDebugInfo, 10, p, bytes)
-		f.contents(s, contents, false)
+		w.add(ruleDebugInfo, 10, p, bytes)
+		w.contents(s, contents, false)
 	case known:
-		f.contents(s, contents, true)
+		w.contents(s, contents, true)
 	case unknown:
-		f.unknown(s, contents)
-		f.contents(s, contents, true)
+		w.unknown(s, contents)
+		w.contents(s, contents, true)
 	}
 }
 
 // contents looks at the bytes of a custom section as if they were data.
-func (f *Findings) contents(s wasm.Section, b []byte, all bool) {
-	sc := newScanner(f, nil)
+func (w *walker) contents(s wasm.Section, b []byte, all bool) {
+	sc := w.scanner
 	sc.section = s.Name
 	sc.span = text.At(s.Body, b)
 	if all {
@@ -305,8 +313,19 @@ func (f *Findings) sizes(b *wasm.Binary) {
 // memories looks at the memories of a module.
 func (f *Findings) memories(b *wasm.Binary) {
 	m := b.Module
-	p := Place{Offset: sectionOffset(b, wasm.SectionMemory), Section: "memory"}
+	imported := 0
+	for _, im := range m.Imports {
+		if im.Kind == wasm.ExternMemory {
+			at := Place{Offset: sectionOffset(b, wasm.SectionImport), Section: "import"}
+			f.add(ruleMemoryImported, 5, at, func() string { return im.Module + "." + im.Name })
+			imported++
+		}
+	}
+	p := Place{Offset: sectionOffset(b, wasm.SectionImport), Section: "import"}
 	for i, mem := range m.Memories {
+		if i >= imported {
+			p = Place{Offset: sectionOffset(b, wasm.SectionMemory), Section: "memory"}
+		}
 		if !mem.HasMax {
 			f.add(ruleMemoryUnbounded, 5, p, func() string { return fmt.Sprintf("memory %d: %v", i, mem) })
 		}
@@ -316,12 +335,6 @@ func (f *Findings) memories(b *wasm.Binary) {
 	}
 	if n := len(m.Memories); n > 1 {
 		f.add(ruleMemories, 10, p, func() string { return fmt.Sprintf("%d memories", n) })
-	}
-	for _, im := range m.Imports {
-		if im.Kind == wasm.ExternMemory {
-			at := Place{Offset: sectionOffset(b, wasm.SectionImport), Section: "import"}
-			f.add(ruleMemoryImported, 5, at, func() string { return im.Module + "." + im.Name })
-		}
 	}
 }
 

@@ -37,18 +37,21 @@ func TestStructure(t *testing.T) {
 		{"imported memory", builder{imports: [][]byte{cat(name("env"), name("memory"), []byte{2, 0, 1})}}, "memory-imported", 5},
 		{"imported variable", builder{imports: [][]byte{cat(name("env"), name("g"), []byte{3, 0x7f, 0})}}, "memory-imported", -1},
 		{
-			"exported table", builder{tables: [][]byte{{0x70, 0, 1}}, exports: [][]byte{export("__indirect_function_table", 1, 0)}},
+			"exported table",
+			builder{tables: [][]byte{{0x70, 0, 1}}, exports: [][]byte{export("__indirect_function_table", 1, 0)}},
 			"table-exposed", 10,
 		},
 		{"imported table", builder{imports: [][]byte{cat(name("env"), name("t"), []byte{1, 0x70, 0, 1})}}, "table-exposed", 10},
 		{"table of one's own", builder{tables: [][]byte{{0x70, 0, 1}}}, "table-exposed", -1},
 		{"exported variable", builder{globals: [][]byte{mutableI32(0)}, exports: [][]byte{export("g", 3, 0)}}, "global-exposed", 10},
 		{
-			"exported constant", builder{globals: [][]byte{cat([]byte{0x7f, 0}, i32Const(0), end)}, exports: [][]byte{export("g", 3, 0)}},
+			"exported constant",
+			builder{globals: [][]byte{cat([]byte{0x7f, 0}, i32Const(0), end)}, exports: [][]byte{export("g", 3, 0)}},
 			"global-exposed", -1,
 		},
 		{
-			"stack pointer by its export", builder{globals: [][]byte{mutableI32(0)}, exports: [][]byte{export("__stack_pointer", 3, 0)}},
+			"stack pointer by its export",
+			builder{globals: [][]byte{mutableI32(0)}, exports: [][]byte{export("__stack_pointer", 3, 0)}},
 			"stack-pointer-exposed", 15,
 		},
 		{

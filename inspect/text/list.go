@@ -2,6 +2,7 @@ package text
 
 import (
 	"bytes"
+	"hash/maphash"
 	"slices"
 	"unicode/utf8"
 )
@@ -140,14 +141,18 @@ type List struct {
 	total, bytes int
 	counts       [len(kinds)]int
 	kept         [len(kinds)][]String
-	seen         map[string]struct{}
+	seen         map[uint64]struct{} // hashes of the texts that are kept
 	buf          []byte
 }
+
+// seed makes the hashes of texts unpredictable, so that none can be made to hide
+// another.
+var seed = maphash.MakeSeed()
 
 // NewList makes a list of at most most strings. The mask is that of
 // [Span.String].
 func NewList(most int, mask func([]byte) []byte) *List {
-	return &List{most: most, mask: mask, seen: map[string]struct{}{}}
+	return &List{most: most, mask: mask, seen: map[uint64]struct{}{}}
 }
 
 // Add counts a string of s, and keeps it if there is room among its kind. One
@@ -155,23 +160,22 @@ func NewList(most int, mask func([]byte) []byte) *List {
 func (l *List) Add(s *Span, r Run) {
 	l.total++
 	l.bytes += r.End - r.Start
-	var k int
-	if r.Encoding == UTF8 {
-		k = rank(s.Bytes[r.Start:min(r.End, r.Start+MaxValue)])
-	} else {
-		short := Run{r.Start, min(r.End, r.Start+MaxValue), r.Encoding}
-		l.buf = s.AppendUTF8(l.buf[:0], short)
-		k = rank(l.buf)
+	head := s.Bytes[r.Start:min(r.End, r.Start+MaxValue)]
+	if r.Encoding == UTF16 {
+		l.buf = s.AppendUTF8(l.buf[:0], Run{r.Start, r.Start + len(head), UTF16})
+		head = l.buf
 	}
+	k := rank(head)
 	l.counts[k]++
 	if len(l.kept[k]) >= l.most {
 		return
 	}
-	v := s.String(r, l.mask)
-	if _, ok := l.seen[v.Value]; ok {
+	h := maphash.Bytes(seed, head)
+	if _, ok := l.seen[h]; ok {
 		return
 	}
-	l.seen[v.Value] = struct{}{}
+	l.seen[h] = struct{}{}
+	v := s.String(r, l.mask)
 	v.Kind = kinds[k].kind
 	l.kept[k] = append(l.kept[k], v)
 }

@@ -100,9 +100,8 @@ func (j *joiner) add(s Segment, yield func(*Span) bool) bool {
 	if j.held == 1 {
 		j.buf = append(j.buf[:0], j.first.Bytes...)
 	}
-	for range s.Address - (j.span.Address + uint64(len(j.buf))) {
-		j.buf = append(j.buf, 0)
-	}
+	var zeros [maxGap]byte
+	j.buf = append(j.buf, zeros[:s.Address-(j.span.Address+uint64(len(j.buf)))]...)
 	j.span.pieces = append(j.span.pieces, piece{start: len(j.buf), segment: s.Index, offset: s.Offset, size: len(s.Bytes)})
 	j.buf = append(j.buf, s.Bytes...)
 	j.span.Bytes = j.buf

@@ -77,8 +77,14 @@ type Comparison struct {
 // Compare says what changed from one version of a component or WIT package to
 // another, and whom it breaks; docs/spec/wit.md has the rules. Versions of
 // packages make no difference as long as they are compatible. More than
-// MaxChanges, or types that take too long to compare, are ErrLimit.
+// MaxChanges, or types that take too long to compare, are ErrLimit, and a
+// document in which one name stands for two things is ErrNotWIT.
 func Compare(older, newer *Document) (*Comparison, error) {
+	for _, d := range []*Document{older, newer} {
+		if err := checkNames(d); err != nil {
+			return nil, err
+		}
+	}
 	c := &comparer{old: newBook(older), new: newBook(newer), pairs: map[[2]*TypeDef]bool{}}
 	c.component = isComponent(older) && isComponent(newer)
 	c.compare()

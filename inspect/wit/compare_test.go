@@ -2,6 +2,7 @@ package wit
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -119,6 +120,30 @@ func TestCompareOfTypesThatDouble(t *testing.T) {
 	}
 	if c, err := Compare(use("1.0.0"), use("1.0.0")); err != nil || len(c.Changes) > 0 {
 		t.Errorf("Compare = %v, %v; want nothing", c, err)
+	}
+}
+
+func TestCompareOfNamesThatAreThereTwice(t *testing.T) {
+	for _, text := range []string{
+		"interface i {} interface i {}",
+		"interface i {} world i {}",
+		"interface i { f: func(); f: func(); }",
+		"interface i { type t = u8; t: func(); }",
+		"interface i { use j.{t}; type t = u8; }",
+		"interface i { record r { a: u8, a: u8 } }",
+		"interface i { resource r { f: func(); f: static func(); } }",
+		"world w { import f: func(); type f = u8; }",
+		"world w { export i; export i; }",
+		"world w { import j: interface { f: func(); f: func(); } }",
+		"package a:b { } package a:b { }",
+	} {
+		d, err := Parse(text)
+		if err != nil {
+			t.Fatalf("Parse(%q): %v", text, err)
+		}
+		if c, err := Compare(d, d); !errors.Is(err, ErrNotWIT) {
+			t.Errorf("Compare of %q = %v, %v; want ErrNotWIT", text, c, err)
+		}
 	}
 }
 

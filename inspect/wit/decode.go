@@ -71,29 +71,14 @@ type decoder struct {
 	worlds   map[Path]bool
 
 	// named tells where an entry of an index space has its name.
-	named  map[entry]*typeName
-	memo   map[localEntry]*Type
-	envs   map[env]*env
-	scopes map[*wasm.Scope]*scopeIndex
-	args   map[*wasm.TypeDef]map[string]*wasm.TypeDef
+	named map[*wasm.TypeDef]*typeName
+	memo  map[localType]*Type
 }
 
-// An env says what the imports of a component stand for while its types are
-// read: the arguments of one instance of it, which are entries of outer.
-type env struct {
-	inst  *wasm.TypeDef
-	outer *env
-}
-
-// An entry is a type of an index space, seen through the instances it lies in.
-type entry struct {
+// A localType is a type as it is written in one interface or world.
+type localType struct {
 	def *wasm.TypeDef
-	env *env
-}
-
-type localEntry struct {
-	entry
-	in *owner
+	in  *owner
 }
 
 // A typeName is where a type has its name.
@@ -115,24 +100,14 @@ type owner struct {
 	names map[string]bool
 }
 
-// A scopeIndex finds what the imports of a component give to its types, and
-// what an instance exports.
-type scopeIndex struct {
-	imports map[*wasm.TypeDef][2]string // name of the import, and of the export of an imported instance
-	exports map[string]*wasm.TypeDef
-}
-
 func newDecoder(size int64) *decoder {
 	return &decoder{
 		left:   int(min(MaxItems, 4096+size/4)),
 		byName: map[PackageName]*Package{},
 		ifaces: map[Path]*owner{},
 		worlds: map[Path]bool{},
-		named:  map[entry]*typeName{},
-		memo:   map[localEntry]*Type{},
-		envs:   map[env]*env{},
-		scopes: map[*wasm.Scope]*scopeIndex{},
-		args:   map[*wasm.TypeDef]map[string]*wasm.TypeDef{},
+		named:  map[*wasm.TypeDef]*typeName{},
+		memo:   map[localType]*Type{},
 	}
 }
 
@@ -210,7 +185,7 @@ func (d *decoder) packageItem(s *wasm.Scope) error {
 		if im.Sort != wasm.SortInstance {
 			return notWIT("import of %s %q", im.Sort, im.Name)
 		}
-		if _, err := d.byPath(im, im.Name, nil); err != nil {
+		if _, err := d.byPath(im, im.Name); err != nil {
 			return err
 		}
 	}
@@ -220,7 +195,7 @@ func (d *decoder) packageItem(s *wasm.Scope) error {
 		case err != nil:
 			return err
 		case ex.Sort == wasm.SortInstance:
-			_, err = d.byPath(ex, ex.Name, nil)
+			_, err = d.byPath(ex, ex.Name)
 		case ex.Sort == wasm.SortComponent && ex.Type != nil && ex.Type.Scope != nil && !d.worlds[p]:
 			d.worlds[p] = true
 			err = d.world(d.pkg(p.Package), p.Name, ex.Type.Scope)
@@ -280,7 +255,7 @@ func (d *decoder) world(pkg *Package, name string, s *wasm.Scope) error {
 	o := &owner{pkg: pkg, world: w}
 	for _, im := range s.Imports {
 		if im.Sort == wasm.SortType {
-			if err := d.typeDef(o, im, nil); err != nil {
+			if err := d.typeDef(o, im); err != nil {
 				return fmt.Errorf("import %s: %w", im.Name, err)
 			}
 			continue
@@ -309,7 +284,7 @@ func (d *decoder) extern(o *owner, e wasm.ComponentExtern, to *[]Extern) error {
 	x := Extern{Meta: Meta{ExternalID: e.ExternalID}}
 	switch e.Sort {
 	case wasm.SortFunc:
-		f, err := d.function(o, e, nil)
+		f, err := d.function(o, e)
 		if err != nil {
 			return err
 		}
@@ -327,7 +302,7 @@ func (d *decoder) extern(o *owner, e wasm.ComponentExtern, to *[]Extern) error {
 		} else if kebab(e.Name) {
 			return d.inline(o, e, x, to)
 		}
-		i, err := d.byPath(e, full, nil)
+		i, err := d.byPath(e, full)
 		if err != nil {
 			return err
 		}
@@ -344,7 +319,7 @@ func (d *decoder) inline(o *owner, e wasm.ComponentExtern, x Extern, to *[]Exter
 	x.Name, x.Interface = e.Name, &Interface{}
 	i := &owner{pkg: o.pkg, iface: x.Interface}
 	*to = append(*to, x)
-	return d.instance(i, e, nil)
+	return d.instance(i, e)
 }
 
 // from is the path to a named interface from a package.
@@ -357,7 +332,7 @@ func (o *owner) from(pkg *Package) Path {
 
 // byPath reads an instance under the full name of an interface: what is new in
 // it is added to the interface.
-func (d *decoder) byPath(e wasm.ComponentExtern, full string, v *env) (*owner, error) {
+func (d *decoder) byPath(e wasm.ComponentExtern, full string) (*owner, error) {
 	p, err := splitName(full, e.VersionSuffix)
 	if err != nil {
 		return nil, err
@@ -372,15 +347,15 @@ func (d *decoder) byPath(e wasm.ComponentExtern, full string, v *env) (*owner, e
 		d.ifaces[p] = o
 		pkg.Interfaces = append(pkg.Interfaces, o.iface)
 	}
-	if err := d.instance(o, e, v); err != nil {
+	if err := d.instance(o, e); err != nil {
 		return nil, fmt.Errorf("%s: %w", full, err)
 	}
 	return o, nil
 }
 
 // instance adds the types and functions of an instance to an interface.
-func (d *decoder) instance(o *owner, e wasm.ComponentExtern, v *env) error {
-	inst, v, err := d.final(e.Type, v)
+func (d *decoder) instance(o *owner, e wasm.ComponentExtern) error {
+	_, inst, err := d.lookup(e.Type)
 	if err != nil {
 		return err
 	}
@@ -393,9 +368,9 @@ func (d *decoder) instance(o *owner, e wasm.ComponentExtern, v *env) error {
 		}
 		switch ex.Sort {
 		case wasm.SortType:
-			err = d.typeDef(o, ex, v)
+			err = d.typeDef(o, ex)
 		case wasm.SortFunc:
-			err = d.interfaceFunc(o, ex, v)
+			err = d.interfaceFunc(o, ex)
 		default:
 			err = notWIT("%s in an interface", ex.Sort)
 		}
@@ -406,11 +381,11 @@ func (d *decoder) instance(o *owner, e wasm.ComponentExtern, v *env) error {
 	return nil
 }
 
-func (d *decoder) interfaceFunc(o *owner, e wasm.ComponentExtern, v *env) error {
+func (d *decoder) interfaceFunc(o *owner, e wasm.ComponentExtern) error {
 	if o.funcs[e.Name] {
 		return nil // told before, by another view of the interface
 	}
-	f, err := d.function(o, e, v)
+	f, err := d.function(o, e)
 	if err != nil {
 		return err
 	}
@@ -446,21 +421,20 @@ func (o *owner) take(name string) {
 
 // typeDef reads a type with a name: a new one, another name for one of the same
 // interface, or one of another interface.
-func (d *decoder) typeDef(o *owner, e wasm.ComponentExtern, v *env) error {
+func (d *decoder) typeDef(o *owner, e wasm.ComponentExtern) error {
 	if !kebab(e.Name) {
 		return notWIT("%q is no name", e.Name)
 	}
 	if e.Type == nil {
 		return notWIT("a type that is not known")
 	}
-	self := entry{e.Type, v}
 	if o.names[e.Name] {
-		if d.named[self] == nil {
-			d.named[self] = &typeName{o, e.Name}
+		if d.named[e.Type] == nil {
+			d.named[e.Type] = &typeName{o, e.Name}
 		}
 		return nil // told before, by another view of the interface
 	}
-	known, base, err := d.lookup(self)
+	known, base, err := d.lookup(e.Type)
 	if err != nil {
 		return err
 	}
@@ -469,7 +443,7 @@ func (d *decoder) typeDef(o *owner, e wasm.ComponentExtern, v *env) error {
 	case known != nil && known.in != o && known.in.path.Name == "":
 		// A type of a world or of a nameless interface cannot be used elsewhere:
 		// its definition is written once more.
-		if base.def.Op == wasm.TypeResource {
+		if base.Op == wasm.TypeResource {
 			return notWIT("the resource belongs to something without name")
 		}
 		err = d.define(o, e, base)
@@ -481,7 +455,7 @@ func (d *decoder) typeDef(o *owner, e wasm.ComponentExtern, v *env) error {
 	default:
 		err = d.define(o, e, base)
 	}
-	d.named[self] = &typeName{o, e.Name}
+	d.named[e.Type] = &typeName{o, e.Name}
 	return err
 }
 
@@ -541,15 +515,15 @@ var nominal = map[byte]DefKind{
 }
 
 // define writes the definition of a type.
-func (d *decoder) define(o *owner, e wasm.ComponentExtern, base entry) error {
-	t := &TypeDef{Name: e.Name, Kind: nominal[base.def.Op]}
+func (d *decoder) define(o *owner, e wasm.ComponentExtern, base *wasm.TypeDef) error {
+	t := &TypeDef{Name: e.Name, Kind: nominal[base.Op]}
 	if t.Kind == "" {
 		t.Kind = DefType
 		var err error
 		if t.Type, err = d.anonymous(o, base, 0); err != nil {
 			return err
 		}
-		if base.def.Op == wasm.TypeOwn {
+		if base.Op == wasm.TypeOwn {
 			// "type a = r" would be the resource itself, and not a handle.
 			t.Type = &Type{Kind: KindOwn, Name: t.Type.Name}
 		}
@@ -560,7 +534,7 @@ func (d *decoder) define(o *owner, e wasm.ComponentExtern, base entry) error {
 	if d.named[base] == nil {
 		d.named[base] = &typeName{o, e.Name}
 	}
-	for i, label := range base.def.Labels {
+	for i, label := range base.Labels {
 		if err := d.spend(); err != nil {
 			return err
 		}
@@ -568,9 +542,9 @@ func (d *decoder) define(o *owner, e wasm.ComponentExtern, base entry) error {
 		if !kebab(label) {
 			return notWIT("%q is no name", label)
 		}
-		if i < len(base.def.Args) && base.def.Args[i].Set {
+		if i < len(base.Args) && base.Args[i].Set {
 			var err error
-			if item.Type, err = d.ref(o, base.def.Args[i], base.env, 0); err != nil {
+			if item.Type, err = d.ref(o, base.Args[i], 0); err != nil {
 				return fmt.Errorf("%s: %w", label, err)
 			}
 		}
@@ -582,8 +556,8 @@ func (d *decoder) define(o *owner, e wasm.ComponentExtern, base entry) error {
 
 // function reads a function. Its name tells whether it belongs to a resource:
 // "[method]r.f", "[static]r.f", "[constructor]r".
-func (d *decoder) function(o *owner, e wasm.ComponentExtern, v *env) (*Func, error) {
-	def, v, err := d.final(e.Type, v)
+func (d *decoder) function(o *owner, e wasm.ComponentExtern) (*Func, error) {
+	_, def, err := d.lookup(e.Type)
 	if err != nil {
 		return nil, err
 	}
@@ -606,13 +580,13 @@ func (d *decoder) function(o *owner, e wasm.ComponentExtern, v *env) (*Func, err
 		if !kebab(label) {
 			return nil, notWIT("%q is no name", label)
 		}
-		if a.Type, err = d.ref(o, def.Args[i], v, 0); err != nil {
+		if a.Type, err = d.ref(o, def.Args[i], 0); err != nil {
 			return nil, fmt.Errorf("%s: %w", label, err)
 		}
 		f.Params = append(f.Params, a)
 	}
 	if def.Result.Set {
-		if f.Result, err = d.ref(o, def.Result, v, 0); err != nil {
+		if f.Result, err = d.ref(o, def.Result, 0); err != nil {
 			return nil, fmt.Errorf("result: %w", err)
 		}
 	}
@@ -640,14 +614,14 @@ func (f *Func) named(full string) string {
 }
 
 // ref reads a type where it is used.
-func (d *decoder) ref(o *owner, r wasm.TypeRef, v *env, depth int) (*Type, error) {
+func (d *decoder) ref(o *owner, r wasm.TypeRef, depth int) (*Type, error) {
 	if !r.Set {
 		return nil, nil //nolint:nilnil // no type is no error: "result<_, e>"
 	}
 	if r.Prim != 0 {
 		return primitive(r.Prim)
 	}
-	known, base, err := d.lookup(entry{r.Def, v})
+	known, base, err := d.lookup(r.Def)
 	switch {
 	case err != nil:
 		return nil, err
@@ -660,11 +634,11 @@ func (d *decoder) ref(o *owner, r wasm.TypeRef, v *env, depth int) (*Type, error
 }
 
 // anonymous reads a type that has no name.
-func (d *decoder) anonymous(o *owner, base entry, depth int) (*Type, error) {
+func (d *decoder) anonymous(o *owner, base *wasm.TypeDef, depth int) (*Type, error) {
 	if depth >= MaxTypeDepth {
 		return nil, fmt.Errorf("%w: types nested deeper than %d", ErrLimit, MaxTypeDepth)
 	}
-	key := localEntry{base, o}
+	key := localType{base, o}
 	if t := d.memo[key]; t != nil {
 		return t, nil
 	}
@@ -684,11 +658,10 @@ var constructed = map[byte]Kind{
 	wasm.TypeOption: KindOption, wasm.TypeResult: KindResult, wasm.TypeStream: KindStream, wasm.TypeFuture: KindFuture,
 }
 
-func (d *decoder) construct(o *owner, base entry, depth int) (*Type, error) {
-	def := base.def
+func (d *decoder) construct(o *owner, def *wasm.TypeDef, depth int) (*Type, error) {
 	switch {
 	case def.Op == wasm.TypeOwn || def.Op == wasm.TypeBorrow:
-		return d.handle(o, base, depth)
+		return d.handle(o, def, depth)
 	case constructed[def.Op] == "":
 		if _, ok := nominal[def.Op]; ok {
 			return nil, notWIT("a %s without name", nominal[def.Op])
@@ -697,7 +670,7 @@ func (d *decoder) construct(o *owner, base entry, depth int) (*Type, error) {
 	}
 	t := &Type{Kind: constructed[def.Op], Len: def.Len}
 	for _, a := range def.Args {
-		arg, err := d.ref(o, a, base.env, depth+1)
+		arg, err := d.ref(o, a, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -711,15 +684,15 @@ func (d *decoder) construct(o *owner, base entry, depth int) (*Type, error) {
 
 // handle reads "own<r>", which is written "r" except as a definition of its own,
 // and "borrow<r>".
-func (d *decoder) handle(o *owner, base entry, depth int) (*Type, error) {
-	r, err := d.ref(o, base.def.Args[0], base.env, depth+1)
+func (d *decoder) handle(o *owner, base *wasm.TypeDef, depth int) (*Type, error) {
+	r, err := d.ref(o, base.Args[0], depth+1)
 	if err != nil {
 		return nil, err
 	}
 	if r == nil || r.Kind != KindName {
 		return nil, notWIT("a handle of what is no resource")
 	}
-	if base.def.Op == wasm.TypeBorrow {
+	if base.Op == wasm.TypeBorrow {
 		return &Type{Kind: KindBorrow, Name: r.Name}, nil
 	}
 	return r, nil
@@ -734,155 +707,23 @@ func primitive(code byte) (*Type, error) {
 	return nil, notWIT("type 0x%02x", code)
 }
 
-// lookup finds the name of a type, following what an entry is another name for
-// or the argument of, or else the definition this ends at.
-func (d *decoder) lookup(e entry) (*typeName, entry, error) {
+// lookup finds the name of a type, following what an entry is another name for,
+// or else the definition this ends at.
+func (d *decoder) lookup(t *wasm.TypeDef) (*typeName, *wasm.TypeDef, error) {
 	var found *typeName
-	base, err := d.chain(e, func(e entry) bool {
-		for v := e.env; ; v = v.outer {
-			if found = d.named[entry{e.def, v}]; found != nil || v == nil {
-				return found != nil
-			}
-		}
-	})
-	if err != nil || found == nil {
-		return nil, base, err
-	}
-	base, err = d.chain(base, func(entry) bool { return false })
-	return found, base, err
-}
-
-// final follows an entry to the definition it ends at.
-func (d *decoder) final(t *wasm.TypeDef, v *env) (*wasm.TypeDef, *env, error) {
-	e, err := d.chain(entry{t, v}, func(entry) bool { return false })
-	if err != nil {
-		return nil, nil, err
-	}
-	if e.def.Op != wasm.TypeInstance || e.def.With == nil {
-		return e.def, e.env, nil
-	}
-	v, err = d.inside(e.def, e.env)
-	return e.def, v, err
-}
-
-// chain follows an entry until visit says to stop.
-func (d *decoder) chain(e entry, visit func(entry) bool) (entry, error) {
-	for range maxInstances {
-		if e.def == nil {
-			return e, notWIT("a type that is not known")
-		}
-		if visit(e) {
-			return e, nil
-		}
-		if e.def.In != nil {
-			// The instance was aliased where the entry was; the entry belongs
-			// inside of it.
-			_, v, err := d.final(e.def.In, e.env)
-			if err != nil {
-				return e, err
-			}
-			e = entry{e.def.Of, v}
-			continue
-		}
-		next, ok, err := d.argument(e)
+	for range maxNames {
 		switch {
-		case err != nil:
-			return e, err
-		case ok:
-			e = next
-		case e.def.Of != nil:
-			e.def = e.def.Of
-		default:
-			return e, nil
+		case t == nil:
+			return nil, nil, notWIT("a type that is not known")
+		case found == nil:
+			found = d.named[t]
 		}
+		if t.Of == nil {
+			return found, t, nil
+		}
+		t = t.Of
 	}
-	return e, fmt.Errorf("%w: more than %d names for one type", ErrLimit, maxInstances)
-}
-
-// inside gives the env of what lies in an instance: always the same for the
-// same, as types are told apart by it.
-func (d *decoder) inside(inst *wasm.TypeDef, outer *env) (*env, error) {
-	key := env{inst, outer}
-	if v := d.envs[key]; v != nil {
-		return v, nil
-	}
-	depth := 0
-	for v := outer; v != nil; v = v.outer {
-		depth++
-	}
-	if depth > maxInstances {
-		return nil, fmt.Errorf("%w: instances nested deeper than %d", ErrLimit, maxInstances)
-	}
-	d.envs[key] = &key
-	return &key, nil
-}
-
-// argument gives what stands for an entry that a component imports.
-func (d *decoder) argument(e entry) (entry, bool, error) {
-	for v := e.env; v != nil; v = v.outer {
-		im, ok := d.index(v.inst.Scope).imports[e.def]
-		if !ok {
-			continue
-		}
-		arg := d.arguments(v.inst)[im[0]]
-		if arg == nil {
-			return e, false, nil
-		}
-		if im[1] == "" {
-			return entry{arg, v.outer}, true, nil
-		}
-		inst, inner, err := d.final(arg, v.outer)
-		if err != nil || inst.Scope == nil {
-			return e, false, err
-		}
-		if t := d.index(inst.Scope).exports[im[1]]; t != nil {
-			return entry{t, inner}, true, nil
-		}
-		return e, false, nil
-	}
-	return e, false, nil
-}
-
-func (d *decoder) arguments(inst *wasm.TypeDef) map[string]*wasm.TypeDef {
-	args := d.args[inst]
-	if args == nil {
-		args = make(map[string]*wasm.TypeDef, len(inst.With))
-		for _, a := range inst.With {
-			args[a.Name] = a.Type
-		}
-		d.args[inst] = args
-	}
-	return args
-}
-
-func (d *decoder) index(s *wasm.Scope) *scopeIndex {
-	if x := d.scopes[s]; x != nil {
-		return x
-	}
-	x := &scopeIndex{imports: map[*wasm.TypeDef][2]string{}, exports: map[string]*wasm.TypeDef{}}
-	d.scopes[s] = x
-	seen := map[*wasm.Scope]bool{} // instances may share a type, which is what they share it for: to be read once
-	for _, im := range s.Imports {
-		if im.Type == nil {
-			continue
-		}
-		x.imports[im.Type] = [2]string{im.Name}
-		if im.Sort != wasm.SortInstance || im.Type.Scope == nil || seen[im.Type.Scope] {
-			continue
-		}
-		seen[im.Type.Scope] = true
-		for _, ex := range im.Type.Scope.Exports {
-			if ex.Sort == wasm.SortType && ex.Type != nil {
-				x.imports[ex.Type] = [2]string{im.Name, ex.Name}
-			}
-		}
-	}
-	for _, ex := range s.Exports {
-		if ex.Sort == wasm.SortType && ex.Type != nil {
-			x.exports[ex.Name] = ex.Type
-		}
-	}
-	return x
+	return nil, nil, fmt.Errorf("%w: more than %d names for one type", ErrLimit, maxNames)
 }
 
 // finish puts the document together: packages that others use come first.
@@ -899,8 +740,8 @@ func (d *decoder) finish() (*Document, error) {
 	done := map[*Package]bool{d.main: true}
 	var visit func(p *Package, depth int) error
 	visit = func(p *Package, depth int) error {
-		if depth > maxInstances {
-			return fmt.Errorf("%w: packages that use each other deeper than %d", ErrLimit, maxInstances)
+		if depth > maxPackages {
+			return fmt.Errorf("%w: packages that use each other deeper than %d", ErrLimit, maxPackages)
 		}
 		if done[p] {
 			return nil

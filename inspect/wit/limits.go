@@ -24,9 +24,11 @@ const (
 	// MaxChanges bounds what Compare lists.
 	MaxChanges = 10_000
 
-	// maxInstances bounds instances inside instances, and arguments of
-	// instantiations that are arguments themselves.
-	maxInstances = 100
+	// maxNames bounds the names of one type that are names of each other, as
+	// each use in a row of interfaces adds one; maxPackages does so for packages
+	// that use each other.
+	maxNames    = 200
+	maxPackages = 100
 
 	// maxSections bounds the component-type sections that are read of one module.
 	maxSections = 1000

@@ -1,5 +1,11 @@
 package wit
 
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
 // A book finds the interfaces of a document and the types that names in them
 // stand for.
 type book struct {
@@ -108,4 +114,99 @@ func (b *book) find(s *scope, name string) (definition, bool) {
 		}
 	}
 	return definition{}, false
+}
+
+// checkNames refuses a document in which a name stands for two things: it can
+// be printed, but not understood.
+func checkNames(d *Document) error {
+	packages := names{}
+	for _, p := range append([]*Package{d.Package}, d.Nested...) {
+		packages.add(p.Name.String())
+		items := names{}
+		for _, i := range p.Interfaces {
+			items.add(i.Name)
+			if err := i.checkNames(); err != nil {
+				return fmt.Errorf("%s: %w", Path{p.Name, i.Name}, err)
+			}
+		}
+		for _, w := range p.Worlds {
+			items.add(w.Name)
+			if err := w.checkNames(p.Name); err != nil {
+				return fmt.Errorf("%s: %w", Path{p.Name, w.Name}, err)
+			}
+		}
+		if err := items.twice(); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+	}
+	return packages.twice()
+}
+
+// names counts how often each name is there.
+type names map[string]int
+
+func (n names) add(name string) { n[name]++ }
+
+// twice tells of the first name in order that is there more than once.
+func (n names) twice() error {
+	first := ""
+	for name, count := range n {
+		if count > 1 && (first == "" || name < first) {
+			first = name
+		}
+	}
+	if first == "" {
+		return nil
+	}
+	return notWIT("%q is there %d times", first, n[first])
+}
+
+func (i *Interface) checkNames() error {
+	n := names{}
+	for _, f := range i.Funcs {
+		n.add(f.Name)
+	}
+	return n.addTypes(i.Uses, i.Types)
+}
+
+func (w *World) checkNames(pkg PackageName) error {
+	n := names{}
+	exports := names{}
+	for _, e := range w.Imports {
+		n.add(e.full(pkg))
+	}
+	for _, e := range w.Exports {
+		exports.add(e.full(pkg))
+	}
+	for _, e := range slices.Concat(w.Imports, w.Exports) {
+		if e.Interface != nil {
+			if err := e.Interface.checkNames(); err != nil {
+				return fmt.Errorf("%s: %w", e.Name, err)
+			}
+		}
+	}
+	return cmp.Or(n.addTypes(w.Uses, w.Types), exports.twice())
+}
+
+// addTypes adds the names of types, and checks them all.
+func (n names) addTypes(uses []Use, types []*TypeDef) error {
+	for _, u := range uses {
+		for _, name := range u.Names {
+			n.add(name.local())
+		}
+	}
+	for _, t := range types {
+		n.add(t.Name)
+		inner := names{}
+		for _, i := range t.Items {
+			inner.add(i.Name)
+		}
+		for _, f := range t.Funcs {
+			inner.add(f.label())
+		}
+		if err := inner.twice(); err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+	}
+	return n.twice()
 }

@@ -236,7 +236,7 @@ func witChanges(c *wit.Comparison) (list []change) {
 
 func externChanges(e diff.Externs) (list []change) {
 	cells := func(v diff.Extern) []string {
-		return []string{strings.TrimPrefix(v.Module+" ", " ") + v.Name, v.Kind, v.Type}
+		return []string{importedName(v.Module, v.Name), v.Kind, v.Type}
 	}
 	for _, v := range e.Added {
 		list = append(list, change{'+', cells(v)})

@@ -21,23 +21,27 @@ var views = []view{
 	{name: "sections", value: func(r *inspect.Report) any { return r.Sections }, rows: sectionRows},
 	{name: "functions", functions: true, value: func(r *inspect.Report) any { return r.Functions }, rows: functionRows},
 	{name: "capabilities", value: func(r *inspect.Report) any { return r.Capabilities }, rows: capabilityRows},
-	{name: "size", value: sizeValue, rows: sizeRows},
+	{name: "size", value: func(r *inspect.Report) any { return sizesOf(r) }, rows: sizeRows},
 	{name: "strings", strings: math.MaxInt32, value: func(r *inspect.Report) any { return r.Strings }, rows: stringRows},
 	{name: "signals", value: func(r *inspect.Report) any { return r.Signals }, rows: signalRows},
 	{name: "features", value: func(r *inspect.Report) any { return r.Requires }, rows: featureRows},
-	{name: "names", functions: true, value: nameValue, rows: nameRows},
+	{name: "names", functions: true, value: func(r *inspect.Report) any { return namesOf(r) }, rows: nameRows},
 }
 
 func importRows(rep *inspect.Report) [][]string {
 	rows := [][]string{{"IMPORT", "KIND", "TYPE"}}
 	for _, i := range rep.Imports {
-		name := i.Name
-		if i.Module != "" {
-			name = i.Module + " " + i.Name
-		}
-		rows = append(rows, []string{name, i.Kind, i.Type})
+		rows = append(rows, []string{importedName(i.Module, i.Name), i.Kind, i.Type})
 	}
 	return rows
+}
+
+// importedName is how an import is called: components have no module.
+func importedName(module, name string) string {
+	if module == "" {
+		return name
+	}
+	return module + " " + name
 }
 
 func exportRows(rep *inspect.Report) [][]string {
@@ -95,7 +99,7 @@ type name struct {
 	symbol.Symbol
 }
 
-func nameValue(rep *inspect.Report) any {
+func namesOf(rep *inspect.Report) []name {
 	list := []name{}
 	eachFunction(rep, func(t *code.FunctionTable, i int) {
 		if t.Names != nil && t.Names[i] != "" {
@@ -107,7 +111,7 @@ func nameValue(rep *inspect.Report) any {
 
 func nameRows(rep *inspect.Report) [][]string {
 	rows := [][]string{{"INDEX", "SCHEME", "PACKAGE", "NAME"}}
-	for _, n := range nameValue(rep).([]name) {
+	for _, n := range namesOf(rep) {
 		rows = append(rows, []string{strconv.FormatUint(uint64(n.Index), 10), n.Scheme.String(), n.Package, n.Text})
 	}
 	return rows
@@ -120,19 +124,16 @@ func capabilityRows(rep *inspect.Report) [][]string {
 		if c.Possible {
 			access = strings.TrimSpace(access + " (possibly)")
 		}
-		row := []string{string(c.ID), text(c.Severity), c.Level.String(), text(c.Origin), access}
+		row := []string{string(c.ID), c.Severity.String(), c.Level.String(), c.Origin.String(), access}
 		for i, e := range c.Evidence {
 			if i > 0 {
 				row = []string{"", "", "", "", ""}
 			}
-			rows = append(rows, append(row, strings.TrimPrefix(e.Module+" ", " ")+e.Name, way(e)))
+			rows = append(rows, append(row, importedName(e.Module, e.Name), way(e)))
 		}
 	}
 	return rows
 }
-
-// text is what v is called in JSON.
-func text(v fmt.Stringer) string { return v.String() }
 
 // way tells how an import is reached.
 func way(e capability.Evidence) string {
@@ -148,7 +149,7 @@ type moduleSizes struct {
 	Sizes  code.Sizes `json:"sizes"`
 }
 
-func sizeValue(rep *inspect.Report) any {
+func sizesOf(rep *inspect.Report) []moduleSizes {
 	list := []moduleSizes{}
 	for _, m := range rep.CoreModules() {
 		list = append(list, moduleSizes{m.Name, m.Code.Sizes})

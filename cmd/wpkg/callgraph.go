@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/wreg-project/wreg/inspect"
@@ -42,7 +40,7 @@ unless --by function says otherwise.`,
 			}
 			g, err := inspect.CallGraph(f.data, module, grouping)
 			if err != nil {
-				return wasmError(fmt.Errorf("%s: %w", f.name, err), f.name)
+				return f.fault(err)
 			}
 			var out []byte
 			switch format {

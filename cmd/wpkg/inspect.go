@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/wreg-project/wreg/inspect"
+	"github.com/wreg-project/wreg/inspect/signal"
 	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/internal/term"
 )
@@ -63,9 +64,19 @@ func (f *wasmFile) inspect(o inspect.Options) (*inspect.Report, error) {
 	debug.SetGCPercent(50)
 	rep, err := inspect.Inspect(f.data, o)
 	if err != nil {
-		return nil, wasmError(fmt.Errorf("%s: %w", f.name, err), f.name)
+		return nil, f.fault(err)
 	}
 	return rep, nil
+}
+
+// fault is err, which reading the file gave, with its name. Of native code it
+// says whose.
+func (f *wasmFile) fault(err error) error {
+	if found, ok := signal.Precompiled(f.data); ok {
+		what := signal.Merge(found).Signals[0].Finds[0].Evidence
+		return &hinted{fmt.Errorf("%s: %s, not WebAssembly", f.name, what), "publish the .wasm that it was made from"}
+	}
+	return wasmError(fmt.Errorf("%s: %w", f.name, err), f.name)
 }
 
 // wasmError says of a file that is no WebAssembly at all just that, without the

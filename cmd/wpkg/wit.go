@@ -38,7 +38,7 @@ interface as a structure: world, imports, exports.`,
 func (t *tool) witShow(f *wasmFile) error {
 	b, err := wasm.Parse(f.data)
 	if err != nil {
-		return wasmError(fmt.Errorf("%s: %w", f.name, err), f.name)
+		return f.fault(err)
 	}
 	doc, notes, err := wit.FromBinary(b)
 	if err != nil {

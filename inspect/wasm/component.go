@@ -294,8 +294,8 @@ func (d *componentDecoder) rename(r *reader, at int, t *TypeDef) *TypeDef {
 	if r.charge(costTypeDef); t == nil || r.err != nil {
 		return nil
 	}
-	if t.depth >= maxTypeDepth {
-		r.fail(at, fmt.Errorf("%w: a type of more than %d levels or names", ErrLimit, maxTypeDepth))
+	if t.depth >= MaxTypeDepth {
+		r.fail(at, fmt.Errorf("%w: a type of more than %d levels or names", ErrLimit, MaxTypeDepth))
 		return nil
 	}
 	n := *t

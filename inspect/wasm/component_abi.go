@@ -19,18 +19,6 @@ const (
 
 	flatBits  = 3
 	flatCount = 56 // the position of the number
-
-	// maxFlat is how many core types a value may be flattened to before it is
-	// passed in memory; a list that is longer has the number maxFlat+1. Async
-	// functions that are lowered pass fewer (MAX_FLAT_PARAMS,
-	// MAX_FLAT_ASYNC_PARAMS and MAX_FLAT_RESULTS of CanonicalABI.md).
-	maxFlat        = 16
-	maxFlatAsync   = 4
-	maxFlatResults = 1
-
-	// maxValueSize bounds what a value takes in memory, so that a list of fixed
-	// length cannot pass for a value of terabytes.
-	maxValueSize = 1 << 28
 )
 
 func flatOf(kinds ...uint64) uint64 {
@@ -103,7 +91,7 @@ var (
 )
 
 // abiOf is that of a type with the code op and the parts that t has. The size
-// may exceed maxValueSize, by less than would overflow.
+// may exceed MaxValueSize, by less than would overflow.
 func abiOf(t *TypeDef) (a abi, size uint64) {
 	switch t.Op {
 	case TypeRecord, TypeTuple:

@@ -153,9 +153,6 @@ func (r *reader) canonOptions() *CanonOptions {
 	return o
 }
 
-// maxCanonOptions bounds the options of a canonical definition; there are ten.
-const maxCanonOptions = 10
-
 // canonOptions are options that were looked up and found to fit each other.
 type canonOptions struct {
 	CanonOptions

@@ -101,17 +101,9 @@ type componentShare struct {
 	binds      bool // whether resources have been bound in this generation
 }
 
-// The steps that checking the components of a file may take: some for each byte
-// and some besides. What real files take is far below one for each byte; types
-// that use each other can be made to take exponentially many.
-const (
-	workPerByte = 4
-	workAnyway  = 1_000_000
-)
-
 func newComponentShare(size int64) *componentShare {
 	return &componentShare{
-		work: workPerByte*size + workAnyway, spaces: make(map[*Module]*coreSpace),
+		work: MaxComponentWork*size + ComponentWorkAnyway, spaces: make(map[*Module]*coreSpace),
 		exports: make(map[*Module]map[string]int), funcs: make(map[string]*SubType),
 	}
 }

@@ -125,7 +125,7 @@ func limitsMatch(a, b Limits) bool {
 
 // coreSubtype is whether a is b or one of its declared supertypes is.
 func (d *componentDecoder) coreSubtype(a, b coreType) bool {
-	for range maxSuperDepth {
+	for range MaxSupertypes {
 		if d.coreEqual(a, b) {
 			return true
 		}
@@ -140,9 +140,6 @@ func (d *componentDecoder) coreSubtype(a, b coreType) bool {
 	}
 	return false
 }
-
-// maxSuperDepth is the depth of subtyping that the JavaScript interface allows.
-const maxSuperDepth = 63
 
 func (d *componentDecoder) coreEqual(a, b coreType) bool { return d.coreTypesEqual(a, b, 0) }
 
@@ -169,8 +166,6 @@ func (d *componentDecoder) coreTypesEqual(a, b coreType, depth int) bool {
 	}
 	return d.coreIndexEqual(x.Super, a.space, y.Super, b.space, depth+1) && d.coreIndexEqual(x.Cont, a.space, y.Cont, b.space, depth+1)
 }
-
-const maxCoreDepth = 16
 
 func (d *componentDecoder) coreValEqual(a ValType, as *coreSpace, b ValType, bs *coreSpace, depth int) bool {
 	if a.TypeIndex() < 0 || b.TypeIndex() < 0 {

@@ -466,10 +466,6 @@ func (d *componentDecoder) externName(r *reader) ComponentExtern {
 	return e
 }
 
-// maxAttributes bounds the attributes of a name: there are three, none of which
-// may be repeated.
-const maxAttributes = 10
-
 func (d *componentDecoder) importDecl(r *reader, s *Scope) {
 	start := r.off
 	e := d.externName(r)

@@ -40,9 +40,6 @@ func (s *componentShare) fits(a, b *TypeDef) bool {
 	return ok
 }
 
-// maxPairs bounds how many pairs of types are remembered.
-const maxPairs = 1 << 10
-
 // fit notes that two types fit.
 func (s *componentShare) fit(a, b *TypeDef) {
 	if len(s.equal) >= maxPairs {

@@ -2,49 +2,6 @@ package wasm
 
 import "fmt"
 
-// Limits of component types. Those that are no part of the specification are
-// what the other tools have.
-const (
-	// maxFlags is the number of flags of one type (Explainer.md, "Type
-	// Definitions").
-	maxFlags = 32
-
-	// maxTypeDepth bounds how deep a type is in levels of types in types.
-	maxTypeDepth = 100
-
-	// maxTypeSize bounds the size of a type that is written out, with the types
-	// it uses in their places: a file of a few hundred bytes can describe one
-	// of 2^100 parts.
-	maxTypeSize = 1_000_000
-
-	// maxParts bounds the fields, cases and so on of one type.
-	maxParts = 10_000
-
-	// maxRepeat bounds the length of a list of fixed length.
-	maxRepeat = 1 << 30
-)
-
-// Sizes in bytes of what is kept of a component, for the budget; those of lists
-// that grow by appending have a quarter more.
-const (
-	costTypeDef      = 160
-	costTypeRef      = 16
-	costLabel        = 16
-	costExtern       = 150
-	costScope        = 500 // with the maps of names
-	costOrigin       = 90  // with what is known of the entry
-	costArgument     = 32
-	costInstance     = 130
-	costCoreInstance = 90
-	costCanon        = 200
-	costCoreType     = 40
-	costCoreItem     = 110
-	costModuleType   = 900
-	costNested       = 1700
-	costIndexed      = 48
-	costNote         = 60 // of an entry of a map that is needed for one definition
-)
-
 // typeDef reads a component type in scope s.
 func (d *componentDecoder) typeDef(r *reader, s *Scope) *TypeDef {
 	start := r.off
@@ -58,17 +15,17 @@ func (d *componentDecoder) typeDef(r *reader, s *Scope) *TypeDef {
 	case TypeComponent, TypeInstance:
 		d.scoped(r, s, t)
 	case TypeRecord:
-		d.labelled(r, s, t, maxParts)
+		d.labelled(r, s, t, MaxParts)
 	case TypeVariant:
 		d.cases(r, s, t)
 	case TypeFlags, TypeEnum:
-		n := r.keepOf(1, maxParts, costLabel)
+		n := r.keepOf(1, MaxParts, costLabel)
 		t.Labels = make([]string, 0, n)
 		for range n {
 			t.Labels = append(t.Labels, r.name())
 		}
 	case TypeTuple:
-		n := r.keepOf(1, maxParts, costTypeRef)
+		n := r.keepOf(1, MaxParts, costTypeRef)
 		t.Args = make([]TypeRef, 0, n)
 		for range n {
 			t.Args = append(t.Args, d.valType(r, s))
@@ -173,7 +130,7 @@ func (d *componentDecoder) labelled(r *reader, s *Scope, t *TypeDef, maximum int
 }
 
 func (d *componentDecoder) cases(r *reader, s *Scope, t *TypeDef) {
-	n := r.keepOf(3, maxParts, costLabel+costTypeRef)
+	n := r.keepOf(3, MaxParts, costLabel+costTypeRef)
 	t.Labels = make([]string, 0, n)
 	t.Args = make([]TypeRef, 0, n)
 	for range n {
@@ -280,8 +237,8 @@ func (d *componentDecoder) checkType(r *reader, start int, s *Scope, t *TypeDef)
 		if len(t.Labels) == 0 {
 			d.invalid(r, start, fmt.Errorf("%w: a type %s must have at least one part", ErrDefinition, t.kind()))
 		}
-		if t.Op == TypeFlags && len(t.Labels) > maxFlags {
-			d.invalid(r, start, fmt.Errorf("%w: cannot have more than %d flags", ErrDefinition, maxFlags))
+		if t.Op == TypeFlags && len(t.Labels) > MaxFlags {
+			d.invalid(r, start, fmt.Errorf("%w: cannot have more than %d flags", ErrDefinition, MaxFlags))
 		}
 	case TypeTuple:
 		if len(t.Args) == 0 {
@@ -289,8 +246,8 @@ func (d *componentDecoder) checkType(r *reader, start int, s *Scope, t *TypeDef)
 		}
 	case TypeFixedList:
 		d.use(FeatureCMFixedLengthLists)
-		if t.Len == 0 || t.Len > maxRepeat {
-			d.invalid(r, start, fmt.Errorf("%w: a list of %d elements, which must be 1 to %d", ErrDefinition, t.Len, maxRepeat))
+		if t.Len == 0 || t.Len > MaxFixedList {
+			d.invalid(r, start, fmt.Errorf("%w: a list of %d elements, which must be 1 to %d", ErrDefinition, t.Len, MaxFixedList))
 		}
 	case TypeMap:
 		d.use(FeatureCMMap)
@@ -368,8 +325,8 @@ func (d *componentDecoder) measure(r *reader, start int, t *TypeDef) {
 		}
 		t.flags &^= flagBorrow | flagPointer
 	}
-	if depth > maxTypeDepth || size > maxTypeSize {
-		r.fail(start, fmt.Errorf("%w: a type of %d levels and %d parts, more than %d or %d", ErrLimit, depth, size, maxTypeDepth, maxTypeSize))
+	if depth > MaxTypeDepth || size > MaxTypeSize {
+		r.fail(start, fmt.Errorf("%w: a type of %d levels and %d parts, more than %d or %d", ErrLimit, depth, size, MaxTypeDepth, MaxTypeSize))
 		return
 	}
 	t.size, t.depth = uint32(size), uint8(depth)
@@ -389,9 +346,9 @@ func (d *componentDecoder) measureValue(r *reader, start int, t *TypeDef) {
 		t.flags &^= flagPointer
 	}
 	a, size := abiOf(t)
-	if size >= maxValueSize {
-		d.invalid(r, start, fmt.Errorf("%w: a value of %d bytes exceeds the maximum byte size of %d", ErrDefinition, size, maxValueSize))
-		size = maxValueSize
+	if size >= MaxValueSize {
+		d.invalid(r, start, fmt.Errorf("%w: a value of %d bytes exceeds the maximum byte size of %d", ErrDefinition, size, MaxValueSize))
+		size = MaxValueSize
 	}
 	a.size = uint32(size)
 	t.abi = a

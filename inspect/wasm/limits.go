@@ -126,3 +126,77 @@ const (
 	MaxOperands = 1 << 16
 	MaxBlocks   = 30_000
 )
+
+// Limits of components. The rules of the component model are named with their
+// document; the rest is what its other tools have, or our own.
+const (
+	// MaxFlags is the number of flags of one type ("Type Definitions" of
+	// Explainer.md), and MaxParts that of fields, cases and so on, where the
+	// tools stop.
+	MaxFlags = 32
+	MaxParts = 10_000
+
+	// MaxFixedList is the length of a list that is fixed, where the tools stop,
+	// and MaxValueSize what a value may take in memory, in bytes, so that such a
+	// list cannot pass for a value of terabytes (the component suite's
+	// max-value-size.wast).
+	MaxFixedList = 1 << 30
+	MaxValueSize = 1 << 28
+
+	// MaxTypeDepth bounds how deep a type is in levels of types and names in
+	// types. The tools have that number for types of values alone; real types
+	// reach about 20.
+	MaxTypeDepth = 100
+
+	// MaxTypeSize bounds the parts of a type that is written out, with the types
+	// it uses in their places. It is the tools' number: a file of a few hundred
+	// bytes can describe a type of 2^100 parts.
+	MaxTypeSize = 1_000_000
+
+	// MaxComponentWork bounds the steps that the checks of components may take
+	// for each byte of the file, and ComponentWorkAnyway those besides. Types
+	// that use each other can be made to take many; the real components and
+	// packages seen take less than one for five bytes.
+	MaxComponentWork    = 4
+	ComponentWorkAnyway = 1_000_000
+
+	// maxFlat is how many core types a value may be flattened to before it is
+	// passed in memory. Async functions that are lowered pass fewer
+	// (MAX_FLAT_PARAMS, MAX_FLAT_ASYNC_PARAMS and MAX_FLAT_RESULTS of
+	// CanonicalABI.md).
+	maxFlat        = 16
+	maxFlatAsync   = 4
+	maxFlatResults = 1
+
+	// maxCanonOptions bounds the options of a canonical definition, of which
+	// there are ten, and maxAttributes those of a name, of which there are
+	// three. None may be repeated.
+	maxCanonOptions = 10
+	maxAttributes   = 10
+
+	// maxCoreDepth bounds the levels to which core types of two modules are
+	// compared, maxPairs how many comparisons are remembered.
+	maxCoreDepth = 16
+	maxPairs     = 1 << 10
+)
+
+// Sizes in bytes of what is kept of a component, for the budget; those of lists
+// that grow by appending have a quarter more.
+const (
+	costTypeDef      = 136
+	costTypeRef      = 16
+	costLabel        = 16
+	costExtern       = 150 // with what is known of its name
+	costScope        = 500 // with the maps of names
+	costOrigin       = 90  // with what is known of the entry
+	costArgument     = 32
+	costInstance     = 130
+	costCoreInstance = 90
+	costCanon        = 200
+	costCoreType     = 40
+	costCoreItem     = 110
+	costModuleType   = 900
+	costNested       = 1700 // with what decodes it
+	costIndexed      = 48
+	costNote         = 60 // of an entry of a map that is needed for one definition
+)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests need and this machine lacks.
+# Installs what the tests need and this machine lacks: Debian packages, and the
+# targets of Rust.
 set -euo pipefail
 
 declare -A needs=( # package → a file it provides
@@ -17,25 +18,28 @@ missing=()
 for package in "${!needs[@]}"; do
   compgen -G "${needs[$package]}" >/dev/null || missing+=("$package")
 done
-# Rust's own installer brings its targets.
-if command -v rustup >/dev/null; then
-  targets=$(rustup target list --installed)
-  for target in wasm32-wasip1 wasm32-wasip2; do
-    grep -qx "$target" <<<"$targets" || rustup target add "$target"
-  done
-fi
-# npm often comes from elsewhere; any will do.
+# npm and rustup often come from elsewhere; any will do.
 command -v npm >/dev/null || missing+=(npm)
-if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
-
-if ! command -v apt-get >/dev/null; then
-  echo "the tests need these programs, install them first: ${missing[*]}" >&2
-  exit 1
+command -v rustup >/dev/null || missing+=(rustup)
+if [ ${#missing[@]} -gt 0 ]; then
+  if ! command -v apt-get >/dev/null; then
+    echo "the tests need these programs, install them first: ${missing[*]}" >&2
+    exit 1
+  fi
+  sudo=
+  if [ "$(id -u)" -ne 0 ]; then sudo=sudo; fi
+  echo "installing: ${missing[*]}"
+  # A server that a package starts by itself is not wanted: the tests run their own.
+  export DEBIAN_FRONTEND=noninteractive
+  $sudo apt-get update -qq
+  if ! $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; then
+    echo "install them by hand; rustup, which older Debians lack, is at https://rustup.rs" >&2
+    exit 1
+  fi
 fi
-sudo=
-if [ "$(id -u)" -ne 0 ]; then sudo=sudo; fi
-echo "installing: ${missing[*]}"
-# A server that a package starts by itself is not wanted: the tests run their own.
-export DEBIAN_FRONTEND=noninteractive
-$sudo apt-get update -qq
-$sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+
+rustup show active-toolchain >/dev/null 2>&1 || rustup default stable
+targets=$(rustup target list --installed)
+for target in wasm32-wasip1 wasm32-wasip2; do
+  grep -qx "$target" <<<"$targets" || rustup target add "$target"
+done

@@ -93,7 +93,7 @@ const (
 
 	costItem     = 64 // of an entry whose size is not listed
 	costSection  = 48 * costGrown
-	costType     = 112 // with what a validator has for each
+	costType     = 144 // with what a validator has for each, and its map of groups
 	costValType  = 4
 	costImport   = 40 + 8*costGrown // with a function, global or tag
 	costExport   = 24

@@ -182,3 +182,35 @@ func TestFeaturesAreThoseThatEnginesNeed(t *testing.T) {
 		t.Errorf("features beyond those measured (-want +got):\n%s", diff)
 	}
 }
+
+// Every beginning of a small module and every flip of one of its bits is judged
+// with a place inside the file, or accepted.
+func TestDamagedModulesAreJudged(t *testing.T) {
+	judged, refused := 0, 0
+	judge := func(path string, file []byte) {
+		_, err := validate(file)
+		if checkError(t, err, len(file)); t.Failed() {
+			t.Fatalf("that was %s as % x", path, file)
+		}
+		judged++
+		if err != nil {
+			refused++
+		}
+	}
+	for i, s := range suite(t, "core-spec.zip", coreCases) {
+		if !s.accepted() || len(s.data) > 250 || i%24 != 0 {
+			continue
+		}
+		for n := range s.data {
+			judge(s.Path, s.data[:n])
+		}
+		for bit := range 8 * len(s.data) {
+			flipped := bytes.Clone(s.data)
+			flipped[bit/8] ^= 1 << (bit % 8)
+			judge(s.Path, flipped)
+		}
+	}
+	if judged < 20_000 || refused < judged/2 {
+		t.Errorf("%d damaged modules, %d of them refused; want at least 20,000 and half of them", judged, refused)
+	}
+}

@@ -25,7 +25,8 @@ const style = `<style>
 @media (prefers-color-scheme:dark){.b{fill:#0d1117;stroke:#8b949e}.t{fill:#e6edf3}.d{fill:#8b949e}
 .e{stroke:#8b949e}.h{fill:#8b949e}.root{stroke:#58a6ff}.import{fill:#4a3410}.set{fill:#21262d}}
 </style>
-<marker id="h" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="6" markerHeight="6" orient="auto"><path class="h" d="M0 0L8 4L0 8z"/></marker>
+<marker id="h" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="6" markerHeight="6" orient="auto">
+<path class="h" d="M0 0L8 4L0 8z"/></marker>
 `
 
 // AppendSVG appends a picture of the graph.
@@ -116,8 +117,9 @@ func (p *picture) edge(e Edge, back bool, nodes []Node) {
 		path = fmt.Sprintf("M%d %dC%d %d %d %d %d %d", x1, y1, x1+gapX, low, x2-gapX, low, x2, y2)
 	}
 	thickness := 1 + math.Log10(float64(max(e.Count, 1)))
-	p.add(`<path class="`, class, `" d="`, path, `" stroke-width="`, strconv.FormatFloat(thickness, 'f', 1, 64), `" marker-end="url(#h)"><title>`,
-		escape(clip(nodes[e.From].Label, maxTitle)), " → ", escape(clip(nodes[e.To].Label, maxTitle)), ", ", plural(int64(e.Count), "call"),
+	p.add(`<path class="`, class, `" d="`, path, `" stroke-width="`, strconv.FormatFloat(thickness, 'f', 1, 64),
+		`" marker-end="url(#h)"><title>`, escape(clip(nodes[e.From].Label, maxTitle)), " → ",
+		escape(clip(nodes[e.To].Label, maxTitle)), ", ", plural(int64(e.Count), "call"),
 		"</title></path>\n")
 }
 

@@ -440,7 +440,8 @@ func (d *componentDecoder) named(t *TypeDef, names *externNames) bool {
 	return true
 }
 
-// free calls found for every resource in t that is bound outside of it.
+// A freeWalk calls found for every resource in a type that is bound outside of
+// the type.
 type freeWalk struct {
 	d     *componentDecoder
 	seen  map[*TypeDef]struct{}

@@ -451,7 +451,6 @@ func (d *componentDecoder) coreAlias(r *reader, s *Scope, space *coreSpace) {
 		d.invalid(r, start, fmt.Errorf("%w: type %d is that of a module", ErrType, index))
 	default:
 		space.types = append(space.types, t)
-		return
 	}
 }
 

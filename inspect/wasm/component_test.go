@@ -387,6 +387,27 @@ func TestOriginsLeadToTheImports(t *testing.T) {
 	}
 }
 
+func TestTypesPrint(t *testing.T) {
+	in := component(
+		long(3, []byte{1, TypeModule, 3, 0x01, 0x60, 1, 0x7f, 0, 0x00, 1, 'm', 1, 'n', 0, 0, 0x03, 3, 'm', 'e', 'm', 2, 0, 1}),
+		long(10, []byte{1, 0}, name("a"), []byte{0, 0x11, 0}),
+		long(7, []byte{3, TypeRecord, 1, 1, 'x', primString, TypeOption, 0, TypeAsyncFunc, 1, 1, 'p', 1, 0, 0}),
+	)
+	b, err := Parse(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := b.Component
+	got := []string{c.Imports[0].Type.String(), c.Types[0].String(), c.Types[2].String()}
+	want := []string{
+		`(core module (import "m" "n" (func (param i32))) (export "mem" (memory 1)))`, `(record (field "x" string))`,
+		`(func async (param "p" (option (record (field "x" string)))) (result (record (field "x" string))))`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("types (-want +got):\n%s", diff)
+	}
+}
+
 // A component that is invalid is decoded to its end all the same.
 func TestDecodeReadsInvalidComponents(t *testing.T) {
 	in := component(

@@ -11,8 +11,8 @@ var primitives = map[byte]string{
 // String gives the type as the component text format writes it, with the
 // definitions it refers to in their places: "(func (param "a" string) (result
 // u32))". A type that is not known is "_"; very deep or long ones end in an
-// ellipsis. Types of instances and components are "", as they are told by
-// their exports.
+// ellipsis. The type of a core module lists its imports and exports. Types of
+// instances and components are "", as they are told by their exports.
 func (t *TypeDef) String() string {
 	if t == nil || t.Op == TypeComponent || t.Op == TypeInstance {
 		return ""
@@ -44,6 +44,10 @@ func (b *text) typeDef(t *TypeDef, depth int) {
 	}
 	if p := primitives[t.Op]; p != "" {
 		b.add(p)
+		return
+	}
+	if t.Op == TypeModule {
+		b.module(t.Module)
 		return
 	}
 	b.add("(", constructors[t.Op])
@@ -78,6 +82,18 @@ func (b *text) typeDef(t *TypeDef, depth int) {
 	}
 	if t.Op == TypeFixedList {
 		b.add(" ", strconv.FormatUint(uint64(t.Len), 10))
+	}
+	b.add(")")
+}
+
+func (b *text) module(m *Module) {
+	b.add("(core module")
+	for i := 0; i < len(m.Imports) && !b.full; i++ {
+		im := m.Imports[i]
+		b.add(" (import ", strconv.Quote(im.Module), " ", strconv.Quote(im.Name), " ", m.ImportType(im), ")")
+	}
+	for i := 0; i < len(m.Exports) && !b.full; i++ {
+		b.add(" (export ", strconv.Quote(m.Exports[i].Name), " ", m.ExportType(m.Exports[i]), ")")
 	}
 	b.add(")")
 }

@@ -86,8 +86,8 @@ bench: setup build clients corpus ## the servers and the inspector, beside peers
 	go run ./test/bench -bin $(BIN) -out docs/bench $(BENCHFLAGS)
 
 .PHONY: golden
-golden: ## rewrite golden files and generated documents
-	UPDATE=1 go test ./... -run 'Golden|Generated'
+golden: corpus ## rewrite golden files and generated documents
+	UPDATE=1 go test -tags corpus ./... -run 'Golden|Generated'
 
 .PHONY: generate
 generate: golden ## regenerate and show what changed

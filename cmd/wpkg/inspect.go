@@ -22,7 +22,8 @@ func (t *tool) inspectCommand() *cli.Command {
 		Usage:     "say what a Wasm file or package is, and what it may do",
 		ArgsUsage: "FILE|REF",
 		Description: `Validates and analyses the binary, and shows a summary of one screen, or with
---view one part of the report in full: ` + strings.Join(viewNames(), ", ") + `.
+--view one part of the report in full:
+` + strings.Join(viewNames(), ", ") + `.
 With --output json or yaml it is the whole report, whose form docs/spec/report.md
 describes, or with --view that part of it.`,
 		Flags: []cli.Flag{

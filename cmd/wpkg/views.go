@@ -65,14 +65,14 @@ func sectionRows(rep *inspect.Report) [][]string {
 }
 
 func functionRows(rep *inspect.Report) [][]string {
-	rows := [][]string{{"FUNCTION", "BYTES", "INSTRUCTIONS", "COMPLEXITY", "NESTING", "LOOPS", "FRAME", "CALLS", "RETAINED", "REACH", "NORMALISED"}}
+	rows := [][]string{{"INDEX", "BYTES", "INSTRUCTIONS", "COMPLEXITY", "NESTING", "LOOPS", "FRAME", "CALLS", "RETAINED", "REACH", "NORMALISED", "FUNCTION"}}
 	eachFunction(rep, func(t *code.FunctionTable, i int) {
 		f := &t.Functions[i]
-		row := []string{functionName(t, i)}
+		row := []string{strconv.FormatUint(uint64(t.First)+uint64(i), 10)}
 		for _, n := range []uint32{f.Bytes, f.Instructions, f.Complexity, f.Nesting, f.Loops, f.Frame, f.Calls + f.Indirect, t.Retained[i]} {
 			row = append(row, strconv.FormatUint(uint64(n), 10))
 		}
-		rows = append(rows, append(row, t.Reach[i].String(), f.Normal.String()))
+		rows = append(rows, append(row, t.Reach[i].String(), f.Normal.String(), functionName(t, i)))
 	})
 	return rows
 }
@@ -89,7 +89,7 @@ func functionName(t *code.FunctionTable, i int) string {
 	if t.Names != nil && t.Names[i] != "" {
 		return symbol.Parse(t.Names[i]).Text
 	}
-	return fmt.Sprintf("func %d", t.First+uint32(i))
+	return ""
 }
 
 // A name is a function's name, as it is in the file and for people.

@@ -432,11 +432,15 @@ func (p *pools) add(pool int, seen []uint64, members iter.Seq[uint32]) bool {
 // target gives the node of an edge as a worker noted it, none if no function
 // can be at its end.
 func (p *pools) target(word uint32) uint32 {
-	switch word & edgeTag {
-	case edgeCall:
-		return word
-	case edgeRef:
-		return word&^edgeTag | reference
+	switch f := word &^ edgeTag; word & edgeTag {
+	case edgeCall, edgeRef:
+		if int64(f) >= int64(len(p.bl.m.Functions)) {
+			return none // of a module that is not valid
+		}
+		if word&edgeTag == edgeRef {
+			return f | reference
+		}
+		return f
 	case edgeIndirect:
 		return p.set(word>>typeBits&tableMask, p.classOf(word&typeMask))
 	}

@@ -212,7 +212,7 @@ func (w *Worker) label(in *wasm.Instr) {
 // block opens a block, loop, if or try.
 func (w *Worker) block(in *wasm.Instr) {
 	w.depth++
-	w.f.Nesting = max(w.f.Nesting, uint32(w.depth))
+	w.f.Nesting = max(w.f.Nesting, uint32(max(w.depth, 0)))
 	switch in.Op {
 	case wasm.OpIf:
 		w.f.Complexity++
@@ -281,7 +281,7 @@ func (w *Worker) branches(in *wasm.Instr) {
 		if i >= len(w.seen) {
 			// Labels are below the depth of a valid function; no deeper one
 			// is counted.
-			if uint32(w.depth) < label {
+			if int64(label) > int64(w.depth) {
 				continue
 			}
 			w.seen = append(w.seen, make([]uint64, i+1-len(w.seen))...)
@@ -331,7 +331,7 @@ func (w *Worker) rare(in *wasm.Instr) {
 		w.valType(in.Type2)
 	case wasm.ImmTryTable:
 		w.depth++
-		w.f.Nesting = max(w.f.Nesting, uint32(w.depth))
+		w.f.Nesting = max(w.f.Nesting, uint32(max(w.depth, 0)))
 		w.f.Complexity += in.Y
 		w.blockType(in.Block)
 		w.catches(in)

@@ -92,6 +92,8 @@ type componentShare struct {
 	work    int64 // steps that checks may still take
 	spaces  map[*Module]*coreSpace
 	exports map[*Module]map[string]int
+	imports map[*Module]map[[2]string]int
+	budget  *budget
 	funcs   map[string]*SubType // of canonical definitions
 
 	args []ComponentExtern // of the instantiation that is being checked
@@ -101,8 +103,9 @@ type componentShare struct {
 	binds      bool // whether resources have been bound in this generation
 }
 
-func newComponentShare(size int64) *componentShare {
+func newComponentShare(size int64, budget *budget) *componentShare {
 	return &componentShare{
+		budget: budget, imports: make(map[*Module]map[[2]string]int),
 		work: MaxComponentWork*size + ComponentWorkAnyway, spaces: make(map[*Module]*coreSpace),
 		exports: make(map[*Module]map[string]int), funcs: make(map[string]*SubType),
 	}
@@ -126,7 +129,7 @@ func (s *componentShare) space(m *Module) *coreSpace {
 func (s *componentShare) export(m *Module, name string) (coreItem, bool) {
 	index := s.exports[m]
 	if index == nil {
-		s.step(len(m.Exports))
+		s.budget.bytes -= int64(len(m.Exports) * costIndexed)
 		index = make(map[string]int, len(m.Exports))
 		for i, ex := range m.Exports {
 			index[ex.Name] = i
@@ -138,6 +141,24 @@ func (s *componentShare) export(m *Module, name string) (coreItem, bool) {
 		return coreItem{}, false
 	}
 	return m.item(s.space(m), m.Exports[i].Kind, m.Exports[i].Index)
+}
+
+// importOf finds an import of a module.
+func (s *componentShare) importOf(m *Module, module, name string) (*Import, bool) {
+	index := s.imports[m]
+	if index == nil {
+		s.budget.bytes -= int64(len(m.Imports) * costIndexed * 2)
+		index = make(map[[2]string]int, len(m.Imports))
+		for i, im := range m.Imports {
+			index[[2]string{im.Module, im.Name}] = i
+		}
+		s.imports[m] = index
+	}
+	i, ok := index[[2]string{module, name}]
+	if !ok {
+		return nil, false
+	}
+	return &m.Imports[i], true
 }
 
 // function gives a function type; there is one for each signature.
@@ -187,6 +208,7 @@ func (d *componentDecoder) settle(r *reader) {
 	if d.shared.work < 0 {
 		r.fail(r.off, fmt.Errorf("%w: the types take too long to check", ErrLimit))
 	}
+	r.charge(0) // fails for an index that took too much
 }
 
 // lookup gives entry i of the index space of a sort, and is invalid without one.

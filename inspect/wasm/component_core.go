@@ -1,8 +1,10 @@
 package wasm
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // A coreType is a core type with the place where the type indices in it lead. It
@@ -187,16 +189,13 @@ func (d *componentDecoder) coreIndexEqual(a uint32, as *coreSpace, b uint32, bs 
 // is asked for: it may export more and import less.
 func (d *componentDecoder) moduleMatch(a, b *TypeDef) error {
 	as, bs := d.shared.space(a.Module), d.shared.space(b.Module)
-	given := make(map[[2]string]coreItem, len(b.Module.Imports))
-	for _, im := range b.Module.Imports {
-		given[[2]string{im.Module, im.Name}], _ = b.Module.item(bs, im.Kind, im.Index)
-	}
-	d.shared.step(len(b.Module.Imports) + len(a.Module.Imports) + len(b.Module.Exports))
+	d.shared.step(len(a.Module.Imports) + len(b.Module.Exports))
 	for _, im := range a.Module.Imports {
-		have, ok := given[[2]string{im.Module, im.Name}]
+		given, ok := d.shared.importOf(b.Module, im.Module, im.Name)
 		if !ok {
 			return fmt.Errorf("%w: the module imports %q from %q, which its type has not", ErrMissing, short(im.Name), short(im.Module))
 		}
+		have, _ := b.Module.item(bs, given.Kind, given.Index)
 		want, _ := a.Module.item(as, im.Kind, im.Index)
 		if err := d.coreMatch(have, want); err != nil {
 			return fmt.Errorf("import %q from %q: %w", short(im.Name), short(im.Module), err)
@@ -315,7 +314,8 @@ func (d *componentDecoder) moduleType(r *reader, s *Scope, m *Module) {
 	}
 	r.charge(len(space.types) * costType)
 	d.checkModuleType(r, begin, m, space)
-	d.checkModuleNames(r, begin, m)
+	d.checkImportNames(r, begin, m)
+	d.checkExportNames(r, begin, m)
 }
 
 // checkModuleDecl checks the types of the import or export that was read last.
@@ -398,29 +398,48 @@ func (t *SubType) refers() bool {
 		slices.ContainsFunc(t.types, func(v ValType) bool { return v.TypeIndex() >= 0 })
 }
 
-// checkModuleNames checks that no name is imported or exported twice, which is
-// no fault of a module by itself for imports.
-func (d *componentDecoder) checkModuleNames(r *reader, at int, m *Module) {
+// checkImportNames checks that a module imports nothing twice, which is no fault
+// of a module by itself.
+func (d *componentDecoder) checkImportNames(r *reader, at int, m *Module) {
 	if !d.sound(r) {
 		return
 	}
-	imports := make(map[[2]string]struct{}, len(m.Imports))
-	for _, im := range m.Imports {
-		key := [2]string{im.Module, im.Name}
-		if _, ok := imports[key]; ok {
-			d.invalid(r, at, fmt.Errorf("%w: a component cannot tell two imports %q from %q apart", ErrConflict, short(im.Name), short(im.Module)))
-			return
-		}
-		imports[key] = struct{}{}
+	i, twice := repeated(len(m.Imports), func(i, j int) int {
+		a, b := &m.Imports[i], &m.Imports[j]
+		return cmp.Or(strings.Compare(a.Module, b.Module), strings.Compare(a.Name, b.Name))
+	})
+	if twice {
+		im := &m.Imports[i]
+		d.invalid(r, at, fmt.Errorf("%w: a component cannot tell two imports %q from %q apart",
+			ErrConflict, short(im.Name), short(im.Module)))
 	}
-	exports := make(map[string]struct{}, len(m.Exports))
-	for _, ex := range m.Exports {
-		if _, ok := exports[ex.Name]; ok {
-			d.invalid(r, at, fmt.Errorf("%w: export name %q already defined", ErrDuplicateExport, short(ex.Name)))
-			return
-		}
-		exports[ex.Name] = struct{}{}
+}
+
+// checkExportNames checks that a module type exports no name twice.
+func (d *componentDecoder) checkExportNames(r *reader, at int, m *Module) {
+	if !d.sound(r) {
+		return
 	}
+	i, twice := repeated(len(m.Exports), func(i, j int) int { return strings.Compare(m.Exports[i].Name, m.Exports[j].Name) })
+	if twice {
+		d.invalid(r, at, fmt.Errorf("%w: export name %q already defined", ErrDuplicateExport, short(m.Exports[i].Name)))
+	}
+}
+
+// repeated finds one of n entries that is equal to another one. It sorts their
+// numbers, as a map of the names of a large module would be larger than it.
+func repeated(n int, compare func(i, j int) int) (int, bool) {
+	order := make([]int32, n)
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(i, j int32) int { return compare(int(i), int(j)) })
+	for k := 1; k < n; k++ {
+		if compare(int(order[k-1]), int(order[k])) == 0 {
+			return int(order[k]), true
+		}
+	}
+	return 0, false
 }
 
 // coreAlias reads an alias in a module type: a type further out.

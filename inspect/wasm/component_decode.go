@@ -34,7 +34,7 @@ type componentDecoder struct {
 // component makes the decoder of a component in a scope, nil for the outermost.
 func (d *decoder) component(depth int, outer *Scope) *componentDecoder {
 	if d.share == nil {
-		d.share = newComponentShare(d.size)
+		d.share = newComponentShare(d.size, d.budget)
 	}
 	c := &Component{Scope: Scope{outer: outer, in: new(enclosure)}, verdict: &d.share.verdict}
 	d.share.verdict.features |= FeatureComponentModel
@@ -115,7 +115,7 @@ func (d *componentDecoder) addModule(r *reader, b *Binary) {
 	def := &TypeDef{Op: TypeModule, Module: b.Module, size: 1}
 	d.add(SortModule, 0, def, Origin{Kind: OriginNested, Index: uint32(len(d.c.Modules))})
 	d.c.Modules = append(d.c.Modules, b)
-	d.checkModuleNames(r, 0, b.Module)
+	d.checkImportNames(r, 0, b.Module)
 }
 
 func (d *componentDecoder) addComponent(r *reader, b *Binary) {

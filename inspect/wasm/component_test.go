@@ -238,7 +238,7 @@ func prim(name string) TypeRef {
 // built is a type with those parts, measured.
 func built(op byte, labels []string, length uint32, args ...TypeRef) TypeRef {
 	t := &TypeDef{Op: op, Labels: labels, Args: args, Len: length}
-	d := &componentDecoder{shared: newComponentShare(0)}
+	d := &componentDecoder{shared: newComponentShare(0, newBudget(0))}
 	d.measure(&reader{budget: newBudget(0)}, 0, t)
 	return TypeRef{Def: t, Set: true}
 }

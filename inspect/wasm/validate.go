@@ -147,6 +147,7 @@ func (v *Validator) Body(i int, visit func(*Instr)) error {
 	body := m.Code[i]
 	f := v.module.sigs[m.Functions[m.Imported()+i]]
 	v.begin(int(body.Size))
+	v.in.Offset = body.Offset // for faults of the locals
 	v.code.Reset(v.module.b, body)
 	v.declare(f.ins())
 	v.open(OpBlock, BlockType{Index: int32(m.Functions[m.Imported()+i])})
@@ -677,24 +678,24 @@ func (v *Validator) entries(s *Element) error {
 }
 
 func (v *Validator) data() error {
-	mod := v.module
-	for i := range mod.m.Data {
-		s := &mod.m.Data[i]
-		if s.Mode != SegmentActive {
-			mod.used |= FeatureBulkMemory
-			continue
-		}
-		err := error(nil)
-		if int64(s.Memory) >= int64(len(mod.m.Memories)) {
-			err = fmt.Errorf("%w %d", ErrUnknownMemory, s.Memory)
-		} else {
-			err = v.constExpr(s.expr, mod.m.Memories[s.Memory].address(), len(mod.m.Globals))
-		}
-		if err != nil {
-			return mod.at(SectionData, i, err)
+	for i := range v.module.m.Data {
+		if err := v.segment(&v.module.m.Data[i]); err != nil {
+			return v.module.at(SectionData, i, err)
 		}
 	}
 	return nil
+}
+
+func (v *Validator) segment(s *Data) error {
+	mod := v.module
+	if s.Mode != SegmentActive {
+		mod.used |= FeatureBulkMemory
+		return nil
+	}
+	if int64(s.Memory) >= int64(len(mod.m.Memories)) {
+		return fmt.Errorf("%w %d", ErrUnknownMemory, s.Memory)
+	}
+	return v.constExpr(s.expr, mod.m.Memories[s.Memory].address(), len(mod.m.Globals))
 }
 
 // address is the type of addresses of a memory and of positions in a table.

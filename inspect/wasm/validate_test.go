@@ -54,6 +54,11 @@ func TestValidateSaysWhatIsWrongWhere(t *testing.T) {
 			"function 0 at byte 26 (0x1a): uninitialized local: 0",
 		},
 		{
+			"a local of a type that is not there, in the second function",
+			module(section(1, 1, 0x60, 0, 0), section(3, 2, 0, 0), section(10, 2, 2, 0, 0x0b, 5, 1, 1, 0x63, 9, 0x0b)),
+			"function 1 at byte 26 (0x1a): unknown type 9",
+		},
+		{
 			"a global of another type", module(section(6, 2, 0x7f, 0, 0x41, 0, 0x0b, 0x7e, 0, 0x41, 1, 0x0b)),
 			"global section, entry 1 at byte 20 (0x14): type mismatch: expected i64, found i32",
 		},

@@ -6,7 +6,10 @@ export FUZZTIME=${1:-10s}
 run() { # file:target
   dir=./$(dirname "${1%%:*}")
   name=${1##*:}
-  if out=$(go test "$dir" -run '^$' -fuzz "^$name\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 5s -parallel 1 2>&1); then
+  # On a busy machine go test may end with "context deadline exceeded" when its
+  # time is up, without any input that fails: golang/go#75804, fixed in Go 1.27.
+  if out=$(go test "$dir" -run '^$' -fuzz "^$name\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 5s -parallel 1 2>&1) ||
+    { grep -q '^    context deadline exceeded$' <<<"$out" && ! grep -q 'Failing input' <<<"$out"; }; then
     echo "ok    $dir $name $FUZZTIME"
   else
     printf '%s\n' "FAIL  $dir $name" "$out"

@@ -158,7 +158,8 @@ func TestFullReportOfGo(t *testing.T) {
 	}
 	c := rep.Module.Code
 	if int(c.Totals.Functions) != rep.Module.Functions || len(c.Sizes.Packages) == 0 || c.Sizes.Packages[0].Name != "runtime" {
-		t.Errorf("code is of %d functions, packages %+v; want %d, and runtime as the largest", c.Totals.Functions, c.Sizes.Packages, rep.Module.Functions)
+		t.Errorf("code is of %d functions, packages %+v; want %d, and runtime as the largest",
+			c.Totals.Functions, c.Sizes.Packages, rep.Module.Functions)
 	}
 	if !slices.Contains(rep.Requires, "sign-extension") {
 		t.Errorf("it requires %v, without sign-extension", rep.Requires)

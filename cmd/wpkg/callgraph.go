@@ -21,7 +21,10 @@ unless --by function says otherwise.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "format", Usage: "write `FORMAT`: dot, json or svg", Value: "dot", Destination: &format},
 			&cli.StringFlag{Name: "by", Usage: "a box is a `UNIT`: function, package, or auto for whichever fits", Value: "auto", Destination: &by},
-			&cli.IntFlag{Name: "module", Usage: "of a component, draw core module `N`, counted from 0; by default the largest", Value: -1, Destination: &module},
+			&cli.IntFlag{
+				Name: "module", Usage: "of a component, draw core module `N`, counted from 0; by default the largest", Value: -1,
+				Destination: &module, DefaultText: "largest",
+			},
 		},
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 1, 1); err != nil {

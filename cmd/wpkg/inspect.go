@@ -114,7 +114,9 @@ func viewOf(name string) (view, error) {
 	}
 	i := slices.IndexFunc(views, func(v view) bool { return v.name == name })
 	if i < 0 {
-		return view{}, &usageError{text: "--view " + term.Clean(name) + ": there is no such view", hint: "it is one of " + strings.Join(viewNames(), ", ")}
+		return view{}, &usageError{
+			text: "--view " + term.Clean(name) + ": there is no such view", hint: "it is one of " + strings.Join(viewNames(), ", "),
+		}
 	}
 	return views[i], nil
 }

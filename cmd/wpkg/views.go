@@ -65,7 +65,9 @@ func sectionRows(rep *inspect.Report) [][]string {
 }
 
 func functionRows(rep *inspect.Report) [][]string {
-	rows := [][]string{{"INDEX", "BYTES", "INSTRUCTIONS", "COMPLEXITY", "NESTING", "LOOPS", "FRAME", "CALLS", "RETAINED", "REACH", "NORMALISED", "FUNCTION"}}
+	rows := [][]string{{
+		"INDEX", "BYTES", "INSTRUCTIONS", "COMPLEXITY", "NESTING", "LOOPS", "FRAME", "CALLS", "RETAINED", "REACH", "NORMALISED", "FUNCTION",
+	}}
 	eachFunction(rep, func(t *code.FunctionTable, i int) {
 		f := &t.Functions[i]
 		row := []string{strconv.FormatUint(uint64(t.First)+uint64(i), 10)}
@@ -176,7 +178,8 @@ func sizeRows(rep *inspect.Report) [][]string {
 			})
 		}
 		for _, x := range s.Data {
-			rows = append(rows, []string{"data segment", strings.TrimSpace(fmt.Sprintf("%d %s", x.Index, x.Name)), strconv.FormatInt(x.Bytes, 10), share(x.Bytes), ""})
+			name := strings.TrimSpace(fmt.Sprintf("%d %s", x.Index, x.Name))
+			rows = append(rows, []string{"data segment", name, strconv.FormatInt(x.Bytes, 10), share(x.Bytes), ""})
 		}
 	}
 	return rows

@@ -82,7 +82,9 @@ func base() *inspect.Report {
 		},
 		Exports:  []inspect.Export{{Name: "run", Kind: "func", Type: "(func)"}},
 		Sections: []inspect.Section{{Name: "code", Size: 600}, {Name: "data", Size: 300}},
-		Module:   &inspect.Module{Code: &inspect.Code{Sizes: code.Sizes{Packages: []code.PackageSize{{Name: "core", Bytes: 500}, {Name: "", Bytes: 100}}}}},
+		Module: &inspect.Module{Code: &inspect.Code{Sizes: code.Sizes{
+			Packages: []code.PackageSize{{Name: "core", Bytes: 500}, {Name: "", Bytes: 100}},
+		}}},
 		Functions: []*code.FunctionTable{{
 			First: 2,
 			Functions: []code.Function{
@@ -127,7 +129,9 @@ func TestCompare(t *testing.T) {
 			func(r *inspect.Report) {
 				list := r.Capabilities.Capabilities
 				list[1].Level = capability.Reachable
-				r.Capabilities.Capabilities = append(list, capability.Capability{ID: capability.NetOutbound, Severity: capability.Sensitive, Level: capability.Reachable})
+				r.Capabilities.Capabilities = append(list, capability.Capability{
+					ID: capability.NetOutbound, Severity: capability.Sensitive, Level: capability.Reachable,
+				})
 			},
 			func(d *Diff) {
 				d.Capabilities.Changed = []Capability{{

@@ -99,9 +99,7 @@ func (v *Validator) withhold(from, to uint32) {
 	if n := int(to+63) / 64; len(l.unset) < n {
 		l.unset = append(l.unset, make(indexSet, n-len(l.unset))...)
 	}
-	for i := from; i < to; i++ {
-		l.unset.set(i)
-	}
+	l.unset.setRange(from, to)
 }
 
 // local gives the type of a local that is read.

@@ -29,6 +29,17 @@ func newIndexSet(n int) indexSet     { return make(indexSet, (n+63)/64) }
 func (b indexSet) set(i uint32)      { b[i/64] |= 1 << (i % 64) }
 func (b indexSet) has(i uint32) bool { return b[i/64]&(1<<(i%64)) != 0 }
 
+// setRange sets the indices from from up to to, 64 at a time: eight bytes of a
+// body declare 50,000 locals.
+func (b indexSet) setRange(from, to uint32) {
+	for from < to {
+		word, bit := from/64, from%64
+		n := min(64-bit, to-from)
+		b[word] |= (1<<n - 1) << bit // of n = 64, 1<<n is 0
+		from += n
+	}
+}
+
 // at completes the error of an entry of a section by its place, which is looked
 // up only now: the entries kept do not hold it.
 func (v *validModule) at(id byte, i int, err error) error {

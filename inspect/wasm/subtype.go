@@ -46,7 +46,7 @@ func (t *types) canonical(v ValType) ValType {
 
 // matches is whether a is a subtype of b; both are canonical.
 func (t *types) matches(a, b ValType) bool {
-	if a == b || a == bottom {
+	if a == b || a == bottom || a == bottomRef && b.IsRef() {
 		return true
 	}
 	if !a.IsRef() || !b.IsRef() || a&typeNull&^b != 0 {

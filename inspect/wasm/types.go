@@ -53,9 +53,10 @@ const (
 	AnyRef    = nullRef | HeapAny
 	ExnRef    = nullRef | HeapExn
 
-	anyRef          = ValType(RefCode) << codeShift // to be completed by a heap type
-	nullRef         = anyRef | typeNull
-	bottom  ValType = 2 << codeShift // of unreachable code: every type
+	anyRef            = ValType(RefCode) << codeShift // to be completed by a heap type
+	nullRef           = anyRef | typeNull
+	bottom    ValType = 2 << codeShift // of unreachable code: every type
+	bottomRef ValType = 3 << codeShift // every reference: what is known of bottom once it was taken for one
 )
 
 // Codes of the abstract heap types.
@@ -167,6 +168,8 @@ func (v ValType) String() string {
 		return "i16"
 	case RefCode:
 		return v.refString()
+	case bottomRef.Code():
+		return "(ref bottom)"
 	}
 	return "bottom"
 }

@@ -66,7 +66,7 @@ func (v *Validator) gc(in *Instr) {
 func (v *Validator) convert(from, to byte) {
 	t := v.refTo(from)
 	result := anyRef | ValType(to)
-	if t != bottom {
+	if t != bottomRef {
 		result |= t&typeNull | ValType(flag(v.module.shared(t)))*typeShared
 	}
 	v.push(result)

@@ -131,10 +131,13 @@ func (v *Validator) mismatch(want, got ValType) {
 	v.fail(fmt.Errorf("%w: expected %v, found %v", ErrType, want, got))
 }
 
-// ref takes a reference and gives its type, which in dead code may be bottom.
+// ref takes a reference and gives its type, which in dead code may be bottomRef.
 func (v *Validator) ref() ValType {
 	t := v.pop()
-	if t != bottom && !t.IsRef() {
+	if t == bottom {
+		return bottomRef
+	}
+	if t != bottomRef && !t.IsRef() {
 		v.fail(fmt.Errorf("%w: expected a reference, found %v", ErrType, t))
 	}
 	return t
@@ -145,7 +148,7 @@ func (v *Validator) ref() ValType {
 func (v *Validator) refTo(heap byte) ValType {
 	t := v.ref()
 	want := nullRef | ValType(heap)
-	if t == bottom || v.err != nil {
+	if t == bottomRef || v.err != nil {
 		return t
 	}
 	if v.module.shared(t) {
@@ -553,7 +556,7 @@ func (v *Validator) selectAny() {
 	v.expect(I32)
 	a, b := v.pop(), v.pop()
 	switch {
-	case a.IsRef() || b.IsRef():
+	case a.IsRef() || b.IsRef() || a == bottomRef || b == bottomRef:
 		v.fail(fmt.Errorf("%w: select of a reference must name its type", ErrType))
 	case a != b && a != bottom && b != bottom:
 		v.mismatch(b, a)

@@ -270,9 +270,9 @@ func (v *Validator) reference(in *Instr) {
 	}
 }
 
-// nonNull is t without null; bottom stays what it is.
+// nonNull is reference t without null; bottomRef stays what it is.
 func nonNull(t ValType) ValType {
-	if t == bottom {
+	if t == bottomRef {
 		return t
 	}
 	return t &^ typeNull

@@ -42,6 +42,14 @@ func TestValidateSaysWhatIsWrongWhere(t *testing.T) {
 			"a value too many", body(0, 0x41, 0, 0x0b),
 			"function 0 at byte 25 (0x19): type mismatch: 1 values remaining on the stack at the end of a block",
 		},
+		{
+			"what dead code took for a reference, as a number", body(0, 0x00, 0xd4, 0x45, 0x1a, 0x0b), // unreachable, ref.as_non_null, i32.eqz
+			"function 0 at byte 25 (0x19): type mismatch: expected i32, found (ref bottom)",
+		},
+		{
+			"the same in a select without a type", body(0, 0x00, 0xd4, 0x41, 0, 0x1b, 0x1a, 0x0b),
+			"function 0 at byte 27 (0x1b): type mismatch: select of a reference must name its type",
+		},
 		{"a local that is not there", body(1, 1, 0x7f, 0x20, 1, 0x1a, 0x0b), "function 0 at byte 25 (0x19): unknown local 1"},
 		{"a label that is not there", body(0, 0x0c, 1, 0x0b), "function 0 at byte 23 (0x17): unknown label 1"},
 		{"a block that is not ended", body(0, 0x02, 0x40, 0x0b), "function 0 at byte 26 (0x1a): unexpected end: 1 blocks not ended"},

@@ -479,7 +479,7 @@ func (d *componentDecoder) coreInstance(r *reader) (c CoreInstance) {
 	switch b := r.u8(); b {
 	case 0x00:
 		c.Module = r.u32()
-		n := r.keepOf(3, MaxItems, costArgument)
+		n := r.keepOf(3, MaxItems, costArgument+costNote)
 		c.Args = make([]CoreArgument, 0, n)
 		for range n {
 			arg := CoreArgument{Name: r.name()}
@@ -492,7 +492,7 @@ func (d *componentDecoder) coreInstance(r *reader) (c CoreInstance) {
 		d.checkInstantiate(r, start, &c)
 	case 0x01:
 		c.Inline = true
-		n := r.keepOf(3, MaxItems, costArgument)
+		n := r.keepOf(3, MaxItems, costArgument+costNote)
 		c.Exports = make([]Export, 0, n)
 		for range n {
 			c.Exports = append(c.Exports, r.export())

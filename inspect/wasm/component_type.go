@@ -220,10 +220,10 @@ func (d *componentDecoder) declaration(r *reader, s *Scope, op byte) {
 		r.charge(costOrigin)
 		d.alias(r, s)
 	case b == 0x03 && op == TypeComponent:
-		r.charge(costExtern)
+		r.charge(costExtern + costDeclared)
 		d.importDecl(r, s)
 	case b == 0x04:
-		r.charge(costExtern)
+		r.charge(costExtern + costDeclared)
 		d.exportDecl(r, s)
 	default:
 		r.code("a declaration of a component or instance type", b)

@@ -187,6 +187,7 @@ const (
 	costTypeRef      = 16
 	costLabel        = 16
 	costExtern       = 150 // with what is known of its name
+	costDeclared     = 250 // of one in a type: its names in maps, and the list, which grows without its length being known
 	costScope        = 500 // with the maps of names
 	costOrigin       = 90  // with what is known of the entry
 	costArgument     = 32

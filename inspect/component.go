@@ -20,6 +20,8 @@ func (rep *Report) component(b *wasm.Binary) {
 		}
 	})
 	var p printer
+	rep.Imports = make([]Import, 0, len(c.Imports))
+	rep.Exports = make([]Export, 0, len(c.Exports))
 	for _, im := range c.Imports {
 		rep.Imports = append(rep.Imports, Import{Name: im.Name, Kind: im.Sort.String(), Type: p.print(im.Type.String)})
 		d.Imports = append(d.Imports, im.Name)

@@ -297,6 +297,8 @@ func describe(b *wasm.Binary, size int64) *Report {
 func (rep *Report) module(b *wasm.Binary) {
 	m := describeModule(b)
 	rep.Module = &m
+	rep.Imports = make([]Import, 0, len(b.Module.Imports))
+	rep.Exports = make([]Export, 0, len(b.Module.Exports))
 	var p printer
 	for _, im := range b.Module.Imports {
 		t := p.print(func() string { return b.Module.ImportType(im) })

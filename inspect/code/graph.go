@@ -1,6 +1,7 @@
 package code
 
 import (
+	"cmp"
 	"iter"
 	"math/bits"
 	"slices"
@@ -172,8 +173,12 @@ func (bl *Builder) link(g *Graph, p *pools) {
 func (bl *Builder) roots(g *Graph, p *pools) []Root {
 	var list []Root
 	m := bl.m
+	// One function may be exported a thousand times. Its first reason counts,
+	// and they come in the order of their kinds.
+	seen := make([]uint64, (g.nodes()+63)/64)
 	add := func(node uint32, why RootKind) {
-		if node < uint32(g.nodes()) {
+		if node < uint32(g.nodes()) && seen[node/64]&(1<<(node%64)) == 0 {
+			seen[node/64] |= 1 << (node % 64)
 			list = append(list, Root{node, why})
 		}
 	}
@@ -195,13 +200,8 @@ func (bl *Builder) roots(g *Graph, p *pools) []Root {
 			add(p.target(edgeOther|edgeGlobal|e.Index&typeMask), RootGlobal)
 		}
 	}
-	slices.SortFunc(list, func(a, b Root) int {
-		if a.Node != b.Node {
-			return int(int64(a.Node) - int64(b.Node))
-		}
-		return int(a.Why) - int(b.Why)
-	})
-	return slices.CompactFunc(list, func(a, b Root) bool { return a.Node == b.Node })
+	slices.SortFunc(list, func(a, b Root) int { return cmp.Compare(a.Node, b.Node) })
+	return list
 }
 
 // pools make the sets of functions that indirect calls reach. A pool is what a

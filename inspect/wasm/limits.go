@@ -124,7 +124,7 @@ const (
 	// deepest nesting, from a switch of thousands of cases, of a few thousand
 	// blocks.
 	MaxOperands = 1 << 16
-	MaxBlocks   = 30_000
+	MaxBlocks   = 20_000
 )
 
 // Limits of components. The rules of the component model are named with their

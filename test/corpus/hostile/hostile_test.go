@@ -1,0 +1,254 @@
+package hostile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wreg-project/wreg/inspect/wasm"
+)
+
+// The bounds of the design, for each call. Those of memory are each reader's.
+const (
+	anyway   = 1 << 20     // bytes of memory besides
+	perMiB   = time.Second // of CPU
+	cpuFloor = 1 << 20     // bytes that an input counts for at least: a process has other things to do, too
+)
+
+// A reader is something that takes a binary apart. It gives the error that
+// refused it.
+type reader struct {
+	name string
+	read func(bin []byte) error
+
+	// perByte bounds the bytes of memory in use for each byte of input.
+	perByte int
+}
+
+// readers lists them. What is kept of a file stays within four times its size.
+// The JSON of a report is another matter: of an export of eight bytes it has
+// sixty, and the encoder holds all but the tables of functions in a buffer that
+// doubles as it grows. It is bounded here so that nothing grows faster than the
+// file; what real files need is in docs/bench.
+func readers() []reader {
+	return []reader{{"decode", decode, 4}, {"validate", validate, 4}, {"report", report, 24}}
+}
+
+// decode reads everything that can be read without judging it: every
+// instruction, segment and name.
+func decode(bin []byte) error {
+	b, err := wasm.Parse(bin)
+	if err != nil {
+		return err
+	}
+	return decodeCode(b)
+}
+
+func decodeCode(b *wasm.Binary) error {
+	if b.Component != nil {
+		for _, list := range [][]*wasm.Binary{b.Component.Modules, b.Component.Components} {
+			for _, inner := range list {
+				if err := decodeCode(inner); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	var code wasm.Code
+	var in wasm.Instr
+	for _, body := range b.Module.Code {
+		code.Reset(b, body)
+		for code.Next(&in) {
+			if in.End <= in.Offset {
+				return errors.New("an instruction of no bytes")
+			}
+		}
+		if err := code.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validate(bin []byte) error {
+	b, err := wasm.Parse(bin)
+	if err != nil {
+		return err
+	}
+	_, err = wasm.Validate(b)
+	return err
+}
+
+// refusal checks that an error says at which byte.
+func refusal(t *testing.T, err error, size int) {
+	t.Helper()
+	var at *wasm.Error
+	if !errors.As(err, &at) {
+		t.Errorf("it was refused with %v, want a *wasm.Error", err)
+	} else if at.Offset < 0 || at.Offset > int64(size) {
+		t.Errorf("it was refused at byte %d of %d: %v", at.Offset, size, err)
+	}
+}
+
+func TestBombs(t *testing.T) {
+	sizes := []int{64 << 10, 1 << 20}
+	if testing.Short() {
+		sizes = []int{16 << 10}
+	}
+	prepare()
+	for _, bomb := range Bombs() {
+		t.Run(bomb.Name, func(t *testing.T) {
+			last := -1
+			for _, size := range sizes {
+				bin := bomb.Make(size)
+				if len(bin) == last {
+					continue // its size is in its nature
+				}
+				last = len(bin)
+				for _, r := range readers() {
+					explode(t, bomb, size, bin, r)
+				}
+			}
+		})
+	}
+}
+
+func explode(t *testing.T, bomb Bomb, size int, bin []byte, r reader) {
+	t.Helper()
+	var err error
+	c := costOf(t, func() { err = r.read(bin) })
+	if err != nil {
+		refusal(t, err, len(bin))
+	}
+	if err == nil && bomb.Refused && r.name == "validate" {
+		t.Errorf("%s of %d bytes: taken for valid", r.name, len(bin))
+	}
+	// The race detector, for which the tests run short, costs more than any bound.
+	if testing.Short() {
+		return
+	}
+	if limit := time.Duration(max(len(bin), cpuFloor)) * perMiB / (1 << 20); c.cpu > limit {
+		t.Errorf("%s of %d bytes: %v of CPU, want at most %v (%v)", r.name, len(bin), c.cpu, limit, err)
+	}
+	limit := int64(r.perByte*len(bin) + anyway)
+	if c.allocated <= limit {
+		return
+	}
+	if n := peak(t, fmt.Sprintf("%s|%s|%d", bomb.Name, r.name, size)); n > limit {
+		t.Errorf("%s of %d bytes: %d bytes in use, %.1f for each, want at most %d (%v)",
+			r.name, len(bin), n, float64(n)/float64(len(bin)), limit, err)
+	}
+}
+
+// prepare has the readers make what they make once, such as tables of rules,
+// which is not the input's.
+func prepare() {
+	for _, r := range readers() {
+		for _, bin := range [][]byte{Sound(), SoundComponent()} {
+			_ = r.read(bin) // TestSoundIsSound looks at the error
+		}
+	}
+}
+
+// measured finds the case of a name, for the process that measures its peak.
+func measured(what string) (func(), error) {
+	if what == "sample" {
+		return sample, nil
+	}
+	parts := strings.Split(what, "|")
+	for _, b := range Bombs() {
+		for _, r := range readers() {
+			if len(parts) == 3 && b.Name == parts[0] && r.name == parts[1] {
+				size, err := strconv.Atoi(parts[2])
+				bin := b.Make(size)
+				prepare()
+				// Its error is the other process's.
+				return func() { _ = r.read(bin) }, err
+			}
+		}
+	}
+	return nil, fmt.Errorf("no case %q", what)
+}
+
+// sound gives the binaries that are damaged, by name.
+func sound(t *testing.T) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{"module": Sound(), "component": SoundComponent()}
+	for name, path := range map[string]string{"component of a compiler": "../../../inspect/testdata/app.component.wasm"} {
+		b, err := os.ReadFile(filepath.FromSlash(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = b
+	}
+	return files
+}
+
+func TestSoundIsSound(t *testing.T) {
+	for name, bin := range sound(t) {
+		for _, r := range readers() {
+			if err := r.read(bin); err != nil {
+				t.Errorf("%s of the %s: %v", r.name, name, err)
+			}
+		}
+	}
+}
+
+// Whatever part of a file is missing or changed, the readers end without
+// panicking, and say where they stopped.
+func TestDamage(t *testing.T) {
+	for name, bin := range sound(t) {
+		t.Run(name, func(t *testing.T) {
+			step := 1
+			places := 512
+			if testing.Short() {
+				places = 64
+			}
+			if len(bin) > 4096 {
+				step = len(bin) / places
+			}
+			for _, r := range readers() {
+				cuts := 0
+				for n, b := range Truncations(bin) {
+					if n%step != 0 && n > 8*places {
+						continue
+					}
+					cuts++
+					damaged(t, r, b, "cut to", n)
+				}
+				for bit, b := range Flips(bin, step) {
+					damaged(t, r, b, "with bit turned", bit)
+				}
+				if step == 1 {
+					for i, b := range Replacements(bin) {
+						damaged(t, r, b, "with byte replaced", i)
+					}
+				}
+				if cuts < min(len(bin), places) {
+					t.Errorf("%s saw %d truncations of %d bytes", r.name, cuts, len(bin))
+				}
+			}
+		})
+	}
+}
+
+func damaged(t *testing.T, r reader, bin []byte, how string, at int) {
+	t.Helper()
+	defer func() {
+		if p := recover(); p != nil {
+			t.Fatalf("%s, %s %d, panics: %v", r.name, how, at, p)
+		}
+	}()
+	if err := r.read(bin); err != nil {
+		refusal(t, err, len(bin))
+		if t.Failed() {
+			t.Fatalf("%s, %s %d", r.name, how, at)
+		}
+	}
+}

@@ -105,6 +105,7 @@ type inspectorRow struct {
 	Allocs    float64  `json:"allocsPerMegabyte"` // -1: not known
 	Peak      float64  `json:"peakResidentPerByte"`
 	PeakOf    string   `json:"peakResidentFile"`
+	Least     int64    `json:"leastPeakResidentBytes"` // of the smallest file: what the process takes by itself
 	Same      float64  `json:"ofOursOnTheSameFiles,omitempty"` // CPU time as a multiple of ours
 	Budget    float64  `json:"budget,omitempty"`
 	Refused   []string `json:"refused,omitempty"` // files with what the tool says
@@ -203,6 +204,9 @@ func summarise(t task, entries []corpus.Entry, results, ours map[string]taken) i
 		}
 		row.Files++
 		row.Bytes += e.Size
+		if row.Least == 0 || got.Peak < row.Least {
+			row.Least = got.Peak
+		}
 		cpu += got.CPU
 		elapsed += got.Elapsed
 		allocs += got.Allocs
@@ -392,7 +396,7 @@ func (r *report) printInspector(out io.Writer) {
 		return
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "inspector\ttool\tfiles\tMB\tMB/s per core\tseconds\tallocs/MB\tpeak memory\tCPU of wreg's\tbudget\t")
+	fmt.Fprintln(t, "inspector\ttool\tfiles\tMB\tMB/s per core\tseconds\tallocs/MB\tpeak memory\tat least\tCPU of wreg's\tbudget\t")
 	for _, w := range r.Inspector {
 		allocs, same, verdict := "-", "", ""
 		if w.Allocs >= 0 {
@@ -404,8 +408,8 @@ func (r *report) printInspector(out io.Writer) {
 		if w.Budget > 0 {
 			verdict = fmt.Sprintf("%.0f MB/s %s", w.Budget, metOr(w.Rate >= w.Budget))
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%.0f\t%.0f\t%.2f\t%s\t%.1f×\t%s\t%s\t\n", w.Operation, w.Tool, w.Files, float64(w.Bytes)/1e6, w.Rate,
-			w.Elapsed, allocs, w.Peak, same, verdict)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%.0f\t%.0f\t%.2f\t%s\t%.1f×\t%.0f MB\t%s\t%s\t\n", w.Operation, w.Tool, w.Files, float64(w.Bytes)/1e6, w.Rate,
+			w.Elapsed, allocs, w.Peak, float64(w.Least)/1e6, same, verdict)
 	}
 	fmt.Fprintln(t)
 	fmt.Fprintln(t, "one report, by the wall clock\tMB\tms\tpeak memory\tbudget\t")
@@ -415,7 +419,8 @@ func (r *report) printInspector(out io.Writer) {
 	}
 	t.Flush()
 	fmt.Fprintln(out)
-	fmt.Fprintf(out, "Peak memory is of the process, as a multiple of the file, the worst of the files above %d MB.\n", peakCountsFrom/1_000_000)
+	fmt.Fprintf(out, "Peak memory is of the process, as a multiple of the file, the worst of the files above %d MB;\n"+
+		"at least is what it takes for the smallest file.\n", peakCountsFrom/1_000_000)
 	fmt.Fprintln(out, "CPU of wreg's: the tool's CPU time over the same files as a multiple of that of wreg's own row.")
 	for _, w := range r.Inspector {
 		if w.Files == 0 && len(w.Refused) > 0 {

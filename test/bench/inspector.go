@@ -105,7 +105,7 @@ type inspectorRow struct {
 	Allocs    float64  `json:"allocsPerMegabyte"` // -1: not known
 	Peak      float64  `json:"peakResidentPerByte"`
 	PeakOf    string   `json:"peakResidentFile"`
-	Least     int64    `json:"leastPeakResidentBytes"` // of the smallest file: what the process takes by itself
+	Least     int64    `json:"leastPeakResidentBytes"`         // of the smallest file: what the process takes by itself
 	Same      float64  `json:"ofOursOnTheSameFiles,omitempty"` // CPU time as a multiple of ours
 	Budget    float64  `json:"budget,omitempty"`
 	Refused   []string `json:"refused,omitempty"` // files with what the tool says

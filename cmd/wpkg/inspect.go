@@ -58,11 +58,16 @@ describes, or with --view that part of it.`,
 	}
 }
 
+// minMemory is what a report of a small file may take before garbage is collected
+// more eagerly, in bytes.
+const minMemory = 24 << 20
+
 // inspect reports on the file in full.
 func (f *wasmFile) inspect(o inspect.Options) (*inspect.Report, error) {
-	// The file is by far the largest thing in memory, and stays: a second one of
-	// garbage beside it would be half of what the program needs.
+	// The file is by far the largest thing in memory, and stays. Left alone, the
+	// collector would let as much garbage gather as there is memory in use.
 	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(max(minMemory, 3*int64(len(f.data))))
 	rep, err := inspect.Inspect(f.data, o)
 	if err != nil {
 		return nil, f.fault(err)

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -277,57 +275,6 @@ func TestGlob(t *testing.T) {
 			t.Errorf("glob(%q, %q) = %v, want %v", tt.pattern, tt.in, got, tt.want)
 		}
 	}
-}
-
-// The real files of the corpus that are here give what testdata/corpus.txt
-// says; every file that is here must be in it.
-func TestCorpus(t *testing.T) {
-	want := expectations(t)
-	if len(want) < 37 {
-		t.Fatalf("testdata/corpus.txt has %d files, want at least 37", len(want))
-	}
-	files, err := filepath.Glob("../../.cache/corpus/*.wasm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		name := filepath.Base(file)
-		t.Run(name, func(t *testing.T) {
-			bin, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o := detectBytes(t, bin)
-			got := [3]string{summary(o.Languages), summary(o.Toolchains), summary(o.Hosts)}
-			if d := cmp.Diff(want[name], got); d != "" {
-				t.Fatalf("%s (-want +got):\n%s", name, d)
-			}
-			if len(o.Conflicts) > 0 {
-				t.Fatalf("conflicts of %s = %+v, want none", name, o.Conflicts)
-			}
-		})
-	}
-}
-
-func summary(list []Finding) string { return strings.Join(titles(list), "; ") }
-
-// expectations reads four tab-separated fields a line: file, languages,
-// toolchains, hosts.
-func expectations(t *testing.T) map[string][3]string {
-	t.Helper()
-	text, err := os.ReadFile("testdata/corpus.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := map[string][3]string{}
-	for i, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
-		f := strings.Split(line, "\t")
-		if len(f) != 4 {
-			t.Fatalf("testdata/corpus.txt:%d: %d fields, want 4", i+1, len(f))
-		}
-		m[f[0]] = [3]string(f[1:])
-	}
-	return m
 }
 
 // Whatever parses is described the same way twice, with offsets in the file and

@@ -214,7 +214,7 @@ func (a *assembly) list() {
 			node := a.w.first[i] + p.use.fn
 			s, ok := served[p.use.fn]
 			if !ok {
-				s = a.service(node, p.use)
+				s = a.service(u, node, p.use)
 				served[p.use.fn] = s
 			}
 			if u.role == roleShim || !p.use.meaning.Known() && !s.direct {
@@ -249,11 +249,11 @@ type service struct {
 	hosts  map[ID][]uint32
 }
 
-// service follows an import to the host.
-func (a *assembly) service(node uint32, use *use) service {
+// service follows an import of u to the host.
+func (a *assembly) service(u *unit, node uint32, use *use) service {
 	s := service{hosts: make(map[ID][]uint32)}
 	list := a.w.hostsOf(node)
-	for _, t := range a.behind(a.l.units[a.w.at(node).unit].targets[use.fn], 0) {
+	for _, t := range a.behind(u.targets[use.fn], 0) {
 		s.direct = s.direct || t.unit == hostUnit
 	}
 	for _, h := range list {
@@ -374,7 +374,7 @@ func (a *assembly) adapters() {
 			if p.origin = Runtime; !own[node] {
 				p.level = Adapted
 			}
-			a.grant(p, a.service(node, p.use), node)
+			a.grant(p, a.service(u, node, p.use), node)
 		}
 	}
 }

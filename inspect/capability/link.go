@@ -504,12 +504,18 @@ func (u *unit) export(kind wasm.ExternKind, name string) (uint32, bool) {
 	if u.exports == nil {
 		u.exports = make(map[coreKey]uint32, len(u.m.Exports))
 		for _, e := range u.m.Exports {
+			if e.Kind == wasm.ExternFunc && !u.has(e.Index) {
+				continue // of a module that is not valid
+			}
 			u.exports[coreKey{e.Kind, e.Name}] = e.Index
 		}
 	}
 	i, ok := u.exports[coreKey{kind, name}]
 	return i, ok
 }
+
+// has is whether there is a function f.
+func (u *unit) has(f uint32) bool { return int64(f) < int64(len(u.m.Functions)) }
 
 type coreKey struct {
 	kind wasm.ExternKind
@@ -565,7 +571,7 @@ func (l *linker) escape(s *scope, i uint32) {
 
 func (l *linker) escapeUnit(u int) {
 	for _, e := range l.units[u].m.Exports {
-		if e.Kind == wasm.ExternFunc && l.step(0) {
+		if e.Kind == wasm.ExternFunc && l.units[u].has(e.Index) && l.step(0) {
 			l.escaped = append(l.escaped, target{int32(u), e.Index})
 		}
 	}

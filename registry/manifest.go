@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -39,13 +40,27 @@ type references struct {
 	blobs        []descriptor // config and layers that have to be here
 	foreign      []descriptor // layers that may live elsewhere
 	manifests    []descriptor // children of an index
+
+	// config and layers are blobs and foreign as the Admitter sees them.
+	config *Descriptor
+	layers []Descriptor
 }
+
+// all are the blobs that may be here.
+func (r references) all() []descriptor { return slices.Concat(r.blobs, r.foreign) }
 
 type descriptor struct {
 	mediaType string
 	digest    digest.Digest
 	size      int64 // bytes
 	urls      int
+
+	annotations map[string]string
+}
+
+// public is d without what only this package needs.
+func (d descriptor) public() Descriptor {
+	return Descriptor{MediaType: d.mediaType, Digest: d.digest, Size: d.size, Annotations: d.annotations}
 }
 
 // document is a manifest of any kind as it was written.
@@ -177,12 +192,15 @@ func (d document) references(kind string) references {
 	}
 	if d.config != nil {
 		refs.blobs = append(refs.blobs, *d.config)
+		config := d.config.public()
+		refs.config = &config
 		if refs.artifactType == "" {
 			refs.artifactType = d.config.mediaType
 		}
 	}
 	for _, list := range [][]descriptor{d.layers, d.blobs} {
 		for _, l := range list {
+			refs.layers = append(refs.layers, l.public())
 			if l.foreign() {
 				refs.foreign = append(refs.foreign, l)
 			} else {
@@ -290,6 +308,8 @@ func (r *reader) descriptor() (*descriptor, error) {
 			d.size, err = r.integer()
 		case "urls":
 			err = r.array(func() error { d.urls++; return r.skip() })
+		case "annotations":
+			d.annotations, err = r.texts()
 		default:
 			err = r.skip()
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -24,6 +25,7 @@ type ManifestPush struct {
 	ContentType string   // as the client sent it
 	Content     []byte
 	Condition   Condition
+	Caller      policy.Principal
 }
 
 // A Condition makes a write depend on what is there before, so that two writers
@@ -48,7 +50,7 @@ type Pushed struct {
 //
 // The blobs and children it names have to be in the same repository, unless the
 // registry is Sparse. Then they are pinned: no collection takes them while the
-// manifest lives.
+// manifest lives. The Admitter, if there is one, is asked before.
 func (r *Registry) PushManifest(ctx context.Context, p ManifestPush) (Pushed, error) {
 	if size := int64(len(p.Content)); size > r.opts.MaxManifest {
 		return Pushed{}, TooLarge(ManifestInvalid, "manifest", r.opts.MaxManifest)
@@ -61,6 +63,28 @@ func (r *Registry) PushManifest(ctx context.Context, p ManifestPush) (Pushed, er
 	if err != nil {
 		return Pushed{}, err
 	}
+	for range maxAdmissions {
+		var admitted Admitted
+		var absent []digest.Digest
+		if admitted, absent, err = r.judge(ctx, p, d, refs); err != nil {
+			break
+		}
+		var pushed Pushed
+		if pushed, err = r.storeManifest(ctx, p, d, refs, admitted, absent); err == nil {
+			return pushed, nil
+		}
+		if !errors.Is(err, ErrOutdated) {
+			break
+		}
+	}
+	return Pushed{}, refused(err, "push manifest %s to %s", d, p.Repo)
+}
+
+// storeManifest is the transaction of a push that was admitted while the blobs
+// of absent were not there.
+func (r *Registry) storeManifest(
+	ctx context.Context, p ManifestPush, d digest.Digest, refs references, admitted Admitted, absent []digest.Digest,
+) (Pushed, error) {
 	now := r.now().UTC()
 	m := meta.NewManifest{
 		Manifest: meta.Manifest{
@@ -69,43 +93,45 @@ func (r *Registry) PushManifest(ctx context.Context, p ManifestPush) (Pushed, er
 		ArtifactType: refs.artifactType,
 		Annotations:  refs.annotations,
 		Subject:      refs.subject,
-		Blobs:        digests(refs.blobs),
 		Manifests:    digests(refs.manifests),
 	}
 	pushed := Pushed{Digest: d, Subject: refs.subject}
-	err = r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
+	err := r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
 		move, err := r.checkPush(ctx, tx, p, d)
 		if err != nil {
 			return err
 		}
-		stored, err := tx.BlobSizes(ctx, p.Repo, digests(slices.Concat(refs.blobs, refs.foreign)))
+		stored, err := tx.BlobSizes(ctx, p.Repo, digests(refs.all()))
 		if err != nil {
 			return err
 		}
 		if err := r.checkComplete(ctx, tx, p.Repo, refs, stored); err != nil {
 			return err
 		}
+		if err := stillAbsent(absent, stored); err != nil {
+			return err
+		}
 		m := m // the transaction may run again
 		// A foreign layer that somebody has pushed here nevertheless is pinned like
 		// any other.
 		foreign := slices.DeleteFunc(digests(refs.foreign), func(d digest.Digest) bool { return !holds(stored, d) })
-		m.Blobs = append(foreign, m.Blobs...)
+		m.Blobs = append(foreign, digests(refs.blobs)...)
 		created, err := tx.PutManifest(ctx, m)
 		if err != nil {
 			return err
 		}
 		pushed.Created = created
-		for _, tag := range move {
-			if err := tx.PutTag(ctx, p.Repo, tag, d, now); err != nil {
+		for _, moved := range move {
+			if err := tx.PutTag(ctx, p.Repo, moved.Tag, d, now); err != nil {
 				return err
 			}
 		}
-		return nil
+		if admitted.Commit == nil {
+			return nil
+		}
+		return admitted.Commit(ctx, tx, Written{Created: created, Moved: move})
 	})
-	if err != nil {
-		return Pushed{}, refused(err, "push manifest %s to %s", d, p.Repo)
-	}
-	return pushed, nil
+	return pushed, err
 }
 
 func manifestDigest(p ManifestPush) (digest.Digest, error) {
@@ -195,7 +221,7 @@ func missingParts(what string, ds []digest.Digest) error {
 // returns the tags that have to be written: not those that are right already,
 // which keeps a repeated push free of writes. Without tags the condition is
 // about the manifest itself.
-func (r *Registry) checkPush(ctx context.Context, tx meta.Tx, p ManifestPush, d digest.Digest) (move []string, err error) {
+func (r *Registry) checkPush(ctx context.Context, tx meta.Tx, p ManifestPush, d digest.Digest) (move []TagMoved, err error) {
 	if len(p.Tags) == 0 {
 		return nil, checkManifest(ctx, tx, p, d)
 	}
@@ -215,7 +241,7 @@ func (r *Registry) checkPush(ctx context.Context, tx meta.Tx, p ManifestPush, d 
 				return nil, err
 			}
 		}
-		move = append(move, tag)
+		move = append(move, TagMoved{Tag: tag, From: current})
 	}
 	return move, nil
 }

@@ -49,6 +49,14 @@ type Options struct {
 	// Sparse accepts manifests and indexes that name blobs or manifests which
 	// the repository does not hold.
 	Sparse bool
+
+	// Admit judges every manifest before it is stored; nil admits all.
+	Admit Admitter
+
+	// Guarded reports whether blobs of repo are shown only once a manifest that
+	// names them was admitted; nil guards none. It is asked for every blob and
+	// answers from memory.
+	Guarded func(repo string) bool
 }
 
 // A Registry applies the rules. Its methods are safe for concurrent use and

@@ -20,6 +20,7 @@ import (
 func (a *api) putManifest(w http.ResponseWriter, r *http.Request, c call) error {
 	push := registry.ManifestPush{
 		Repo: c.repo, Digest: c.ref.Digest, ContentType: r.Header.Get("Content-Type"), Condition: condition(r.Header),
+		Caller: c.caller,
 	}
 	tags, err := tagParameters(r.URL.Query())
 	if err != nil {

@@ -108,7 +108,9 @@ func closeAll(listeners ...net.Listener) {
 // open opens the storage, repairs what an interruption left, and makes the
 // registry over it.
 func open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *server, err error) {
-	s := &server{cfg: cfg, log: log, access: policy.Access{Open: cfg.Open(), AnonymousPull: cfg.Auth.AnonymousPull}}
+	s := &server{cfg: cfg, log: log, access: policy.Access{
+		Open: cfg.Open(), AnonymousPull: cfg.Auth.AnonymousPull, Admins: cfg.Auth.Admins, Approvers: cfg.Auth.Approvers,
+	}}
 	if !cfg.Open() {
 		if s.auth, err = auth.OpenHTPasswd(cfg.Auth.HTPasswd, auth.Options{Log: log}); err != nil {
 			return nil, fmt.Errorf("auth.htpasswd: %w", err)

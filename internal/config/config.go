@@ -76,6 +76,15 @@ type Auth struct {
 	// Namespaces that may be read without logging in. "team" opens team and
 	// everything below team/, "*" opens all. It needs auth.htpasswd.
 	AnonymousPull []string `key:"anonymous_pull" default:""`
+
+	// Names of users who may administer: change policies, see to jobs, index
+	// again. They may approve as well. It needs auth.htpasswd; without that,
+	// everyone may.
+	Admins []string `key:"admins" default:""`
+
+	// Names of users who may approve: let a package pass in spite of a policy, and
+	// fetch what a policy holds back. It needs auth.htpasswd.
+	Approvers []string `key:"approvers" default:""`
 }
 
 // Registry is what a push may do.

@@ -138,6 +138,10 @@ func TestLoadRefuses(t *testing.T) {
 			name: "anonymous reading where all is open", flags: map[string][]string{"auth-anonymous-pull": {"*"}},
 			want: []string{"auth.anonymous_pull"},
 		},
+		{
+			name: "an administrator where nobody has a name", flags: map[string][]string{"auth-admins": {"ann"}},
+			want: []string{"auth.admins"},
+		},
 		{name: "an unknown storage", flags: map[string][]string{"storage": {"ftp://u:hunter2@h"}}, want: []string{"none of fs:DIR", "u:xxxxx@h"}},
 		{
 			name: "everything at once", flags: map[string][]string{"listen": {"x"}, "storage": {"y"}, "metrics-listen": {"z"}},

@@ -13,6 +13,8 @@ var manual = map[string]string{
 	"tls.key":                 "PEM file of the certificate's private key. It needs tls.cert, and tls.cert needs it.",
 	"auth.htpasswd":           "File of user names and bcrypt hashes, as htpasswd -B writes it. It is read again when it changes. Without it everyone who reaches the server may do everything.",
 	"auth.anonymous_pull":     "Namespaces that may be read without logging in. \"team\" opens team and everything below team/, \"*\" opens all. It needs auth.htpasswd.",
+	"auth.admins":             "Names of users who may administer: change policies, see to jobs, index again. They may approve as well. It needs auth.htpasswd; without that, everyone may.",
+	"auth.approvers":          "Names of users who may approve: let a package pass in spite of a policy, and fetch what a policy holds back. It needs auth.htpasswd.",
 	"registry.immutable_tags": "Tags that never move once written. semver means full versions such as 1.2.3 or v1.2.3-rc.1, and view tags of such; none means that every tag may move. Pushing the same content again always succeeds.",
 	"registry.sparse":         "Accept indexes and manifests whose parts are not stored here. Otherwise a push that names absent blobs or manifests is refused.",
 	"limits.max_manifest":     "Largest manifest. Manifests live in the database; the distribution specification asks for at least 4 MiB.",

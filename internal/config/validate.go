@@ -34,6 +34,9 @@ func (c Config) validate() error {
 	if len(c.Auth.AnonymousPull) > 0 && c.Open() {
 		fail("auth.anonymous_pull: everyone may do everything while auth.htpasswd is not set")
 	}
+	if len(c.Auth.Admins)+len(c.Auth.Approvers) > 0 && c.Open() {
+		fail("auth.admins, auth.approvers: nobody is known by name while auth.htpasswd is not set")
+	}
 	for _, ns := range c.Auth.AnonymousPull {
 		if ns != "*" && (strings.HasPrefix(ns, "/") || strings.HasSuffix(ns, "/") || strings.Contains(ns, "*")) {
 			fail("auth.anonymous_pull: %q is neither a namespace like team nor *", clip(ns))

@@ -7,7 +7,8 @@ import (
 
 func TestMay(t *testing.T) {
 	closed, public, all, open := Access{}, Access{AnonymousPull: []string{"team"}}, Access{AnonymousPull: []string{"*"}}, Access{Open: true}
-	ann, anonymous := Principal{Name: "ann"}, Principal{}
+	staffed := Access{AnonymousPull: []string{"*"}, Admins: []string{"ada"}, Approvers: []string{"bob"}}
+	ann, anonymous, ada, bob := Principal{Name: "ann"}, Principal{}, Principal{Name: "ada"}, Principal{Name: "bob"}
 	tests := []struct {
 		name   string
 		access Access
@@ -28,6 +29,16 @@ func TestMay(t *testing.T) {
 		{"a star makes everything public", all, anonymous, Pull, "any/x", true},
 		{"a star lets nobody write", all, anonymous, Push, "any/x", false},
 		{"an open registry is everybody's", open, anonymous, Delete, "any/x", true},
+		{"an open registry has no administrators to ask", open, anonymous, Administer, "", true},
+		{"whoever logged in tags and promotes", closed, ann, Promote, "team/x", true},
+		{"without administrators nobody administers", closed, ann, Administer, "", false},
+		{"an administrator administers", staffed, ada, Administer, "", true},
+		{"and approves", staffed, ada, Approve, "team/x", true},
+		{"an approver approves", staffed, bob, Approve, "team/x", true},
+		{"and does not administer", staffed, bob, Administer, "", false},
+		{"others do not approve", staffed, ann, Approve, "team/x", false},
+		{"nobody unknown approves", staffed, anonymous, Approve, "team/x", false},
+		{"nobody unknown administers", staffed, anonymous, Administer, "", false},
 		{"an action that is not known is not public", public, anonymous, "brew", "team/x", false},
 	}
 	for _, tt := range tests {

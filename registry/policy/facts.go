@@ -1,0 +1,194 @@
+package policy
+
+// Facts are all that rules can ask about, under the names of the JSON tags: in
+// CEL pkg.repository, report.imports, and so on. (package is a reserved word
+// there.) Eval looks at one file of a package at a time.
+type Facts struct {
+	Package   Package        `json:"pkg"`
+	Principal PrincipalFacts `json:"principal"`
+	Action    Action         `json:"action"`
+
+	// File is the file that the rules are asked about. It is empty for a package
+	// without WebAssembly, about which they are asked once.
+	File File `json:"file"`
+
+	// Report and Capabilities are what inspection found in the file, nil if it was
+	// not inspected. A rule that reads them is left out if File.Wasm is false, and
+	// counts as violated if it is true.
+	Report       *Report       `json:"report,omitempty"`
+	Capabilities *Capabilities `json:"capabilities,omitempty"`
+
+	// Previous is the version before this one; nil if nobody looked for it, so that
+	// a rule that reads it counts as violated.
+	Previous *Previous `json:"previous,omitempty"`
+
+	// Unknown are facts that could not be found out, and why: a rule that reads one
+	// of them counts as violated. Keys are names of facts such as "previous" or
+	// "previous.capabilities", and cover what is below them.
+	Unknown map[string]string `json:"unknown,omitempty"`
+}
+
+// Package is the manifest.
+type Package struct {
+	Repository   string            `json:"repository"`   // "team/tools/app"
+	Namespace    string            `json:"namespace"`    // "team/tools", "" for a repository without a slash
+	Name         string            `json:"name"`         // "app"
+	Version      string            `json:"version"`      // the greatest of the tags that is a semantic version, else "", without a "v" and with "+"
+	Tags         []string          `json:"tags"`         // that the manifest has or is to get
+	Digest       string            `json:"digest"`       // of the manifest
+	MediaType    string            `json:"mediaType"`    // of the manifest
+	ArtifactType string            `json:"artifactType"` // its own, or else that of its config
+	Annotations  map[string]string `json:"annotations"`  // of the manifest
+	Size         int64             `json:"size"`         // bytes of all layers and the config
+	Referrer     bool              `json:"referrer"`     // whether it has a subject
+}
+
+// PrincipalFacts are who asks. They are unknown for pulls, whose verdict is the
+// same for everybody.
+type PrincipalFacts struct {
+	Name      string `json:"name"`
+	Anonymous bool   `json:"anonymous"`
+}
+
+// Facts gives what rules can ask about p.
+func (p Principal) Facts() PrincipalFacts {
+	return PrincipalFacts{Name: p.Name, Anonymous: p.Anonymous()}
+}
+
+// File is one file of a package.
+type File struct {
+	Path      string `json:"path"`      // its name, or in a layer that is an archive the path
+	Layer     string `json:"layer"`     // digest of the layer it is in
+	MediaType string `json:"mediaType"` // of that layer
+	Size      int64  `json:"size"`      // bytes
+	Wasm      bool   `json:"wasm"`      // whether it begins like WebAssembly, or says that it is
+}
+
+// Report is what inspection found in one file: the parts of an inspect.Report
+// that rules can use, in bounded size. ReportFacts makes it, and storage keeps it
+// as JSON.
+type Report struct {
+	Kind    string `json:"kind"`    // "module", "component", "wit-package"; "" if the file cannot be read
+	Size    int64  `json:"size"`    // bytes
+	Valid   bool   `json:"valid"`   // whether it is valid WebAssembly
+	Problem string `json:"problem"` // if it is not, why and at which offset
+
+	WASI       string   `json:"wasi"`       // "none", "wasip1", "wasip2", "wasip3"
+	Target     string   `json:"target"`     // world that a component fits, "wasi:cli/command@0.2.0"
+	Language   string   `json:"language"`   // the likeliest, "" if unknown
+	Languages  []string `json:"languages"`  // likeliest first
+	Toolchains []string `json:"toolchains"` // "rustc 1.98.1", likeliest first
+	Hosts      []string `json:"hosts"`      // "Proxy-Wasm", "WASI preview 1", likeliest first
+	Features   []string `json:"features"`   // beyond WebAssembly 1.0 that a host must have: "simd", "threads"
+
+	Imports     []Import `json:"imports"`
+	Exports     []Export `json:"exports"`
+	ImportCount int      `json:"importCount"` // exact, also if Imports is cut
+	ExportCount int      `json:"exportCount"`
+
+	// ImportModules are the modules that a core module imports from, or the names
+	// that a component imports.
+	ImportModules []string   `json:"importModules"`
+	Interfaces    Interfaces `json:"interfaces"` // of a component
+
+	Memories []Memory `json:"memories"` // of all core modules
+	Start    bool     `json:"start"`    // a start function runs at instantiation
+
+	Functions     int64 `json:"functions"`     // defined in all core modules
+	Instructions  int64 `json:"instructions"`  // of them
+	MaxComplexity int64 `json:"maxComplexity"` // McCabe's number of the most complex function
+	CodeSize      int64 `json:"codeSize"`      // bytes
+	DataSize      int64 `json:"dataSize"`      // bytes
+
+	RiskScore int64    `json:"riskScore"` // the highest score of a signal, 0 to 100
+	Signals   []Signal `json:"signals"`   // by falling score
+
+	CustomSections []string `json:"customSections"` // names, sorted, each once
+	Metadata       Metadata `json:"metadata"`
+
+	// Hashed says that HashExports was called.
+	Hashed bool `json:"hashed,omitempty"`
+
+	// Truncated names the lists above that are cut. A rule that reads one counts as
+	// violated.
+	Truncated []string `json:"truncated,omitempty"`
+}
+
+// Import is something that a file needs of its host.
+type Import struct {
+	Module string `json:"module"` // "" for components
+	Name   string `json:"name"`
+	Kind   string `json:"kind"` // "func", "memory", "table", "global", "tag"; of components "instance", "func", "type", …
+	Type   string `json:"type"` // "(func (param i32 i32) (result i32))"
+}
+
+// Export is something that a file offers.
+type Export struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	Type string `json:"type"`
+
+	// Hash is the SHA-256 of a function's entry in the code section, its size
+	// included, in hexadecimal digits; "" for everything else.
+	Hash string `json:"hash,omitempty"`
+}
+
+// Interfaces are the names of the interfaces of a component, with versions:
+// "wasi:http/types@0.2.0".
+type Interfaces struct {
+	Imports []string `json:"imports"`
+	Exports []string `json:"exports"`
+}
+
+// Memory is a linear memory.
+type Memory struct {
+	Min      int64 `json:"min"`      // bytes
+	Max      int64 `json:"max"`      // bytes; the greatest integer if there is no maximum
+	Bounded  bool  `json:"bounded"`  // whether there is a maximum
+	Shared   bool  `json:"shared"`   // between threads
+	Memory64 bool  `json:"memory64"` // with addresses of 64 bits
+}
+
+// Signal is something that deserves a second look; docs/spec/signals.md lists
+// the ids.
+type Signal struct {
+	ID       string `json:"id"`
+	Severity string `json:"severity"`
+	Score    int64  `json:"score"` // 0 to 100
+	Count    int64  `json:"count"` // of places
+}
+
+// Metadata is what authors and tools wrote into the file; nothing proves it.
+type Metadata struct {
+	Name        string `json:"name"`
+	Authors     string `json:"authors"`
+	Description string `json:"description"`
+	Licenses    string `json:"licenses"`
+	Source      string `json:"source"`
+	Homepage    string `json:"homepage"`
+	Revision    string `json:"revision"`
+	Version     string `json:"version"`
+}
+
+// Capabilities are what a file may do to the world around it, by the ids of
+// docs/spec/capabilities.md.
+type Capabilities struct {
+	Declared  []string `json:"declared"`  // all that its imports give it
+	Reachable []string `json:"reachable"` // those its code can come to
+	Hidden    []string `json:"hidden"`    // those that a component has for an adapter alone, whose word it is
+	Program   []string `json:"program"`   // of Reachable, those that the program asks for, and not its language's runtime
+
+	// Unknown are imports whose meaning is not known, as "module.name".
+	Unknown []string `json:"unknown"`
+}
+
+// Previous is the version before: the greatest semantic version in the repository
+// that is less than this one, not yanked, and, if this one is no prerelease, not
+// one either.
+type Previous struct {
+	Exists       bool         `json:"exists"`
+	Version      string       `json:"version"`
+	Digest       string       `json:"digest"`
+	Report       Report       `json:"report"`
+	Capabilities Capabilities `json:"capabilities"`
+}

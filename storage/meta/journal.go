@@ -18,6 +18,7 @@ type Record struct {
 	Manifest   *ManifestRecord `json:"manifest,omitempty"`
 	Size       int64           `json:"size,omitempty"`       // bytes
 	Generation int64           `json:"generation,omitempty"` // of the blob
+	Uploader   string          `json:"uploader,omitempty"`   // of the blob
 	From       BlobState       `json:"from,omitempty"`
 	To         BlobState       `json:"to,omitempty"`
 }

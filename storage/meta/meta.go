@@ -33,9 +33,11 @@ type DB interface {
 	// Journal, the journaler's side: see journal.go.
 	Outbox
 
-	// Dump writes every durable row as JSON lines in an order that depends on
-	// nothing but the rows, from one consistent snapshot, beginning with a
-	// DumpHeader. Load reads such lines into an empty database.
+	// Dump writes every row that the journal tells of as JSON lines in an order
+	// that depends on nothing but the rows, from one consistent snapshot,
+	// beginning with a DumpHeader. Load reads such lines into an empty database.
+	// What is not journaled is made again afterwards: no manifest of a loaded or
+	// replayed database is ingested or judged.
 	Dump(ctx context.Context, w io.Writer) error
 	Load(ctx context.Context, r io.Reader) (DumpHeader, error)
 
@@ -54,16 +56,23 @@ type Reader interface {
 	Manifests
 	Tags
 	Blobs
+	Jobs
+	Analyses
+	Verdicts
 }
 
 // Tx is the writer's view inside Update. Its reads see its own writes. Each
-// method that writes also appends its record to the transaction's journal row.
+// method that writes also appends its record to the transaction's journal row,
+// unless its interface says that it is not journaled.
 type Tx interface {
 	Reader
 	RepositoryWriter
 	ManifestWriter
 	TagWriter
 	BlobWriter
+	JobWriter
+	AnalysisWriter
+	VerdictWriter
 }
 
 // Visibility is what the caller of a listing may see. The zero value sees
@@ -152,6 +161,7 @@ type Manifest struct {
 	MediaType string
 	Content   []byte
 	Created   time.Time
+	Verdict   VerdictState // by SetVerdict; PutManifest does not write it
 }
 
 // NewManifest is a manifest with what was read from it.
@@ -222,6 +232,7 @@ type Blob struct {
 	Size       int64 // bytes
 	State      BlobState
 	Since      time.Time // when it came into this state
+	Uploader   string    // who linked it last in the repository that was asked about, "" if unknown or none was
 }
 
 // Blobs.

@@ -30,7 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.DB) {
 			test(&fixture{T: t, db: db, open: open})
 		})
 	}
-	for _, group := range [][]test{repositoryTests, manifestTests, tagTests, blobTests, updateTests, journalTests, dumpTests} {
+	for _, group := range [][]test{repositoryTests, manifestTests, tagTests, blobTests, updateTests, journalTests, dumpTests, jobTests} {
 		for _, tt := range group {
 			run(tt.name, tt.run)
 		}

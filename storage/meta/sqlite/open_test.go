@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/wreg-project/wreg/storage/meta"
+	"github.com/wreg-project/wreg/storage/meta/sqlmeta"
 )
 
 // made returns the path of a database with one repository, closed.
@@ -142,7 +143,11 @@ func TestOpenAgain(t *testing.T) {
 
 func TestPending(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "meta.db")
-	for _, want := range [][]string{{"0001_registry"}, nil} {
+	all, err := sqlmeta.Migrations(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range [][]string{sqlmeta.Names(all), nil} {
 		got, err := Pending(t.Context(), path)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("Pending() = %v, %v, want %v", got, err, want)

@@ -18,7 +18,7 @@ const chunk = 500
 func (r reader) Blob(ctx context.Context, repo string, d digest.Digest) (meta.Blob, error) {
 	b := meta.Blob{Digest: d, State: meta.BlobLive}
 	var since int64
-	found, err := one(ctx, r.q, "blob", args(repo, string(d)), &b.Generation, &b.Size, &since)
+	found, err := one(ctx, r.q, "blob", args(repo, string(d)), &b.Generation, &b.Size, &since, &b.Uploader)
 	if err != nil {
 		return meta.Blob{}, err
 	}
@@ -72,25 +72,33 @@ func (r reader) BlobSizes(ctx context.Context, repo string, ds []digest.Digest) 
 	return sizes, err
 }
 
-// batch is how many digests a statement takes at once that takes several.
+// batch is how many digests or ids a statement takes at once that takes several.
 const batch = 4
 
-// inBatches calls do with first and batch digests behind it, until each of ds
+// inBatches calls do with first and batch of items behind it, until each of them
 // had its turn. The last batch is filled up with repetitions.
-func inBatches(ds []digest.Digest, first []any, do func(params []any) error) error {
-	for len(ds) > 0 {
-		n := min(batch, len(ds))
+func inBatches[T digest.Digest | int64](items []T, first []any, do func(params []any) error) error {
+	for len(items) > 0 {
+		n := min(batch, len(items))
 		params := make([]any, 0, len(first)+batch)
 		params = append(params, first...)
 		for i := range batch {
-			params = append(params, string(ds[min(i, n-1)]))
+			params = append(params, param(items[min(i, n-1)]))
 		}
 		if err := do(params); err != nil {
 			return err
 		}
-		ds = ds[n:]
+		items = items[n:]
 	}
 	return nil
+}
+
+// param is an item as drivers take it.
+func param(item any) any {
+	if d, ok := item.(digest.Digest); ok {
+		return string(d)
+	}
+	return item
 }
 
 // without returns those of ds, once each and in their order, that the statement
@@ -229,11 +237,12 @@ func (t *tx) LinkBlob(ctx context.Context, repo string, b meta.Blob) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, "link_blob", repoID, string(b.Digest), micros(b.Since)); err != nil {
+	if _, err := t.exec(ctx, "link_blob", repoID, string(b.Digest), micros(b.Since), b.Uploader); err != nil {
 		return err
 	}
 	t.record(meta.Record{
 		Op: meta.OpLinkBlob, Repo: repo, Digest: b.Digest, Generation: b.Generation, Size: b.Size, Time: stored(b.Since),
+		Uploader: b.Uploader,
 	})
 	return nil
 }

@@ -33,6 +33,7 @@ type row struct {
 	Updated    time.Time            `json:"updated,omitzero"` // also since when a blob has its state, or a tag is deleted
 	Generation int64                `json:"generation,omitempty"`
 	Size       int64                `json:"size,omitempty"` // bytes
+	Uploader   string               `json:"uploader,omitempty"`
 	State      meta.BlobState       `json:"state,omitempty"`
 	Manifest   *meta.ManifestRecord `json:"manifest,omitempty"`
 	Rows       int64                `json:"rows,omitempty"`
@@ -61,7 +62,7 @@ var dumps = []struct {
 		return rows.Scan(&r.Digest, &r.Generation, &r.Size, &r.State, when{&r.Updated})
 	}},
 	{kindLink, "dump_links", func(rows *sql.Rows, r *row) error {
-		return rows.Scan(&r.Repo, &r.Digest, when{&r.Created})
+		return rows.Scan(&r.Repo, &r.Digest, when{&r.Created}, &r.Uploader)
 	}},
 	{kindManifest, "dump_manifests", func(rows *sql.Rows, r *row) error {
 		m := &meta.ManifestRecord{}
@@ -258,7 +259,7 @@ func (t *tx) loadRow(ctx context.Context, r row) error {
 	case kindBlob:
 		_, err = t.exec(ctx, "put_blob", string(r.Digest), r.Generation, r.Size, int64(r.State), micros(r.Updated))
 	case kindLink:
-		_, err = t.exec(ctx, "load_link", r.Repo, string(r.Digest), micros(r.Created))
+		_, err = t.exec(ctx, "load_link", r.Repo, string(r.Digest), micros(r.Created), r.Uploader)
 	case kindManifest:
 		if r.Manifest == nil {
 			return errors.New("it holds no manifest")

@@ -130,7 +130,9 @@ func (t *tx) apply(ctx context.Context, r meta.Record) error {
 	case meta.OpDeleteTag:
 		return t.DeleteTag(ctx, r.Repo, r.Tag, r.Tombstone, r.Time)
 	case meta.OpLinkBlob:
-		return t.LinkBlob(ctx, r.Repo, meta.Blob{Digest: r.Digest, Generation: r.Generation, Size: r.Size, Since: r.Time})
+		return t.LinkBlob(ctx, r.Repo, meta.Blob{
+			Digest: r.Digest, Generation: r.Generation, Size: r.Size, Since: r.Time, Uploader: r.Uploader,
+		})
 	case meta.OpUnlinkBlob:
 		return t.UnlinkBlob(ctx, r.Repo, r.Digest)
 	case meta.OpBlobState:

@@ -16,7 +16,7 @@ import (
 func (r reader) Manifest(ctx context.Context, repo string, d digest.Digest) (meta.Manifest, error) {
 	m := meta.Manifest{Repo: repo, Digest: d}
 	var created int64
-	found, err := one(ctx, r.q, "manifest", args(repo, string(d)), &m.MediaType, &m.Content, &created)
+	found, err := one(ctx, r.q, "manifest", args(repo, string(d)), &m.MediaType, &m.Content, &created, &m.Verdict)
 	if err != nil {
 		return meta.Manifest{}, err
 	}
@@ -30,7 +30,8 @@ func (r reader) Manifest(ctx context.Context, repo string, d digest.Digest) (met
 func (r reader) TaggedManifest(ctx context.Context, repo, tag string) (meta.Manifest, error) {
 	m := meta.Manifest{Repo: repo}
 	var created int64
-	found, err := one(ctx, r.q, "tagged_manifest", args(repo, tag), (*string)(&m.Digest), &m.MediaType, &m.Content, &created)
+	found, err := one(ctx, r.q, "tagged_manifest", args(repo, tag), (*string)(&m.Digest), &m.MediaType, &m.Content, &created,
+		&m.Verdict)
 	if err != nil {
 		return meta.Manifest{}, err
 	}

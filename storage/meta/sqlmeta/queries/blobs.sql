@@ -1,5 +1,5 @@
 -- name: blob
-SELECT b.generation, b.size, b.since
+SELECT b.generation, b.size, b.since, l.uploader
 FROM repositories r JOIN repository_blobs l ON l.repository = r.id JOIN blobs b ON b.digest = l.digest
 WHERE r.name = ?1 AND l.digest = ?2 AND b.state = 0;
 
@@ -38,9 +38,10 @@ ON CONFLICT (digest) DO UPDATE
 SET generation = excluded.generation, size = excluded.size, state = excluded.state, since = excluded.since;
 
 -- name: link_blob
-INSERT INTO repository_blobs (repository, digest, created) VALUES (?1, ?2, ?3)
-ON CONFLICT (repository, digest) DO UPDATE SET created = excluded.created
-WHERE excluded.created > repository_blobs.created;
+INSERT INTO repository_blobs (repository, digest, created, uploader) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (repository, digest) DO UPDATE SET uploader = excluded.uploader,
+    created = CASE WHEN excluded.created > repository_blobs.created THEN excluded.created ELSE repository_blobs.created END
+WHERE excluded.created > repository_blobs.created OR excluded.uploader <> repository_blobs.uploader;
 
 -- name: blob_pinned
 SELECT 1 FROM manifest_blobs WHERE repository = ?1 AND digest = ?2 LIMIT 1;

@@ -8,7 +8,7 @@ SELECT name, created, updated FROM repositories ORDER BY name;
 SELECT digest, generation, size, state, since FROM blobs ORDER BY digest;
 
 -- name: dump_links
-SELECT r.name, l.digest, l.created
+SELECT r.name, l.digest, l.created, l.uploader
 FROM repositories r JOIN repository_blobs l ON l.repository = r.id
 ORDER BY r.name, l.digest;
 
@@ -30,5 +30,5 @@ SELECT repository, name, digest, deleted FROM tombstones ORDER BY repository, na
 INSERT INTO repositories (name, created, updated) VALUES (?1, ?2, ?3);
 
 -- name: load_link
-INSERT INTO repository_blobs (repository, digest, created)
-VALUES ((SELECT id FROM repositories WHERE name = ?1), ?2, ?3);
+INSERT INTO repository_blobs (repository, digest, created, uploader)
+VALUES ((SELECT id FROM repositories WHERE name = ?1), ?2, ?3, ?4);

@@ -21,6 +21,10 @@ type Record struct {
 	Uploader   string          `json:"uploader,omitempty"`   // of the blob
 	From       BlobState       `json:"from,omitempty"`
 	To         BlobState       `json:"to,omitempty"`
+	Notice     *Notice         `json:"notice,omitempty"`
+	Revision   int64           `json:"revision,omitempty"` // of policies and approvals, which this change made
+	Policy     *PolicyRecord   `json:"policy,omitempty"`
+	Approval   *ApprovalRecord `json:"approval,omitempty"`
 }
 
 // ManifestRecord is a NewManifest in the journal and in dumps.
@@ -34,10 +38,26 @@ type ManifestRecord struct {
 	Manifests    []digest.Digest   `json:"manifests,omitempty"`
 }
 
+// PolicyRecord is a version of a Policy in the journal and in dumps.
+type PolicyRecord struct {
+	Name    string `json:"name"`
+	Version int64  `json:"version"`
+	Source  string `json:"source,omitempty"`
+	Author  string `json:"author,omitempty"`
+	Deleted bool   `json:"deleted,omitempty"`
+}
+
+// ApprovalRecord is an Approval in the journal and in dumps.
+type ApprovalRecord struct {
+	Rule   string `json:"rule,omitempty"`
+	By     string `json:"by,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
 // Op names a change.
 type Op string
 
-// The operations, one for each method of Tx that writes.
+// The operations, one for each method of Tx whose change is journaled.
 const (
 	OpPutManifest      Op = "manifest.put"
 	OpDeleteManifest   Op = "manifest.delete"
@@ -47,4 +67,9 @@ const (
 	OpUnlinkBlob       Op = "blob.unlink"
 	OpBlobState        Op = "blob.state"
 	OpDeleteRepository Op = "repository.delete"
+	OpSetNotice        Op = "notice.set"
+	OpPutPolicy        Op = "policy.put"
+	OpDeletePolicy     Op = "policy.delete"
+	OpPutApproval      Op = "approval.put"
+	OpDeleteApproval   Op = "approval.delete"
 )

@@ -36,8 +36,9 @@ type DB interface {
 	// Dump writes every row that the journal tells of as JSON lines in an order
 	// that depends on nothing but the rows, from one consistent snapshot,
 	// beginning with a DumpHeader. Load reads such lines into an empty database.
-	// What is not journaled is made again afterwards: no manifest of a loaded or
-	// replayed database is ingested or judged.
+	// What is not journaled is made again afterwards, or was of the moment: the
+	// methods that write it say so. No manifest of a loaded or replayed database
+	// is ingested or judged.
 	Dump(ctx context.Context, w io.Writer) error
 	Load(ctx context.Context, r io.Reader) (DumpHeader, error)
 
@@ -59,6 +60,9 @@ type Reader interface {
 	Jobs
 	Analyses
 	Verdicts
+	PolicyReader
+	Versions
+	Events
 }
 
 // Tx is the writer's view inside Update. Its reads see its own writes. Each
@@ -73,6 +77,9 @@ type Tx interface {
 	JobWriter
 	AnalysisWriter
 	VerdictWriter
+	PolicyWriter
+	VersionWriter
+	EventWriter
 }
 
 // Visibility is what the caller of a listing may see. The zero value sees
@@ -116,8 +123,8 @@ type Repository struct {
 // Package summarises a repository.
 type Package struct {
 	Name    string
-	Tags    int
-	Latest  Tag // the tag written last; zero if there is none
+	Tags    int // yanked ones too
+	Latest  Tag // the tag written last that is not yanked; zero if there is none
 	Updated time.Time
 }
 
@@ -187,7 +194,7 @@ type Referrer struct {
 type Tags interface {
 	// Tag returns one tag.
 	Tag(ctx context.Context, repo, name string) (Tag, error)
-	// Tags lists tag names in byte order.
+	// Tags lists tag names in byte order, without those that are yanked.
 	Tags(ctx context.Context, repo string, p Page) ([]string, error)
 	// ManifestTags lists the tags that point to d, in byte order; none if there
 	// is no such manifest.

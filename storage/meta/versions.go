@@ -10,24 +10,27 @@ import (
 
 // Versions lists tags with everything a catalog shows of them.
 type Versions interface {
-	// Version is one tag.
+	// Version is one tag, yanked or not.
 	Version(ctx context.Context, repo, tag string) (Version, error)
 	// Versions lists tags in byte order, yanked ones too.
 	Versions(ctx context.Context, repo string, p Page) ([]Version, error)
 	// Downloads counts how often manifests of repo were pulled, those of one
-	// digest if d is not "", by day, oldest first, from the given day on.
+	// digest if d is not "", by day, oldest first, from the given time on. Days
+	// without a pull are left out. Within a day digests are in byte order.
 	Downloads(ctx context.Context, repo string, d digest.Digest, from time.Time) ([]Download, error)
 }
 
 // VersionWriter writes what people say about tags.
 type VersionWriter interface {
 	// SetNotice says that a tag is yanked or deprecated, or with NoticeNone
-	// neither. Yanked tags are left out of Tags. It is journaled, ends when the
-	// tag is deleted, and stays when the tag moves. ErrNotFound if there is no
-	// such tag.
+	// neither, and then nothing else of n is kept. Yanked tags are left out of
+	// Tags and are no package's latest; whoever asks for one finds it. It is
+	// journaled, ends when the tag is deleted, and stays when the tag moves.
+	// ErrNotFound if there is no such tag.
 	SetNotice(ctx context.Context, repo, tag string, n Notice) error
-	// AddDownloads adds to the counts; manifests that are gone are left out. It is
-	// not journaled.
+	// AddDownloads adds to the counts of the days in which the given times lie;
+	// manifests that are gone are left out. Counts go with their manifest. They
+	// are neither journaled nor dumped: a rebuilt database counts from zero.
 	AddDownloads(ctx context.Context, ds []Download) error
 }
 
@@ -72,19 +75,28 @@ type Download struct {
 	Count  int64
 }
 
-// Events is what happened, in order, for those who follow along.
+// Events is what happened, in order, for those who follow along. Events are
+// neither journaled nor dumped, and a rebuilt database counts them from one:
+// whoever follows with an id above LastEvent begins anew.
 type Events interface {
-	// EventsAfter lists events with an id above after that v may see, in order.
+	// EventsAfter lists events with an id above after that v may see, in order, at
+	// most limit unless that is below one. Events without a repository are seen
+	// by those who see everything. It reads all events after that one until the
+	// limit is reached: who sees few of them goes on from what LastEvent was
+	// before the call.
 	EventsAfter(ctx context.Context, v Visibility, after int64, limit int) ([]Event, error)
-	// LastEvent is the greatest id, 0 for none.
+	// LastEvent is the id of the last event ever put, 0 for none.
 	LastEvent(ctx context.Context) (int64, error)
 }
 
 // EventWriter writes events, in the transaction that they tell of.
 type EventWriter interface {
+	// PutEvent adds an event. Ids rise in the order in which transactions commit
+	// and are never used twice; e.ID is ignored.
 	PutEvent(ctx context.Context, e Event) error
-	// ForgetEvents removes events older than the given time and all but the last
-	// keep, and returns how many.
+	// ForgetEvents removes events from the oldest to the first that is not older
+	// than the given time, then the oldest until no more than keep are left, and
+	// returns how many went.
 	ForgetEvents(ctx context.Context, before time.Time, keep int64) (int64, error)
 }
 

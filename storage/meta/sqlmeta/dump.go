@@ -36,6 +36,10 @@ type row struct {
 	Uploader   string               `json:"uploader,omitempty"`
 	State      meta.BlobState       `json:"state,omitempty"`
 	Manifest   *meta.ManifestRecord `json:"manifest,omitempty"`
+	Notice     *meta.Notice         `json:"notice,omitempty"`
+	Revision   int64                `json:"revision,omitempty"`
+	Policy     *meta.PolicyRecord   `json:"policy,omitempty"`
+	Approval   *meta.ApprovalRecord `json:"approval,omitempty"`
 	Rows       int64                `json:"rows,omitempty"`
 }
 
@@ -47,6 +51,9 @@ const (
 	kindManifest   = "manifest"
 	kindTag        = "tag"
 	kindTombstone  = "tombstone"
+	kindPolicy     = "policy"
+	kindApproval   = "approval"
+	kindRevision   = "revision" // of policies and approvals: the last may be that of a deleted one
 	kindEnd        = "end" // Rows counts the rows before it: a dump that was cut short is not loaded
 )
 
@@ -76,11 +83,29 @@ var dumps = []struct {
 		return err
 	}},
 	{kindTag, "dump_tags", func(rows *sql.Rows, r *row) error {
-		return rows.Scan(&r.Repo, &r.Tag, &r.Digest, when{&r.Updated})
+		var n meta.Notice
+		err := rows.Scan(&r.Repo, &r.Tag, &r.Digest, when{&r.Updated}, (*int)(&n.State), &n.Reason, &n.By, optional{&n.Time})
+		if n.State != meta.NoticeNone {
+			r.Notice = &n
+		}
+		return err
 	}},
 	{kindTombstone, "dump_tombstones", func(rows *sql.Rows, r *row) error {
 		return rows.Scan(&r.Repo, &r.Tag, &r.Digest, when{&r.Updated})
 	}},
+	{kindPolicy, "dump_policies", func(rows *sql.Rows, r *row) error {
+		var p meta.Policy
+		err := scanPolicy(rows, &p)
+		r.Policy, r.Revision, r.Created = policyRecord(p), p.Revision, p.Created
+		return err
+	}},
+	{kindApproval, "dump_approvals", func(rows *sql.Rows, r *row) error {
+		var a meta.Approval
+		err := scanApproval(rows, &a, &r.Revision)
+		r.Repo, r.Digest, r.Created, r.Approval = a.Repo, a.Digest, a.Time, approvalRecord(a)
+		return err
+	}},
+	{kindRevision, "dump_revision", func(rows *sql.Rows, r *row) error { return rows.Scan(&r.Revision) }},
 }
 
 // when scans a time, digests a list as joinDigests makes it.
@@ -267,8 +292,23 @@ func (t *tx) loadRow(ctx context.Context, r row) error {
 		_, err = t.PutManifest(ctx, newManifest(r.Repo, meta.Record{Digest: r.Digest, Time: r.Created, Manifest: r.Manifest}))
 	case kindTag:
 		err = t.PutTag(ctx, r.Repo, r.Tag, r.Digest, r.Updated)
+		if err == nil && r.Notice != nil {
+			err = t.SetNotice(ctx, r.Repo, r.Tag, *r.Notice)
+		}
 	case kindTombstone:
 		_, err = t.exec(ctx, "put_tombstone", r.Repo, r.Tag, string(r.Digest), micros(r.Updated))
+	case kindPolicy:
+		if r.Policy == nil {
+			return errors.New("it holds no policy")
+		}
+		err = t.writePolicy(ctx, newPolicy(r.Policy, r.Revision, r.Created))
+	case kindApproval:
+		if r.Approval == nil {
+			return errors.New("it holds no approval")
+		}
+		err = t.writeApproval(ctx, newApproval(r.Approval, r.Repo, r.Digest, r.Created), r.Revision)
+	case kindRevision:
+		err = t.setRevision(ctx, r.Revision)
 	default:
 		err = fmt.Errorf("a row of the unknown kind %q", r.Kind)
 	}

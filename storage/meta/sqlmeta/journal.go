@@ -139,6 +139,24 @@ func (t *tx) apply(ctx context.Context, r meta.Record) error {
 		return t.SetBlobState(ctx, r.Digest, r.Generation, r.From, r.To, r.Time)
 	case meta.OpDeleteRepository:
 		return t.DeleteRepository(ctx, r.Repo)
+	case meta.OpSetNotice:
+		if r.Notice == nil {
+			return fmt.Errorf("it holds no notice")
+		}
+		return t.SetNotice(ctx, r.Repo, r.Tag, *r.Notice)
+	case meta.OpPutPolicy, meta.OpDeletePolicy:
+		if r.Policy == nil {
+			return fmt.Errorf("it holds no policy")
+		}
+		return t.writePolicy(ctx, newPolicy(r.Policy, r.Revision, r.Time))
+	case meta.OpPutApproval, meta.OpDeleteApproval:
+		if r.Approval == nil {
+			return fmt.Errorf("it holds no approval")
+		}
+		if r.Op == meta.OpDeleteApproval {
+			return t.removeApproval(ctx, r.Repo, r.Digest, r.Approval.Rule, r.Revision)
+		}
+		return t.writeApproval(ctx, newApproval(r.Approval, r.Repo, r.Digest, r.Time), r.Revision)
 	}
 	return fmt.Errorf("no such operation")
 }

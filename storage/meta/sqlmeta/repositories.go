@@ -240,6 +240,9 @@ func (t *tx) DeleteRepository(ctx context.Context, name string) error {
 	if _, err := t.exec(ctx, "delete_repository", id); err != nil {
 		return err
 	}
+	if _, err := t.exec(ctx, "delete_quarantine_of_repository", name); err != nil {
+		return err
+	}
 	delete(t.ids, name)
 	t.manifest.id = 0
 	delete(t.touched, id) // the id may be used again

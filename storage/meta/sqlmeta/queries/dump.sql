@@ -19,12 +19,21 @@ FROM repositories r JOIN manifests m ON m.repository = r.id
 ORDER BY r.name, m.digest;
 
 -- name: dump_tags
-SELECT r.name, t.name, m.digest, t.updated
+SELECT r.name, t.name, m.digest, t.updated, t.notice, t.notice_reason, t.notice_by, t.notice_time
 FROM repositories r JOIN tags t ON t.repository = r.id JOIN manifests m ON m.id = t.manifest
 ORDER BY r.name, t.name;
 
 -- name: dump_tombstones
 SELECT repository, name, digest, deleted FROM tombstones ORDER BY repository, name;
+
+-- name: dump_policies
+SELECT name, version, revision, source, author, created, deleted FROM policies ORDER BY name, version;
+
+-- name: dump_approvals
+SELECT repository, digest, rule, approver, reason, time, revision FROM approvals ORDER BY repository, digest, rule;
+
+-- name: dump_revision
+SELECT value FROM state WHERE name = 'policy_revision' AND value > 0;
 
 -- name: load_repository
 INSERT INTO repositories (name, created, updated) VALUES (?1, ?2, ?3);

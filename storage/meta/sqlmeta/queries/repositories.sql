@@ -22,7 +22,7 @@ SELECT name FROM repositories WHERE name >= ?1 AND name < ?2 ORDER BY name LIMIT
 SELECT r.name, r.tags, r.updated, COALESCE(t.name, ''), COALESCE(m.digest, ''), COALESCE(t.updated, 0)
 FROM (SELECT id, name, tags, updated FROM repositories WHERE name >= ?1 AND name < ?2 ORDER BY name LIMIT ?3) r
 LEFT JOIN tags t ON t.repository = r.id AND t.name = (
-    SELECT l.name FROM tags l WHERE l.repository = r.id ORDER BY l.updated DESC, l.name DESC LIMIT 1)
+    SELECT l.name FROM tags l WHERE l.repository = r.id AND l.notice < 2 ORDER BY l.updated DESC, l.name DESC LIMIT 1)
 LEFT JOIN manifests m ON m.id = t.manifest
 ORDER BY r.name;
 

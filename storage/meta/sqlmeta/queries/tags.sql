@@ -6,7 +6,7 @@ WHERE r.name = ?1 AND t.name = ?2;
 -- name: tags
 -- The casts keep SQLite from planning anew for each pair of values that is bound.
 SELECT t.name FROM tags t
-WHERE t.repository = (SELECT id FROM repositories WHERE name = ?1) AND t.name > CAST(?2 AS TEXT)
+WHERE t.repository = (SELECT id FROM repositories WHERE name = ?1) AND t.name > CAST(?2 AS TEXT) AND t.notice < 2
 ORDER BY t.name LIMIT CAST(?3 AS BIGINT);
 
 -- name: manifest_tags

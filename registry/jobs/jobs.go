@@ -1,0 +1,440 @@
+// Package jobs does the durable work that a write leaves behind.
+//
+// A job is enqueued in the transaction that makes it necessary ([meta.JobWriter])
+// and is done at least once after that: by any server over the same database,
+// also after a crash. A [Runner] leases jobs, runs their handlers a bounded
+// number at a time, prolongs the leases while they run, and tries again what
+// failed, later and later, until it becomes a dead letter for a person to look
+// at. Handlers have to be safe to repeat.
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wreg-project/wreg/storage/meta"
+)
+
+// A Handler does one job. An error has it tried again, see [Permanent]; a panic
+// counts as one. ctx ends when the server has no more time or somebody else has
+// taken the job over: what the handler writes then should change nothing.
+type Handler func(ctx context.Context, j meta.Job) error
+
+// Defaults of Options.
+const (
+	DefaultWorkers     = 2
+	DefaultLease       = time.Minute
+	DefaultPoll        = time.Second
+	DefaultMaxAttempts = 8
+	DefaultGrace       = 10 * time.Second
+	DefaultBackoff     = time.Second
+	DefaultMaxBackoff  = 10 * time.Minute
+)
+
+// Options of New. DB is required, the zero value of the rest is the default.
+type Options struct {
+	DB    meta.DB
+	Log   *slog.Logger     // nil discards
+	Clock func() time.Time // nil is time.Now
+
+	Workers     int           // jobs at a time
+	Lease       time.Duration // after which a job whose server died is taken over; prolonged at every third of it
+	Poll        time.Duration // between looks for jobs that other servers enqueued, or that have become due
+	MaxAttempts int           // after which a job is a dead letter
+	Grace       time.Duration // what running jobs get to finish when the Runner is to end
+
+	// A job that failed n times waits for a random time up to Backoff × 2ⁿ⁻¹, at
+	// most MaxBackoff.
+	Backoff, MaxBackoff time.Duration
+}
+
+// A Runner runs jobs. Its methods are safe for concurrent use.
+type Runner struct {
+	db     meta.DB
+	log    *slog.Logger
+	now    func() time.Time
+	opts   Options
+	holder string // names this Runner in leases
+
+	handlers map[string]Handler
+	urgent   []string // kinds, in the order in which they were given
+	idle     []string // kinds that wait until nothing urgent is due
+
+	wake     chan struct{}
+	finished chan struct{}
+
+	mu      sync.Mutex
+	running map[int64]*leased
+	counts  map[string]Count
+}
+
+// leased is a job that this Runner holds.
+type leased struct {
+	meta.Job
+	cancel context.CancelCauseFunc // of the handler
+
+	// Under the Runner's lock:
+	until time.Time // the end of the lease
+	lost  bool      // somebody else may have it
+}
+
+// A Count says how often jobs of a kind ended, since the Runner was made.
+type Count struct {
+	Done   int64 // succeeded
+	Failed int64 // attempts that failed
+	Buried int64 // became dead letters
+}
+
+// New makes a Runner that does nothing before Run.
+func New(o Options) *Runner {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	o.Workers = orDefault(o.Workers, DefaultWorkers)
+	o.Lease = orDefault(o.Lease, DefaultLease)
+	o.Poll = orDefault(o.Poll, DefaultPoll)
+	o.MaxAttempts = orDefault(o.MaxAttempts, DefaultMaxAttempts)
+	o.Grace = orDefault(o.Grace, DefaultGrace)
+	o.Backoff = orDefault(o.Backoff, DefaultBackoff)
+	o.MaxBackoff = orDefault(o.MaxBackoff, DefaultMaxBackoff)
+	return &Runner{
+		db: o.DB, log: o.Log, now: o.Clock, opts: o, holder: rand.Text(),
+		handlers: map[string]Handler{}, running: map[int64]*leased{}, counts: map[string]Count{},
+		wake: make(chan struct{}, 1), finished: make(chan struct{}, 1),
+	}
+}
+
+func orDefault[T int | time.Duration](v, standard T) T {
+	if v <= 0 {
+		return standard
+	}
+	return v
+}
+
+// Handle has jobs of a kind done by h. All kinds are known before Run.
+func (r *Runner) Handle(kind string, h Handler) {
+	r.handlers[kind] = h
+	r.urgent = append(r.urgent, kind)
+}
+
+// HandleIdle is Handle for work that waits until no other job is due.
+func (r *Runner) HandleIdle(kind string, h Handler) {
+	r.handlers[kind] = h
+	r.idle = append(r.idle, kind)
+}
+
+// Wake says that there may be a job. It never blocks.
+func (r *Runner) Wake() { signal(r.wake) }
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // somebody has said so already
+	}
+}
+
+// Counts gives the counts of every kind that ended something.
+func (r *Runner) Counts() map[string]Count {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make(map[string]Count, len(r.counts))
+	for kind, c := range r.counts {
+		all[kind] = c
+	}
+	return all
+}
+
+// Running is how many jobs this Runner does now.
+func (r *Runner) Running() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.running)
+}
+
+func (r *Runner) count(kind string, add func(*Count)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.counts[kind]
+	add(&c)
+	r.counts[kind] = c
+}
+
+// Run does jobs until ctx ends. Then it takes no more, lets those that run
+// finish for as long as Options.Grace says, gives back what is left, and returns
+// once nothing of it runs any more.
+func (r *Runner) Run(ctx context.Context) {
+	handlers, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	var workers, heartbeat sync.WaitGroup
+	beating, end := context.WithCancel(context.WithoutCancel(ctx)) // also while handlers come to their end
+	heartbeat.Go(func() { r.heartbeat(beating) })
+
+	r.dispatch(ctx, func(l *leased, ctx context.Context) { workers.Go(func() { r.work(ctx, l) }) }, handlers)
+
+	late := time.AfterFunc(r.opts.Grace, func() { stop(errStopped) })
+	workers.Wait()
+	late.Stop()
+	end()
+	heartbeat.Wait()
+}
+
+var errStopped = errors.New("the server stopped")
+
+// dispatch starts jobs as there are workers for them, until ctx ends.
+func (r *Runner) dispatch(ctx context.Context, start func(*leased, context.Context), handlers context.Context) {
+	poll := time.NewTicker(r.opts.Poll)
+	defer poll.Stop()
+	for ctx.Err() == nil {
+		free := r.opts.Workers - r.Running()
+		jobs := r.lease(ctx, free)
+		for _, j := range jobs {
+			ctx, cancel := context.WithCancelCause(handlers)
+			l := &leased{Job: j, cancel: cancel, until: j.Until}
+			r.mu.Lock()
+			r.running[j.ID] = l
+			r.mu.Unlock()
+			start(l, ctx)
+		}
+		if free > 0 && len(jobs) == free { // all busy: nothing else matters
+			select {
+			case <-ctx.Done():
+			case <-r.finished:
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-r.finished:
+		case <-r.wake:
+		case <-poll.C:
+		}
+	}
+}
+
+// lease takes at most n due jobs, idle ones only where nothing else is due. When
+// the database fails it takes none: the next poll tries again.
+func (r *Runner) lease(ctx context.Context, n int) []meta.Job {
+	if n <= 0 {
+		return nil
+	}
+	// Cut off in the middle, it could leave leases that nobody knows of.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	var jobs []meta.Job
+	err := r.db.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
+		jobs = nil
+		now := r.now().UTC()
+		for _, kinds := range [][]string{r.urgent, r.idle} {
+			if len(kinds) == 0 || len(jobs) == n {
+				continue
+			}
+			more, err := tx.Lease(ctx, kinds, n-len(jobs), r.holder, now, now.Add(r.opts.Lease))
+			if err != nil {
+				return err
+			}
+			jobs = append(jobs, more...)
+		}
+		return nil
+	})
+	if err != nil {
+		r.log.LogAttrs(ctx, slog.LevelWarn, "jobs not leased, trying again", slog.Any("err", err))
+		return nil // a lease that was written all the same runs out
+	}
+	return jobs
+}
+
+// work does one job and notes how it ended.
+func (r *Runner) work(ctx context.Context, l *leased) {
+	err := r.attempt(ctx, l.Job)
+	stopped := errors.Is(context.Cause(ctx), errStopped)
+	r.mu.Lock()
+	lost := l.lost
+	r.mu.Unlock()
+	if !lost {
+		r.settle(context.WithoutCancel(ctx), l.Job, err, stopped)
+	}
+	l.cancel(nil)
+	r.mu.Lock()
+	delete(r.running, l.ID)
+	r.mu.Unlock()
+	signal(r.finished)
+}
+
+// errAttempts is what a job is buried for whose every attempt ended with the
+// server itself: running it again would end the next one.
+var errAttempts = errors.New("no attempt came to an end: each time the server was gone before")
+
+func (r *Runner) attempt(ctx context.Context, j meta.Job) (err error) {
+	if j.Attempts > r.opts.MaxAttempts {
+		return Permanent(errAttempts)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+			r.log.LogAttrs(ctx, slog.LevelError, "job panicked", append(attrs(j), slog.Any("err", err),
+				slog.String("stack", string(debug.Stack())))...)
+		}
+	}()
+	return r.handlers[j.Kind](ctx, j)
+}
+
+// settleTimeout is what a database gets to take the end of a job. If it is too
+// slow the lease runs out, and the job is done once more.
+const settleTimeout = 30 * time.Second
+
+// settle writes how a job ended: done, to be tried again, or dead.
+func (r *Runner) settle(ctx context.Context, j meta.Job, failure error, stopped bool) {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	_, permanent := errors.AsType[*permanentError](failure)
+	bury := failure != nil && !stopped && (permanent || j.Attempts >= r.opts.MaxAttempts)
+	now := r.now().UTC()
+	due := now
+	if !stopped {
+		due = now.Add(r.delay(j.Attempts))
+	}
+	err := r.db.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
+		switch {
+		case failure == nil:
+			return tx.FinishJob(ctx, j.ID, r.holder, now)
+		case bury:
+			return tx.BuryJob(ctx, j.ID, r.holder, now, reason(failure))
+		default:
+			return tx.RetryJob(ctx, j.ID, r.holder, due, reason(failure))
+		}
+	})
+	log := func(level slog.Level, message string, more ...slog.Attr) {
+		r.log.LogAttrs(ctx, level, message, append(attrs(j), more...)...)
+	}
+	switch {
+	case errors.Is(err, meta.ErrConflict), errors.Is(err, meta.ErrNotFound):
+		log(slog.LevelWarn, "job was taken over before it ended")
+		return
+	case err != nil:
+		log(slog.LevelWarn, "end of a job not written, it will be done again", slog.Any("err", err))
+		return
+	}
+	r.count(j.Kind, func(c *Count) {
+		switch {
+		case failure == nil:
+			c.Done++
+		case bury:
+			c.Failed++
+			c.Buried++
+		case !stopped:
+			c.Failed++
+		}
+	})
+	switch {
+	case failure == nil:
+		log(slog.LevelDebug, "job done")
+	case bury:
+		log(slog.LevelError, "job failed for good", slog.Any("err", failure))
+	case stopped:
+		log(slog.LevelInfo, "job given back")
+	default:
+		log(slog.LevelWarn, "job failed, trying again", slog.Any("err", failure), slog.Time("due", due))
+	}
+}
+
+func attrs(j meta.Job) []slog.Attr {
+	return []slog.Attr{slog.Int64("job", j.ID), slog.String("kind", j.Kind), slog.String("key", j.Key), slog.Int("attempt", j.Attempts)}
+}
+
+// maxReason bounds what is stored of a failure, in bytes.
+const maxReason = 2000
+
+func reason(err error) string {
+	s := err.Error()
+	if len(s) > maxReason {
+		s = s[:maxReason] + "…"
+	}
+	return s
+}
+
+// heartbeat prolongs the leases of what runs, at every third of their time, so
+// that two attempts may fail before one runs out.
+func (r *Runner) heartbeat(ctx context.Context) {
+	tick := time.NewTicker(max(r.opts.Lease/3, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			r.extend(ctx)
+		}
+	}
+}
+
+// extend prolongs all leases in one transaction. A job whose lease is gone is
+// stopped: somebody else does it.
+func (r *Runner) extend(ctx context.Context) {
+	r.mu.Lock()
+	ids := make([]int64, 0, len(r.running))
+	for id := range r.running {
+		ids = append(ids, id)
+	}
+	r.mu.Unlock()
+	if len(ids) == 0 {
+		return
+	}
+	slices.Sort(ids)
+	until := r.now().UTC().Add(r.opts.Lease)
+	bounded, cancel := context.WithTimeout(ctx, r.opts.Lease/3)
+	defer cancel()
+	var lost []int64
+	err := r.db.Update(bounded, func(ctx context.Context, tx meta.Tx) error {
+		lost = nil
+		for _, id := range ids {
+			err := tx.ExtendLease(ctx, id, r.holder, until)
+			if errors.Is(err, meta.ErrConflict) || errors.Is(err, meta.ErrNotFound) {
+				lost = append(lost, id)
+			} else if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		if ctx.Err() == nil {
+			r.log.LogAttrs(ctx, slog.LevelWarn, "leases not prolonged", slog.Any("err", err))
+		}
+		for _, id := range ids {
+			if l := r.running[id]; l != nil && !r.now().Before(l.until) {
+				l.lose()
+			}
+		}
+		return
+	}
+	for _, id := range ids {
+		l := r.running[id]
+		switch {
+		case l == nil: // ended meanwhile, which is why it may be among the lost
+		case slices.Contains(lost, id):
+			l.lose()
+		default:
+			l.until = until
+		}
+	}
+}
+
+var errLost = errors.New("the lease of the job was lost")
+
+// lose stops a job that is not ours any more. The caller holds the lock.
+func (l *leased) lose() {
+	l.lost = true
+	l.cancel(errLost)
+}

@@ -14,6 +14,9 @@ type Versions interface {
 	Version(ctx context.Context, repo, tag string) (Version, error)
 	// Versions lists tags in byte order, yanked ones too.
 	Versions(ctx context.Context, repo string, p Page) ([]Version, error)
+	// TagNotices lists the names of all tags in byte order, yanked ones too, with
+	// what is said about each.
+	TagNotices(ctx context.Context, repo string, p Page) ([]TagNotice, error)
 	// Downloads counts how often manifests of repo were pulled, those of one
 	// digest if d is not "", by day, oldest first, from the given time on. Days
 	// without a pull are left out. Within a day digests are in byte order.
@@ -50,6 +53,12 @@ type Notice struct {
 	Reason string      `json:"reason,omitempty"`
 	By     string      `json:"by,omitempty"`
 	Time   time.Time   `json:"time,omitzero"`
+}
+
+// TagNotice is a tag's name with the state of its notice.
+type TagNotice struct {
+	Tag    string
+	Notice NoticeState
 }
 
 // Version is a tag with its manifest's row and notice.

@@ -52,6 +52,22 @@ func (r reader) versions(ctx context.Context, query, repo string, params ...any)
 	return out, err
 }
 
+func (r reader) TagNotices(ctx context.Context, repo string, p meta.Page) ([]meta.TagNotice, error) {
+	var out []meta.TagNotice
+	err := each(ctx, r.q, "tag_notices", args(repo, p.After, limit(p)), func(rows *sql.Rows) error {
+		var n meta.TagNotice
+		if err := rows.Scan(&n.Tag, (*int)(&n.Notice)); err != nil {
+			return r.q.fail("tag_notices", err)
+		}
+		out = append(out, n)
+		return nil
+	})
+	if err == nil && len(out) == 0 {
+		err = known(ctx, r.q, repo)
+	}
+	return out, err
+}
+
 // optional scans a time that is the zero time if nothing is there.
 type optional struct{ t *time.Time }
 

@@ -13,6 +13,11 @@ LEFT JOIN download_totals d ON d.manifest = m.id
 WHERE t.repository = (SELECT id FROM repositories WHERE name = ?1) AND t.name > CAST(?2 AS TEXT)
 ORDER BY t.name LIMIT CAST(?3 AS BIGINT);
 
+-- name: tag_notices
+SELECT t.name, t.notice FROM tags t
+WHERE t.repository = (SELECT id FROM repositories WHERE name = ?1) AND t.name > CAST(?2 AS TEXT)
+ORDER BY t.name LIMIT CAST(?3 AS BIGINT);
+
 -- name: set_notice
 UPDATE tags SET notice = ?3, notice_reason = ?4, notice_by = ?5, notice_time = ?6 WHERE repository = ?1 AND name = ?2;
 

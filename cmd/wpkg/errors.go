@@ -22,6 +22,7 @@ import (
 	"github.com/wreg-project/wreg/artifact/build"
 	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/internal/term"
+	"github.com/wreg-project/wreg/registry/catalog/wire"
 	"github.com/wreg-project/wreg/registry/client"
 )
 
@@ -86,6 +87,9 @@ func (t *tool) complain(err error) {
 		fmt.Fprintln(t.err, term.CleanLines(strings.TrimSpace(compiler.Text)))
 	}
 	fmt.Fprintf(t.err, "wpkg: %s\n", term.Paint(colour, term.Red, message(err)))
+	if at, ok := errors.AsType[*located](err); ok {
+		at.point(t.err, colour)
+	}
 	if h := hint(err); h != "" {
 		fmt.Fprintf(t.err, "%s %s\n", term.Paint(colour, term.Bold, "hint:"), term.Clean(h))
 	}
@@ -98,6 +102,10 @@ func message(err error) string {
 	var answer *errcode.ErrorResponse
 	if errors.As(err, &answer) {
 		text = strings.ReplaceAll(text, answer.Error(), answered(answer))
+	}
+	var said *client.CatalogError
+	if errors.As(err, &said) {
+		text = strings.ReplaceAll(text, said.Error(), said.Host+": "+problemText(said.Problem))
 	}
 	var sent *url.Error
 	if errors.As(err, &sent) {
@@ -215,6 +223,8 @@ func hint(err error) string {
 	var (
 		usage  *usageError
 		own    *hinted
+		at     *located
+		said   *client.CatalogError
 		sent   *url.Error
 		answer *errcode.ErrorResponse
 		name   *net.DNSError
@@ -225,6 +235,12 @@ func hint(err error) string {
 		return usage.hint
 	case errors.As(err, &own):
 		return own.hint
+	case errors.As(err, &at):
+		return at.hint
+	case errors.As(err, &said):
+		return problemHint(said)
+	case errors.Is(err, client.ErrNoCatalog):
+		return "search, info, deps and policies need a wreg; --registry names one"
 	case errors.As(err, &answer) && answer.StatusCode == http.StatusUnauthorized:
 		return "wpkg login " + answer.URL.Host
 	case wantsCredential(err) != "":
@@ -245,6 +261,25 @@ func hint(err error) string {
 		return "the connection stands still; try again"
 	}
 	return ""
+}
+
+// problemText is what a catalog answered, without its hint, which is shown apart.
+func problemText(p *wire.Problem) string {
+	text := p.Detail
+	if text == "" {
+		text = strings.ToLower(p.Title)
+	}
+	if p.Status >= 500 || p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden {
+		text += fmt.Sprintf(" (%d %s)", p.Status, http.StatusText(p.Status))
+	}
+	return text
+}
+
+func problemHint(e *client.CatalogError) string {
+	if e.Hint == "" && e.Status == http.StatusUnauthorized {
+		return "wpkg login " + e.Host
+	}
+	return e.Hint
 }
 
 func refusedHint(e *url.Error) string {

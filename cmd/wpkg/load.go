@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"strings"
@@ -21,6 +20,7 @@ type wasmFile struct {
 	name   string // for people: the file or the reference
 	digest string // of the package's manifest, "" for a file
 	data   []byte
+	from   *selection // the package it is of; nil for a file
 }
 
 // load reads the Wasm that arg names.
@@ -57,7 +57,7 @@ func (t *tool) load(ctx context.Context, arg string) (*wasmFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &wasmFile{name: name, digest: s.desc.Digest.String(), data: data}, nil
+	return &wasmFile{name: name, digest: s.desc.Digest.String(), data: data, from: &s}, nil
 }
 
 // readBinary reads a file that is called name.
@@ -67,18 +67,5 @@ func readBinary(file, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	fi, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !fi.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: it is no file", name)
-	case fi.Size() > maxBinary:
-		return nil, fmt.Errorf("%s: it has %s, more than the %s that can be read", name, sizeText(fi.Size()), sizeText(maxBinary))
-	}
-	data := make([]byte, fi.Size())
-	if _, err := io.ReadFull(f, data); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return data, nil
+	return readAll(f, name)
 }

@@ -14,6 +14,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -99,6 +101,7 @@ file is a file; oci: in front makes it a reference. Flags may come anywhere.`,
 			t.diffCommand(),
 			t.callgraphCommand(),
 			t.validateCommand(),
+			t.auditCommand(),
 			t.witCommand(),
 			t.loginCommand(),
 			t.logoutCommand(),
@@ -128,6 +131,8 @@ const (
 	formatTable = "table"
 	formatJSON  = "json"
 	formatYAML  = "yaml"
+	formatSARIF = "sarif"
+	formatJUnit = "junit"
 )
 
 // commonFlags are understood by every command.
@@ -152,11 +157,15 @@ func (t *tool) commonFlags() []cli.Flag {
 	}
 }
 
-// check refuses values that no command takes.
-func (t *tool) check(*cli.Context) error {
-	switch t.format {
-	case formatTable, formatJSON, formatYAML:
+// reportFormats are values of --output that one command takes besides.
+var reportFormats = map[string][]string{"audit": {formatSARIF, formatJUnit}}
+
+// check refuses values that the command does not take.
+func (t *tool) check(c *cli.Context) error {
+	takes := append([]string{formatTable, formatJSON, formatYAML}, reportFormats[c.Command.Name]...)
+	if slices.Contains(takes, t.format) {
 		return nil
 	}
-	return usagef("--output %s: it is table, json or yaml", term.Clean(t.format))
+	last := len(takes) - 1
+	return usagef("--output %s: it is %s or %s", term.Clean(t.format), strings.Join(takes[:last], ", "), takes[last])
 }

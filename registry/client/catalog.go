@@ -22,14 +22,28 @@ import (
 // ErrNoCatalog says that a registry has no catalog API: it is none of wreg.
 var ErrNoCatalog = errors.New("the registry has no catalog")
 
+// A CatalogError is what a catalog refused. One of something that is not there is
+// ErrNotFound, too.
+type CatalogError struct {
+	Host string
+	*wire.Problem
+}
+
+func (e *CatalogError) Error() string { return e.Host + ": " + e.Problem.Error() }
+
+// Unwrap gives the Problem.
+func (e *CatalogError) Unwrap() error { return e.Problem }
+
+// Is reports whether e is ErrNotFound.
+func (e *CatalogError) Is(target error) bool { return target == ErrNotFound && e.Status == http.StatusNotFound }
+
 // maxCatalogAnswer bounds an answer of the catalog API, in bytes. Pages have a
 // thousand entries at most, and reports are streamed elsewhere.
 const maxCatalogAnswer = 64 << 20
 
 // A Catalog is the catalog API of one registry, /api/v1. Packages are named by
 // their repositories ("ns/name") and versions by tag or digest. What the registry
-// refuses is a *[wire.Problem] in the chain of errors; a package or version that
-// is not there is ErrNotFound besides. It is safe for concurrent use.
+// refuses is a *[CatalogError]. It is safe for concurrent use.
 type Catalog struct {
 	c    *Client
 	host string
@@ -332,19 +346,14 @@ func (c *Catalog) refusal(resp *http.Response) error {
 	p := &wire.Problem{}
 	isProblem := mediaType(resp) == wire.MediaTypeProblem &&
 		json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(p) == nil
-	p.Status = resp.StatusCode
-	switch {
-	case isProblem && resp.StatusCode == http.StatusNotFound:
-		return fmt.Errorf("%s: %w: %w", c.host, ErrNotFound, p)
-	case isProblem:
-		return fmt.Errorf("%s: %w", c.host, p)
-	case resp.StatusCode == http.StatusNotFound:
-		return fmt.Errorf("%s: %w", c.host, ErrNoCatalog)
-	case resp.StatusCode == http.StatusUnauthorized:
-		p.Code = wire.CodeUnauthenticated
+	if !isProblem {
+		if resp.StatusCode == http.StatusNotFound {
+			return fmt.Errorf("%s: %w", c.host, ErrNoCatalog)
+		}
+		p = &wire.Problem{Title: http.StatusText(resp.StatusCode)}
 	}
-	p.Title = http.StatusText(resp.StatusCode)
-	return fmt.Errorf("%s: %w", c.host, p)
+	p.Status = resp.StatusCode
+	return &CatalogError{Host: c.host, Problem: p}
 }
 
 func mediaType(resp *http.Response) string {

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/wreg-project/wreg/artifact/ref"
+	"github.com/wreg-project/wreg/registry/client"
+	"github.com/wreg-project/wreg/registry/policy"
+)
+
+// An auditor holds binaries against compiled policies.
+type auditor struct {
+	*tool
+	subject subjectFlags
+	parsed  []*policy.Policy
+	sources []policySource
+	set     *policy.Set
+	needs   policy.Needs
+	report  auditReport
+
+	skipped int // versions that a registry knows nothing about yet
+	scanned int
+}
+
+// use adds a policy. Its scope is taken off: who audits says what is looked at.
+func (a *auditor) use(ctx context.Context, s policySource, fetch *fetchFlags) error {
+	p, err := s.parse()
+	if err != nil {
+		return err
+	}
+	if p.Checkfile != nil && p.Checkfile.URL != "" {
+		if s, err = fetch.replace(ctx, s, p.Checkfile.URL); err != nil {
+			return err
+		}
+		if p, err = s.parse(); err != nil {
+			return err
+		}
+	}
+	p.Scope = policy.Scope{}
+	for i := range p.Rules {
+		p.Rules[i].Actions = []policy.Action{policy.Push}
+		rule := p.Rules[i]
+		a.report.rules = append(a.report.rules, auditedRule{
+			policy: p.Name, rule: rule.Name, description: rule.Description, mode: rule.Mode, severity: rule.Severity,
+		})
+	}
+	set, err := policy.Compile(append(slices.Clone(a.parsed), p)...)
+	if err != nil {
+		return s.fault(err)
+	}
+	a.parsed, a.sources, a.set = append(a.parsed, p), append(a.sources, s), set
+	a.needs = set.Needs(a.subject.name, policy.Push)
+	return nil
+}
+
+// auditAll looks at what the arguments name. What cannot be read is an item with
+// an error; a wrong argument ends the audit.
+func (a *auditor) auditAll(ctx context.Context, args []string) error {
+	for _, arg := range args {
+		targets, err := a.targets(ctx, arg)
+		if err != nil {
+			return err
+		}
+		for _, target := range targets {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			a.report.add(a.look(ctx, target))
+		}
+	}
+	return nil
+}
+
+// A target is one thing to look at.
+type target struct {
+	name string
+	file bool // name is a path on disk
+	load func(context.Context) (*wasmFile, error)
+}
+
+// targets are what one argument stands for.
+func (a *auditor) targets(ctx context.Context, arg string) ([]target, error) {
+	if isFolder(arg) {
+		return folderTargets(ctx, arg)
+	}
+	one := target{name: arg, file: isFile(arg), load: func(ctx context.Context) (*wasmFile, error) { return a.load(ctx, arg) }}
+	if one.file {
+		return []target{one}, nil
+	}
+	r, err := a.reference(ctx, arg)
+	if err != nil {
+		return nil, err
+	}
+	if r.Layout == "" || r.Tag != "" || r.Digest != "" {
+		return []target{one}, nil
+	}
+	return a.layoutTargets(ctx, r)
+}
+
+// isFolder reports whether arg is a folder of files, and no layout.
+func isFolder(arg string) bool {
+	fi, err := os.Stat(arg)
+	return err == nil && fi.IsDir() && !client.IsLayout(arg)
+}
+
+func folderTargets(ctx context.Context, dir string) ([]target, error) {
+	f, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.wasmFiles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, &hinted{fmt.Errorf("%s: there is no file that ends in .wasm below it", dir), "name the file itself to audit one of another name"}
+	}
+	var out []target
+	for _, name := range names {
+		out = append(out, target{
+			name: filepath.Join(dir, filepath.FromSlash(name)), file: true,
+			load: func(context.Context) (*wasmFile, error) {
+				f, err := openFolder(dir)
+				if err != nil {
+					return nil, err
+				}
+				defer f.Close()
+				return f.load(name)
+			},
+		})
+	}
+	return out, nil
+}
+
+// layoutTargets are the tags of a layout, each package once.
+func (a *auditor) layoutTargets(ctx context.Context, r ref.Reference) ([]target, error) {
+	layout, err := a.target(ctx, r, false)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := tagsOf(ctx, layout, r)
+	if err != nil {
+		return nil, err
+	}
+	tags = slices.DeleteFunc(tags, hidden)
+	ref.SortTags(tags)
+	seen := map[string]bool{}
+	var out []target
+	for _, tag := range tags {
+		d, err := layout.Resolve(ctx, tag)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.WithTag(tag), err)
+		}
+		if seen[d.Digest.String()] {
+			continue
+		}
+		seen[d.Digest.String()] = true
+		name := r.WithTag(tag).String()
+		out = append(out, target{name: name, load: func(ctx context.Context) (*wasmFile, error) { return a.load(ctx, name) }})
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s: it has no tags", r.Name())
+	}
+	return out, nil
+}
+
+// verdict is how the command ends.
+func (a *auditor) verdict() error {
+	switch n := a.report.count(auditError); {
+	case a.report.count(auditFail) > 0:
+		return errFinding
+	case n > 0:
+		return fmt.Errorf("audit: %s could not be looked at", plural(n, "target"))
+	case a.skipped > 0:
+		return &hinted{
+			fmt.Errorf("audit: nothing is known of %d of %d versions: they have not been analysed yet", a.skipped, a.scanned),
+			"wpkg jobs list shows what is under way",
+		}
+	}
+	return nil
+}

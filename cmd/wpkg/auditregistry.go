@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/wreg-project/wreg/registry/catalog/wire"
+	"github.com/wreg-project/wreg/registry/client"
+	"github.com/wreg-project/wreg/registry/policy"
+)
+
+// auditPage is how many versions a registry looks at for one answer.
+const auditPage = 500
+
+// auditRegistry has the default registry look at what it stores. Only versions
+// that violate a rule come back.
+func (a *auditor) auditRegistry(ctx context.Context, query string) error {
+	c, err := a.catalog()
+	if err != nil {
+		return err
+	}
+	found := map[string]int{} // by repository and digest: place in items
+	var items []audited
+	for i, s := range a.sources {
+		scanned, skipped := 0, 0
+		req := wire.AuditRequest{Policy: string(s.text), Query: query, Limit: auditPage}
+		for page := 0; ; page++ {
+			if page == client.MaxPages {
+				return fmt.Errorf("audit %s: %w: more than %d pages", c.Host(), client.ErrTooLarge, client.MaxPages)
+			}
+			res, err := c.Audit(ctx, req)
+			if err != nil {
+				return fmt.Errorf("audit: %w", queryError(err, query))
+			}
+			for _, f := range res.Items {
+				key := f.Repository + "@" + f.Digest.String()
+				at, ok := found[key]
+				if !ok {
+					at = len(items)
+					found[key] = at
+					items = append(items, auditedVersion(c.Host(), f))
+				}
+				items[at].Violations = append(items[at].Violations, violations(f.Violations, a.parsed[i].Name)...)
+			}
+			scanned, skipped = scanned+res.Scanned, skipped+res.Skipped
+			if res.Next == "" {
+				break
+			}
+			req.Cursor = res.Next
+		}
+		a.scanned, a.skipped = max(a.scanned, scanned), max(a.skipped, skipped)
+	}
+	for _, item := range items {
+		a.report.add(item)
+	}
+	a.report.passed = a.scanned - a.skipped - len(items)
+	return nil
+}
+
+// auditedVersion is a version of the registry host, without its violations.
+func auditedVersion(host string, f wire.Finding) audited {
+	out := audited{Name: host + "/" + f.Repository, Package: f.Package, Digest: f.Digest.String(), Tags: f.Tags}
+	if len(f.Tags) == 0 {
+		out.Name += "@" + out.Digest
+		return out
+	}
+	out.Name += ":" + f.Tags[0]
+	for _, tag := range f.Tags {
+		if out.Version = versionOf(tag); out.Version != "" {
+			out.Name = host + "/" + f.Repository + ":" + tag
+			break
+		}
+	}
+	return out
+}
+
+// violations are those of the wire. The registry does not know the name of a
+// policy that is not in its text.
+func violations(list []wire.Violation, name string) []policy.Violation {
+	var out []policy.Violation
+	for _, v := range list {
+		p := policy.Violation{
+			Policy: v.Policy, Rule: v.Rule, Mode: policy.Mode(v.Mode), Severity: policy.Severity(v.Severity),
+			Message: v.Message, Fact: v.Fact, File: v.File, Error: v.Error,
+		}
+		if p.Policy == "" {
+			p.Policy = name
+		}
+		out = append(out, p)
+	}
+	return out
+}

@@ -58,4 +58,7 @@ const (
 
 	// AnnotationView names the view a manifest is of its subject, "oci-image".
 	AnnotationView = "io.wreg.view"
+
+	// AnnotationReadme holds a description in Markdown, for the package's page.
+	AnnotationReadme = "io.wreg.readme"
 )

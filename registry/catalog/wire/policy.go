@@ -22,6 +22,9 @@ type Violation struct {
 
 	// Error is whether the rule failed to evaluate, which counts as broken.
 	Error bool `json:"error,omitempty"`
+
+	// Approved is whether somebody let it pass.
+	Approved bool `json:"approved,omitempty"`
 }
 
 // A Policy is one version of a policy.

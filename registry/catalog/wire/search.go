@@ -17,6 +17,9 @@ type SearchResult struct {
 	// Facets are the most frequent values among all that is found, for those that
 	// were asked for.
 	Facets []Facet `json:"facets,omitempty"`
+
+	// Plan is how the query was answered, if that was asked for.
+	Plan []Step `json:"plan,omitempty"`
 }
 
 // A Hit is a version that a query finds.
@@ -24,31 +27,60 @@ type Hit struct {
 	Package    string        `json:"package"`
 	Repository string        `json:"repository"`
 	Digest     digest.Digest `json:"digest"`
-	Tags       []string      `json:"tags"`
 
-	// Version is the highest semantic version among the tags.
-	Version string `json:"version,omitempty"`
-	Latest  bool   `json:"latest,omitempty"`
+	// Tags are the first of those that name it, the highest versions first; Version
+	// is the highest semantic version among them.
+	Tags    []string `json:"tags"`
+	Version string   `json:"version,omitempty"`
+
+	// Latest is whether it is the package's latest version.
+	Latest bool `json:"latest,omitempty"`
+
+	// Notice is what people say about Version.
+	Notice  NoticeState `json:"notice,omitempty"`
+	Verdict Verdict     `json:"verdict"`
 
 	Title       string `json:"title,omitempty"`
 	Description string `json:"description,omitempty"`
 	Licenses    string `json:"licenses,omitempty"`
 
-	// Kinds, Languages, WASI and Capabilities are those of all its files.
-	Kinds        []string `json:"kinds"`
-	Languages    []string `json:"languages"`
-	WASI         []string `json:"wasi"`
+	// Kind, WASI, Target, Language, Toolchain and Host are those of its largest file.
+	Kind      string `json:"kind,omitempty"`
+	WASI      string `json:"wasi,omitempty"`
+	Target    string `json:"target,omitempty"`
+	Language  string `json:"language,omitempty"`
+	Toolchain string `json:"toolchain,omitempty"`
+	Host      string `json:"host,omitempty"`
+
+	// Size in bytes of all its files that hold Wasm, which Files counts.
+	Size  int64 `json:"size"`
+	Files int   `json:"files"`
+
+	// Capabilities are what the files may do to the world around them, Hidden those
+	// of them that a component has for an adapter alone, whose word it is.
 	Capabilities []string `json:"capabilities"`
+	Hidden       []string `json:"hidden,omitempty"`
 
-	// Size in bytes of its Wasm.
-	Size      int64       `json:"size"`
-	Updated   time.Time   `json:"updated"`
-	Downloads int64       `json:"downloads"`
-	Verdict   Verdict     `json:"verdict"`
-	Notice    NoticeState `json:"notice,omitempty"`
+	// Signals are what deserves a second look.
+	Signals []string `json:"signals,omitempty"`
 
-	// Why lists the words of the query that it was found by, with what they met.
-	Why []string `json:"why"`
+	// Problem says why a file is no valid WebAssembly.
+	Problem string `json:"problem,omitempty"`
+
+	Updated   time.Time `json:"updated"`
+	Downloads int64     `json:"downloads"`
+
+	// Why are the parts of the query that it answers, of a search.
+	Why []Match `json:"why,omitempty"`
+}
+
+// A Match says by what a hit answers a part of the query.
+type Match struct {
+	// Clause is that part as it was written, "imports:wasi:sockets/*".
+	Clause string `json:"clause"`
+
+	// Terms are what it met, at most a few; none for what is met by absence.
+	Terms []string `json:"terms"`
 }
 
 // A Facet counts the values of one property.
@@ -57,18 +89,32 @@ type Facet struct {
 	Values []FacetValue `json:"values"`
 }
 
-// A FacetValue is a value and how many of the versions found have it.
+// A FacetValue is a value and how many of the versions found have it, as Count of
+// a SearchResult is.
 type FacetValue struct {
-	Value string `json:"value"`
-	Count int64  `json:"count"`
+	Value        string `json:"value"`
+	Count        int64  `json:"count"`
+	CountIsLeast bool   `json:"countIsLeast,omitempty"`
+}
+
+// A Step is one part of how a query was answered. Counts are of what the caller
+// may see.
+type Step struct {
+	Clause       string `json:"clause"`
+	How          string `json:"how"` // "terms", "range", "and", "or", "not" or another word
+	Terms        int64  `json:"terms,omitempty"`
+	Count        int64  `json:"count"`
+	CountIsLeast bool   `json:"countIsLeast,omitempty"`
 }
 
 // An Interface is a name that packages export or import: "wasi:http/types@0.2.0",
 // or the name of a module of imports.
 type Interface struct {
-	Name      string `json:"name"`
-	Exporters int64  `json:"exporters"`
-	Importers int64  `json:"importers"`
+	Name string `json:"name"`
+
+	// Exporters and Importers count versions.
+	Exporters int64 `json:"exporters"`
+	Importers int64 `json:"importers"`
 }
 
 // InterfaceUse says which versions offer and need an interface: the first page of

@@ -6,12 +6,13 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
 // DeleteTag removes a tag; what it pointed to stays. An immutable version
 // leaves a tombstone, so that it can come back only as what it was.
-func (r *Registry) DeleteTag(ctx context.Context, repo, tag string, c Condition) error {
+func (r *Registry) DeleteTag(ctx context.Context, repo, tag string, c Condition, by policy.Principal) error {
 	err := r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
 		t, err := tx.Tag(ctx, repo, tag)
 		if err != nil {
@@ -20,7 +21,13 @@ func (r *Registry) DeleteTag(ctx context.Context, repo, tag string, c Condition)
 		if err := c.check(tag, t.Digest); err != nil {
 			return err
 		}
-		return tx.DeleteTag(ctx, repo, tag, Immutable(tag), r.now().UTC())
+		if err := tx.DeleteTag(ctx, repo, tag, Immutable(tag), r.now().UTC()); err != nil {
+			return err
+		}
+		if err := r.follow(ctx, tx, repo, []TagMoved{{Tag: tag, From: t.Digest}}); err != nil {
+			return err
+		}
+		return r.event(ctx, tx, EventDelete, repo, t.Digest, tag, by)
 	})
 	if err != nil {
 		return refused(err, "delete tag %s of %s", tag, repo)
@@ -30,13 +37,15 @@ func (r *Registry) DeleteTag(ctx context.Context, repo, tag string, c Condition)
 
 // DeleteManifest removes a manifest together with the tags that point to it, of
 // which immutable versions leave tombstones as well.
-func (r *Registry) DeleteManifest(ctx context.Context, repo string, d digest.Digest) error {
+func (r *Registry) DeleteManifest(ctx context.Context, repo string, d digest.Digest, by policy.Principal) error {
 	err := r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
 		tags, err := tx.ManifestTags(ctx, repo, d)
 		if err != nil {
 			return unknown(err, ManifestUnknown, repo, "digest", d.String())
 		}
+		moved := make([]TagMoved, 0, len(tags))
 		for _, tag := range tags {
+			moved = append(moved, TagMoved{Tag: tag, From: d})
 			if !Immutable(tag) {
 				continue // falls with the manifest
 			}
@@ -47,7 +56,10 @@ func (r *Registry) DeleteManifest(ctx context.Context, repo string, d digest.Dig
 		if _, err := tx.DeleteManifest(ctx, repo, d); err != nil {
 			return unknown(err, ManifestUnknown, repo, "digest", d.String())
 		}
-		return nil
+		if err := r.follow(ctx, tx, repo, moved); err != nil {
+			return err
+		}
+		return r.event(ctx, tx, EventDelete, repo, d, "", by)
 	})
 	if err != nil {
 		return refused(err, "delete manifest %s of %s", d, repo)

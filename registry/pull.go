@@ -26,9 +26,13 @@ func (r Reference) String() string {
 }
 
 // Blob describes a blob that repo holds, in one query. BLOB_UNKNOWN if it does
-// not hold d.
-func (r *Registry) Blob(ctx context.Context, repo string, d digest.Digest) (meta.Blob, error) {
+// not hold d, or if by may not see it: in a guarded repository that is asked in
+// a second one.
+func (r *Registry) Blob(ctx context.Context, repo string, d digest.Digest, by Caller) (meta.Blob, error) {
 	b, err := r.meta.Blob(ctx, repo, d)
+	if err == nil {
+		err = r.checkGuard(ctx, r.meta, repo, b, by)
+	}
 	if err != nil {
 		return meta.Blob{}, unknown(err, BlobUnknown, repo, "digest", d.String())
 	}
@@ -47,18 +51,19 @@ func (r *Registry) OpenBlob(ctx context.Context, b meta.Blob, off, n int64) (io.
 	return body, nil
 }
 
-// Manifest returns the manifest that ref names, in one query.
+// Manifest returns the manifest that ref names, in one query. One that policy
+// does not let be served is DENIED, with the reasons.
 func (r *Registry) Manifest(ctx context.Context, repo string, ref Reference) (meta.Manifest, error) {
 	if ref.Tag != "" {
 		m, err := r.meta.TaggedManifest(ctx, repo, ref.Tag)
 		if err != nil {
 			return meta.Manifest{}, unknown(err, ManifestUnknown, repo, "tag", ref.Tag)
 		}
-		return m, nil
+		return m, r.checkVerdict(ctx, m)
 	}
 	m, err := r.meta.Manifest(ctx, repo, ref.Digest)
 	if err != nil {
 		return meta.Manifest{}, unknown(err, ManifestUnknown, repo, "digest", ref.Digest.String())
 	}
-	return m, nil
+	return m, r.checkVerdict(ctx, m)
 }

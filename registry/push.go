@@ -126,6 +126,14 @@ func (r *Registry) storeManifest(
 				return err
 			}
 		}
+		if created {
+			if err := r.event(ctx, tx, EventPush, p.Repo, d, "", p.Caller); err != nil {
+				return err
+			}
+		}
+		if err := r.moved(ctx, tx, p.Repo, d, move, p.Caller); err != nil {
+			return err
+		}
 		if admitted.Commit == nil {
 			return nil
 		}

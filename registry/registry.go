@@ -12,6 +12,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,6 +53,10 @@ type Options struct {
 
 	// Admit judges every manifest before it is stored; nil admits all.
 	Admit Admitter
+
+	// TagsMoved is called in the transaction of every deletion with the tags that
+	// are gone; nil does nothing. What a push moves, its Admitter is told.
+	TagsMoved func(ctx context.Context, tx meta.Tx, repo string, tags []TagMoved) error
 
 	// Guarded reports whether blobs of repo are shown only once a manifest that
 	// names them was admitted; nil guards none. It is asked for every blob and

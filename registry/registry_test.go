@@ -53,7 +53,7 @@ func open(t *testing.T, o registry.Options) *env {
 func (e *env) pushBlob(repo, content string) digest.Digest {
 	e.Helper()
 	d := digest.FromString(content)
-	if err := e.reg.PushBlob(e.Context(), repo, d, strings.NewReader(content), int64(len(content))); err != nil {
+	if err := e.reg.PushBlob(e.Context(), repo, d, strings.NewReader(content), int64(len(content)), policy.Principal{}); err != nil {
 		e.Fatalf("PushBlob(%s, %q) = %v", repo, content, err)
 	}
 	return d
@@ -157,10 +157,10 @@ func TestDeletedVersionComesBackOnlyAsItWas(t *testing.T) {
 				t.Fatal(err)
 			}
 			if by == "tag" {
-				err = errors.Join(e.reg.DeleteTag(t.Context(), "r", "1.0.0", registry.Condition{}),
-					e.reg.DeleteTag(t.Context(), "r", "latest", registry.Condition{}))
+				err = errors.Join(e.reg.DeleteTag(t.Context(), "r", "1.0.0", registry.Condition{}, policy.Principal{}),
+					e.reg.DeleteTag(t.Context(), "r", "latest", registry.Condition{}, policy.Principal{}))
 			} else {
-				err = e.reg.DeleteManifest(t.Context(), "r", pushed.Digest)
+				err = e.reg.DeleteManifest(t.Context(), "r", pushed.Digest, policy.Principal{})
 			}
 			if err != nil {
 				t.Fatalf("delete by %s = %v", by, err)
@@ -295,14 +295,14 @@ func TestIdleUploadExpires(t *testing.T) {
 func TestMountSeesOnlyWhatTheCallerSees(t *testing.T) {
 	e := open(t, registry.Options{})
 	d := e.pushBlob("secret/x", "content")
-	mounted, err := e.reg.MountBlob(t.Context(), "mine", d, "", meta.Visibility{Namespaces: []string{"public", "secre"}})
+	mounted, err := e.reg.MountBlob(t.Context(), "mine", d, "", meta.Visibility{Namespaces: []string{"public", "secre"}}, registry.Caller{})
 	if mounted || err != nil {
 		t.Errorf("MountBlob of what the caller cannot see = %v, %v, want false", mounted, err)
 	}
-	if _, err := e.reg.Blob(t.Context(), "mine", d); code(err) != registry.NameUnknown {
+	if _, err := e.reg.Blob(t.Context(), "mine", d, registry.Caller{}); code(err) != registry.NameUnknown {
 		t.Errorf("Blob after that = %v, want NAME_UNKNOWN", err)
 	}
-	mounted, err = e.reg.MountBlob(t.Context(), "mine", d, "", meta.Visibility{Namespaces: []string{"secret"}})
+	mounted, err = e.reg.MountBlob(t.Context(), "mine", d, "", meta.Visibility{Namespaces: []string{"secret"}}, registry.Caller{})
 	if !mounted || err != nil {
 		t.Errorf("MountBlob of what the caller sees = %v, %v, want true", mounted, err)
 	}
@@ -322,11 +322,11 @@ func TestCondemnedBlobGetsANewGeneration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if mounted, err := e.reg.MountBlob(t.Context(), "other", d, "", meta.Visibility{Everything: true}); mounted || err != nil {
+	if mounted, err := e.reg.MountBlob(t.Context(), "other", d, "", meta.Visibility{Everything: true}, registry.Caller{}); mounted || err != nil {
 		t.Errorf("MountBlob of a condemned blob = %v, %v, want false", mounted, err)
 	}
 	e.pushBlob("r", "content")
-	b, err := e.reg.Blob(t.Context(), "r", d)
+	b, err := e.reg.Blob(t.Context(), "r", d, registry.Caller{})
 	if err != nil || b.Generation != 1 {
 		t.Fatalf("Blob after another push = %+v, %v, want generation 1", b, err)
 	}
@@ -356,7 +356,7 @@ func TestPushHealsLostBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.pushBlob("r", "content")
-	b, err := e.reg.Blob(t.Context(), "r", d)
+	b, err := e.reg.Blob(t.Context(), "r", d, registry.Caller{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,11 +372,11 @@ func TestSecondPushStoresNothing(t *testing.T) {
 	if err := e.blobs.List(t.Context(), func(blob.Info) error { copies++; return nil }); err != nil || copies != 1 {
 		t.Errorf("%d copies are stored, %v, want one", copies, err)
 	}
-	err := e.reg.PushBlob(t.Context(), "c", d, strings.NewReader("CONTENT"), 7)
+	err := e.reg.PushBlob(t.Context(), "c", d, strings.NewReader("CONTENT"), 7, policy.Principal{})
 	if code(err) != registry.DigestInvalid {
 		t.Errorf("PushBlob of other bytes under a known digest = %v, want DIGEST_INVALID", err)
 	}
-	if _, err := e.reg.Blob(t.Context(), "c", d); code(err) != registry.NameUnknown {
+	if _, err := e.reg.Blob(t.Context(), "c", d, registry.Caller{}); code(err) != registry.NameUnknown {
 		t.Errorf("Blob after that = %v, want NAME_UNKNOWN", err)
 	}
 }
@@ -390,7 +390,7 @@ func TestConcurrentPushesOfTheSame(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
-			if err := e.reg.PushBlob(t.Context(), fmt.Sprint("r", i%3), d, strings.NewReader(content), -1); err != nil {
+			if err := e.reg.PushBlob(t.Context(), fmt.Sprint("r", i%3), d, strings.NewReader(content), -1, policy.Principal{}); err != nil {
 				t.Errorf("PushBlob = %v", err)
 			}
 			if _, err := e.push("r", m, registry.Condition{}, "1.0.0", fmt.Sprint("tag", i)); err != nil {
@@ -424,7 +424,7 @@ func TestBlobLargerThanTheLimit(t *testing.T) {
 	e := open(t, registry.Options{MaxBlob: 10})
 	content := []byte("01234567890")
 	for _, length := range []int64{-1, int64(len(content))} {
-		err := e.reg.PushBlob(t.Context(), "r", digest.FromBytes(content), bytes.NewReader(content), length)
+		err := e.reg.PushBlob(t.Context(), "r", digest.FromBytes(content), bytes.NewReader(content), length, policy.Principal{})
 		if !errors.Is(err, registry.ErrTooLarge) {
 			t.Errorf("PushBlob of 11 bytes, announced as %d = %v, want ErrTooLarge", length, err)
 		}

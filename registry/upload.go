@@ -269,7 +269,7 @@ func (r *Registry) FinishUpload(ctx context.Context, id Session, d digest.Digest
 			return fmt.Errorf("upload into %s: %w", u.Repo, err)
 		}
 	}
-	return r.storeBlob(ctx, u.Repo, d, u.w)
+	return r.storeBlob(ctx, u.Repo, d, u.w, u.Owner)
 }
 
 // append writes a chunk behind what u has. A failing store ends the upload,
@@ -393,7 +393,7 @@ func cutShort(want, got int64, err error) error {
 
 // PushBlob stores the whole content of a blob in one go. length is what the
 // client announced, -1 if it did not. When it fails nothing is kept.
-func (r *Registry) PushBlob(ctx context.Context, repo string, d digest.Digest, body io.Reader, length int64) error {
+func (r *Registry) PushBlob(ctx context.Context, repo string, d digest.Digest, body io.Reader, length int64, by policy.Principal) error {
 	w, err := r.blobs.Create(ctx, d.Algorithm())
 	if err != nil {
 		return fmt.Errorf("upload into %s: %w", repo, err)
@@ -406,19 +406,19 @@ func (r *Registry) PushBlob(ctx context.Context, repo string, d digest.Digest, b
 	if err := r.receive(w, Chunk{Body: body, Length: length}, func(int) {}); err != nil {
 		return refused(err, "upload into %s", repo)
 	}
-	return r.storeBlob(ctx, repo, d, w)
+	return r.storeBlob(ctx, repo, d, w, by)
 }
 
 // storeBlob makes repo hold what w received as d: first the bytes are durable,
 // then the row. Bytes that are stored already are only compared, which proves
 // that the client has them, and linked. The caller aborts w.
-func (r *Registry) storeBlob(ctx context.Context, repo string, d digest.Digest, w blob.Upload) error {
+func (r *Registry) storeBlob(ctx context.Context, repo string, d digest.Digest, w blob.Upload, by policy.Principal) error {
 	b, err := r.meta.FindBlob(ctx, d)
 	if err != nil && !absent(err) {
 		return fmt.Errorf("blob %s: %w", d, err)
 	}
 	if err == nil && b.State == meta.BlobLive {
-		done, err := r.linkStored(ctx, repo, b, w)
+		done, err := r.linkStored(ctx, repo, b, w, by)
 		if done || err != nil {
 			return err
 		}
@@ -437,7 +437,7 @@ func (r *Registry) storeBlob(ctx context.Context, repo string, d digest.Digest, 
 	if err != nil {
 		return fmt.Errorf("store blob %s: %w", d, err)
 	}
-	if err := r.link(ctx, repo, next); err != nil {
+	if err := r.link(ctx, repo, next, by); err != nil {
 		return fmt.Errorf("link blob %s to %s: %w", d, repo, err)
 	}
 	return nil
@@ -446,7 +446,7 @@ func (r *Registry) storeBlob(ctx context.Context, repo string, d digest.Digest, 
 // linkStored makes repo hold the live blob b if w received the same bytes. It
 // is not done if b has gone meanwhile, or if its bytes have: then the upload
 // replaces them.
-func (r *Registry) linkStored(ctx context.Context, repo string, b meta.Blob, w blob.Upload) (done bool, err error) {
+func (r *Registry) linkStored(ctx context.Context, repo string, b meta.Blob, w blob.Upload, by policy.Principal) (done bool, err error) {
 	if w.Size() != b.Size {
 		return false, wrongDigest(b.Digest, "content")
 	}
@@ -465,7 +465,7 @@ func (r *Registry) linkStored(ctx context.Context, repo string, b meta.Blob, w b
 	if err != nil {
 		return false, fmt.Errorf("blob %s: %w", b.Digest, err)
 	}
-	err = r.link(ctx, repo, b)
+	err = r.link(ctx, repo, b, by)
 	if errors.Is(err, meta.ErrGeneration) {
 		return false, nil
 	}
@@ -475,13 +475,15 @@ func (r *Registry) linkStored(ctx context.Context, repo string, b meta.Blob, w b
 	return true, nil
 }
 
-func (r *Registry) link(ctx context.Context, repo string, b meta.Blob) error {
+func (r *Registry) link(ctx context.Context, repo string, b meta.Blob, by policy.Principal) error {
+	b.Uploader = by.Name
 	return r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error { return tx.LinkBlob(ctx, repo, b) })
 }
 
 // MountBlob makes repo hold d, which the repository from holds, or, if from is
-// "", any that v may see. It reports false if there is none.
-func (r *Registry) MountBlob(ctx context.Context, repo string, d digest.Digest, from string, v meta.Visibility) (bool, error) {
+// "", any that v may see. It reports false if there is none, or if by may not
+// see the blob there: then it has to be uploaded, by those who have it.
+func (r *Registry) MountBlob(ctx context.Context, repo string, d digest.Digest, from string, v meta.Visibility, by Caller) (bool, error) {
 	mounted := false
 	err := r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
 		mounted = false
@@ -495,13 +497,16 @@ func (r *Registry) MountBlob(ctx context.Context, repo string, d digest.Digest, 
 			}
 		}
 		b, err := tx.Blob(ctx, holder, d)
+		if err == nil {
+			err = r.checkGuard(ctx, tx, holder, b, by)
+		}
 		if absent(err) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		mounted = true
+		mounted, b.Uploader = true, by.Name
 		return tx.LinkBlob(ctx, repo, b)
 	})
 	if err != nil {

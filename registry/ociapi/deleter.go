@@ -7,9 +7,9 @@ import "net/http"
 func (a *api) deleteManifest(w http.ResponseWriter, r *http.Request, c call) error {
 	var err error
 	if c.ref.Tag != "" {
-		err = a.reg.DeleteTag(r.Context(), c.repo, c.ref.Tag, condition(r.Header))
+		err = a.reg.DeleteTag(r.Context(), c.repo, c.ref.Tag, condition(r.Header), c.caller)
 	} else {
-		err = a.reg.DeleteManifest(r.Context(), c.repo, c.ref.Digest)
+		err = a.reg.DeleteManifest(r.Context(), c.repo, c.ref.Digest, c.caller)
 	}
 	if err != nil {
 		return err

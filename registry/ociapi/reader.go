@@ -6,8 +6,12 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/wreg-project/wreg/registry"
+	"github.com/wreg-project/wreg/registry/policy"
 )
 
 // getBase serves end-1, GET /v2/: it tells clients that this is a registry, and
@@ -18,7 +22,9 @@ func (a *api) getBase(w http.ResponseWriter, r *http.Request, _ call) error {
 
 // getBlob serves end-2, GET and HEAD /v2/<name>/blobs/<digest>.
 func (a *api) getBlob(w http.ResponseWriter, r *http.Request, c call) error {
-	b, err := a.reg.Blob(r.Context(), c.repo, c.digest)
+	b, err := a.reg.Blob(r.Context(), c.repo, c.digest, registry.Caller{
+		Principal: c.caller, Approver: a.access.May(c.caller, policy.Approve, c.repo).Allowed,
+	})
 	if err != nil {
 		return err
 	}
@@ -36,12 +42,43 @@ func (a *api) getManifest(w http.ResponseWriter, r *http.Request, c call) error 
 	if err != nil {
 		return err
 	}
+	warning, err := a.reg.Warning(r.Context(), m)
+	if err != nil {
+		return err
+	}
+	if warning != "" {
+		w.Header().Set("Warning", warningHeader(warning))
+	}
 	return serve(w, r, content{
 		digest: m.Digest, mediaType: m.MediaType, size: int64(len(m.Content)),
 		open: func(s span) (io.ReadCloser, error) {
 			return io.NopCloser(bytes.NewReader(m.Content[s.off : s.off+s.n])), nil
 		},
 	})
+}
+
+// warningHeader gives a text the form in which the specification wants
+// warnings: code 299, no agent, a quoted string without control characters, at
+// most 4096 bytes in all.
+func warningHeader(text string) string {
+	var b strings.Builder
+	b.WriteString(`299 - "`)
+	for _, c := range []byte(text) {
+		if b.Len() > 4000 {
+			break
+		}
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ' || c > '~':
+			b.WriteByte('?')
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
 }
 
 // content is something that GET and HEAD are answered with.

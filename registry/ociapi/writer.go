@@ -110,7 +110,7 @@ func (a *api) postUpload(w http.ResponseWriter, r *http.Request, c call) error {
 		if err != nil {
 			return err
 		}
-		if err := a.reg.PushBlob(r.Context(), c.repo, d, r.Body, r.ContentLength); err != nil {
+		if err := a.reg.PushBlob(r.Context(), c.repo, d, r.Body, r.ContentLength, c.caller); err != nil {
 			return err
 		}
 		created(w, c.repo, d)
@@ -140,7 +140,7 @@ func (a *api) mount(r *http.Request, c call, q url.Values) (digest.Digest, bool,
 	if from != "" && (ref.CheckName(from) != nil || !a.mayRead(c.caller, from)) {
 		return "", false, nil
 	}
-	mounted, err := a.reg.MountBlob(r.Context(), c.repo, d, from, a.visible(c))
+	mounted, err := a.reg.MountBlob(r.Context(), c.repo, d, from, a.visible(c), registry.Caller{Principal: c.caller})
 	return d, mounted, err
 }
 

@@ -18,8 +18,9 @@ type Versions interface {
 	// what is said about each.
 	TagNotices(ctx context.Context, repo string, p Page) ([]TagNotice, error)
 	// Downloads counts how often manifests of repo were pulled, those of one
-	// digest if d is not "", by day, oldest first, from the given time on. Days
-	// without a pull are left out. Within a day digests are in byte order.
+	// digest if d is not "", by day, oldest first, from the day on in which the
+	// given time lies. Days without a pull are left out. Within a day digests are
+	// in byte order.
 	Downloads(ctx context.Context, repo string, d digest.Digest, from time.Time) ([]Download, error)
 }
 

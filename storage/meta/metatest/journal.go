@@ -73,6 +73,43 @@ func everyOp(f *fixture) {
 			}
 			return nil
 		},
+		func(ctx context.Context, tx meta.Tx) error {
+			for _, p := range []meta.Policy{
+				{Name: "kept", Source: "one: <&>\n", Author: "ann", Created: at(40)},
+				{Name: "kept", Source: "two", Author: "bob", Created: at(41)},
+				{Name: "ended", Source: "one", Author: "ann", Created: at(42)},
+			} {
+				if _, err := tx.PutPolicy(ctx, p); err != nil {
+					return err
+				}
+			}
+			return tx.DeletePolicy(ctx, "ended", "bob", at(43))
+		},
+		func(ctx context.Context, tx meta.Tx) error {
+			for _, a := range []meta.Approval{
+				{Repo: "team/app", Digest: sum("refused"), Rule: "kept/rule", By: "eve", Reason: "é", Time: at(44)},
+				{Repo: "not/there", Digest: sum("refused"), By: "eve", Time: at(45)},
+				{Repo: "not/there", Digest: sum("refused"), Rule: "withdrawn", By: "eve", Time: at(46)},
+			} {
+				if err := tx.PutApproval(ctx, a); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		// The last revision is then that of no row.
+		func(ctx context.Context, tx meta.Tx) error {
+			return tx.DeleteApproval(ctx, "not/there", sum("refused"), "withdrawn")
+		},
+		func(ctx context.Context, tx meta.Tx) error {
+			if err := tx.SetNotice(ctx, "team/app", "1.0.0", yanked(50)); err != nil {
+				return err
+			}
+			if err := tx.SetNotice(ctx, "team/app", "latest", yanked(51)); err != nil {
+				return err
+			}
+			return tx.SetNotice(ctx, "team/app", "latest", meta.Notice{})
+		},
 	} {
 		f.update(step)
 	}
@@ -148,6 +185,31 @@ var journalTests = []test{
 		if es[0].Time.IsZero() {
 			f.Error("the entry has no time")
 		}
+	}},
+	{"policies and approvals leave records with the revision they made", func(f *fixture) {
+		f.update(func(ctx context.Context, tx meta.Tx) error {
+			if _, err := tx.PutPolicy(ctx, meta.Policy{Name: "p", Source: "s", Author: "ann", Created: at(1)}); err != nil {
+				return err
+			}
+			if err := tx.PutApproval(ctx, meta.Approval{Repo: "r", Digest: sum("m"), Rule: "p/r", By: "eve", Reason: "ok", Time: at(2)}); err != nil {
+				return err
+			}
+			if err := tx.DeleteApproval(ctx, "r", sum("m"), "p/r"); err != nil {
+				return err
+			}
+			return tx.DeletePolicy(ctx, "p", "bob", at(3))
+		})
+		es := f.entries()
+		want(f, "sequences", sequences(es), nil, []int64{1})
+		want(f, "records", f.records(es[0]), nil, []meta.Record{
+			{Op: meta.OpPutPolicy, Time: at(1), Revision: 1, Policy: &meta.PolicyRecord{Name: "p", Version: 1, Source: "s", Author: "ann"}},
+			{
+				Op: meta.OpPutApproval, Repo: "r", Digest: sum("m"), Time: at(2), Revision: 2,
+				Approval: &meta.ApprovalRecord{Rule: "p/r", By: "eve", Reason: "ok"},
+			},
+			{Op: meta.OpDeleteApproval, Repo: "r", Digest: sum("m"), Revision: 3, Approval: &meta.ApprovalRecord{Rule: "p/r"}},
+			{Op: meta.OpDeletePolicy, Time: at(3), Revision: 4, Policy: &meta.PolicyRecord{Name: "p", Version: 2, Author: "bob", Deleted: true}},
+		})
 	}},
 	{"entries are listed in order, after a sequence and up to a limit", func(f *fixture) {
 		for i := range 5 {
@@ -254,6 +316,9 @@ var journalTests = []test{
 				"entry 1, record 1 (tag.put)",
 			},
 			{`[{"op":"manifest.put","repo":"r","digest":"sha256:a"}]`, "record 0 (manifest.put): it holds no manifest"},
+			{`[{"op":"notice.set","repo":"r","tag":"v"}]`, "record 0 (notice.set): it holds no notice"},
+			{`[{"op":"policy.put"}]`, "record 0 (policy.put): it holds no policy"},
+			{`[{"op":"approval.delete"}]`, "record 0 (approval.delete): it holds no approval"},
 			{`[{"op":"from.the.future"}]`, "no such operation"},
 			{`{`, "entry 1"},
 		}

@@ -30,7 +30,10 @@ func Run(t *testing.T, open func(t *testing.T) meta.DB) {
 			test(&fixture{T: t, db: db, open: open})
 		})
 	}
-	for _, group := range [][]test{repositoryTests, manifestTests, tagTests, blobTests, updateTests, journalTests, dumpTests, jobTests} {
+	for _, group := range [][]test{
+		repositoryTests, manifestTests, tagTests, blobTests, updateTests, journalTests, dumpTests, jobTests,
+		policyTests, approvalTests, decisionTests, quarantineTests, versionTests, noticeTests, downloadTests, eventTests,
+	} {
 		for _, tt := range group {
 			run(tt.name, tt.run)
 		}

@@ -54,7 +54,7 @@ const (
 	kindPolicy     = "policy"
 	kindApproval   = "approval"
 	kindRevision   = "revision" // of policies and approvals: the last may be that of a deleted one
-	kindEnd        = "end" // Rows counts the rows before it: a dump that was cut short is not loaded
+	kindEnd        = "end"      // Rows counts the rows before it: a dump that was cut short is not loaded
 )
 
 // dumps says for each kind which statement lists it and how a row is read.

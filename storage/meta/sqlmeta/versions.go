@@ -76,7 +76,7 @@ func (o optional) Scan(src any) error {
 		*o.t = time.Time{}
 		return nil
 	}
-	return when{o.t}.Scan(src)
+	return when(o).Scan(src)
 }
 
 func (t *tx) SetNotice(ctx context.Context, repo, tag string, n meta.Notice) error {
@@ -110,7 +110,7 @@ func (t *tx) SetNotice(ctx context.Context, repo, tag string, n meta.Notice) err
 }
 
 func (r reader) Downloads(ctx context.Context, repo string, d digest.Digest, from time.Time) ([]meta.Download, error) {
-	query, params := "downloads", args(repo, micros(from))
+	query, params := "downloads", args(repo, micros(dayOf(from)))
 	if d != "" {
 		query, params = "downloads_of_digest", append(params, string(d))
 	}
@@ -142,8 +142,7 @@ func (t *tx) AddDownloads(ctx context.Context, ds []meta.Download) error {
 		if !found || d.Count == 0 {
 			continue
 		}
-		day := d.Day.UTC().Truncate(24 * time.Hour)
-		if _, err := t.exec(ctx, "add_downloads", id, micros(day), d.Count); err != nil {
+		if _, err := t.exec(ctx, "add_downloads", id, micros(dayOf(d.Day)), d.Count); err != nil {
 			return err
 		}
 		if _, err := t.exec(ctx, "add_download_total", id, d.Count); err != nil {
@@ -151,4 +150,10 @@ func (t *tx) AddDownloads(ctx context.Context, ds []meta.Download) error {
 		}
 	}
 	return nil
+}
+
+// dayOf is the midnight before t, in UTC.
+func dayOf(t time.Time) time.Time {
+	y, m, d := t.UTC().Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }

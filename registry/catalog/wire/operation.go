@@ -59,7 +59,7 @@ type JobCount struct {
 // A ReindexRequest says what to inspect and index again; without a package,
 // everything.
 type ReindexRequest struct {
-	Package string `json:"package,omitempty" jsonschema:"maxLength=255"`
+	Package string `json:"package,omitempty" jsonschema:"format=package"`
 
 	// Digest is of one manifest of the package.
 	Digest digest.Digest `json:"digest,omitempty"`

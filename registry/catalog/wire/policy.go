@@ -150,7 +150,7 @@ type Approval struct {
 
 // An ApprovalRequest approves a digest.
 type ApprovalRequest struct {
-	Package string        `json:"package" jsonschema:"minLength=1,maxLength=255"`
+	Package string        `json:"package" jsonschema:"format=package"`
 	Digest  digest.Digest `json:"digest"`
 
 	// Rule is "policy/rule", "" for every rule.

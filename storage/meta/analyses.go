@@ -19,10 +19,11 @@ type Analyses interface {
 
 // AnalysisWriter writes results.
 type AnalysisWriter interface {
-	// PutAnalysis stores a result in place of an earlier one for its digest.
+	// PutAnalysis stores a result in place of any other for its digest.
 	PutAnalysis(ctx context.Context, a Analysis) error
 	// ForgetAnalyses removes results of versions below the given one that no
-	// stored manifest's blobs have, and returns how many.
+	// stored manifest's blobs have, the oldest versions first, and returns how
+	// many. It removes a thousand at most: until it returns none there are more.
 	ForgetAnalyses(ctx context.Context, below int) (int64, error)
 }
 
@@ -56,10 +57,12 @@ type Verdict struct {
 // Verdicts are read with their manifests; this lists what has to be judged
 // again, and tells why.
 type Verdicts interface {
-	// Verdict is that of one manifest, with its reasons.
+	// Verdict is that of one manifest, with its reasons; the zero Verdict if
+	// there is none yet.
 	Verdict(ctx context.Context, repo string, d digest.Digest) (Verdict, error)
 	// StaleVerdicts lists manifests whose verdict is of a revision below the given
-	// one, in order of (repo, digest) after the given pair.
+	// one, in order of (repo, digest) after the given pair. A limit below one is
+	// no limit. It reads little more than it lists.
 	StaleVerdicts(ctx context.Context, revision int64, after ManifestKey, limit int) ([]ManifestKey, error)
 	// Unindexed lists manifests that were never ingested by a pipeline of at least
 	// this version, in the same order.
@@ -75,6 +78,7 @@ type VerdictWriter interface {
 	// SetVerdict is ErrNotFound if the manifest is gone.
 	SetVerdict(ctx context.Context, repo string, d digest.Digest, v Verdict) error
 	// SetIngested notes by which version of the pipeline a manifest was ingested.
+	// ErrNotFound if it is gone.
 	SetIngested(ctx context.Context, repo string, d digest.Digest, version int) error
 }
 

@@ -9,39 +9,49 @@ import (
 type Jobs interface {
 	// Job describes one job.
 	Job(ctx context.Context, id int64) (Job, error)
-	// Jobs lists jobs with an id above after, in order of id.
+	// Jobs lists jobs with an id above after, in order of id. A limit below one is
+	// no limit.
 	Jobs(ctx context.Context, f JobFilter, after int64, limit int) ([]Job, error)
 	// JobCounts counts jobs by kind and state. Kinds without jobs are absent.
 	JobCounts(ctx context.Context) (map[string]JobCount, error)
 }
 
 // JobWriter adds jobs in the transaction that makes them necessary, and moves
-// them on. Jobs are not journaled: what they are to do follows from the rows
-// they are about, and the start of a server enqueues what is missing.
+// them on in the one that keeps their results. Jobs are not journaled: what they
+// are to do follows from the rows they are about, and the start of a server
+// enqueues what is missing.
+//
+// A holder is one worker, of all servers, that does one job at a time. Its lease
+// is what it has until the job is leased to another, even if the time is over.
 type JobWriter interface {
 	// Enqueue adds a job. One job waits for each kind and key: if there is one
 	// that waits, it stays, due at the earlier of the two times; if it is leased,
 	// it will wait again once it is finished, because what it read may have
-	// changed; if it is dead, it waits again with no attempts counted.
+	// changed; if it is dead, it waits again with no attempts counted. Repo and
+	// Payload are those given last.
 	Enqueue(ctx context.Context, j NewJob) (id int64, err error)
 	// Lease hands at most n due jobs of the given kinds to holder until the given
-	// time, in order of due time. A job whose lease ran out before now is due.
-	// Each counts as an attempt.
+	// time, in order of due time. A job whose lease ran out before now is due,
+	// and what it was enqueued for meanwhile is part of the new attempt. Each
+	// counts as an attempt.
 	Lease(ctx context.Context, kinds []string, n int, holder string, now, until time.Time) ([]Job, error)
 	// ExtendLease prolongs a lease. Here and below, ErrConflict says that holder
 	// does not hold the job any more: somebody else may be at it.
 	ExtendLease(ctx context.Context, id int64, holder string, until time.Time) error
-	// FinishJob removes a job that is done, or lets it wait once more if it was
-	// enqueued again meanwhile.
+	// FinishJob removes a job that is done, or lets it wait once more, with no
+	// attempts counted, if it was enqueued again meanwhile.
 	FinishJob(ctx context.Context, id int64, holder string, now time.Time) error
-	// RetryJob lets a job wait until due, and keeps why it failed.
+	// RetryJob lets a job wait until due, or until the earlier time for which it
+	// was enqueued meanwhile, and keeps why it failed.
 	RetryJob(ctx context.Context, id int64, holder string, due time.Time, reason string) error
-	// BuryJob makes a job a dead letter, which stays until somebody acts.
+	// BuryJob makes a job a dead letter, which stays until somebody acts. If it
+	// was enqueued again meanwhile, somebody has: it waits.
 	BuryJob(ctx context.Context, id int64, holder string, at time.Time, reason string) error
 	// ReviveJob lets a dead or waiting job be due now, with no attempts counted.
-	// ErrConflict if it is leased.
+	// ErrConflict if it is leased, ErrNotFound if it is gone.
 	ReviveJob(ctx context.Context, id int64, now time.Time) error
-	// DropJob removes a dead or waiting job. ErrConflict if it is leased.
+	// DropJob removes a dead or waiting job. ErrConflict if it is leased,
+	// ErrNotFound if it is gone.
 	DropJob(ctx context.Context, id int64) error
 }
 
@@ -66,12 +76,12 @@ const (
 
 // Job is a row of its kind.
 type Job struct {
-	ID int64
+	ID int64 // never used twice
 	NewJob
 	State    JobState
 	Attempts int       // begun so far
 	Holder   string    // of the lease, "" without one
-	Until    time.Time // when the lease runs out
+	Until    time.Time // when the lease runs out, zero without one
 	Failure  string    // of the last attempt, "" if none failed
 	Created  time.Time
 	Updated  time.Time
@@ -86,5 +96,5 @@ type JobFilter struct {
 // JobCount counts the jobs of one kind.
 type JobCount struct {
 	Waiting, Leased, Dead int
-	Oldest                time.Time // when the one that waits longest became due; zero for none
+	Oldest                time.Time // when the first of those that wait became or becomes due; zero for none
 }

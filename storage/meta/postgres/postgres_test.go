@@ -37,3 +37,13 @@ func BenchmarkPostgres(b *testing.B) {
 		return db
 	})
 }
+
+func BenchmarkPostgresJobs(b *testing.B) {
+	metatest.BenchmarkJobs(b, func(b *testing.B) meta.DB {
+		db, err := Open(b.Context(), testenv.Postgres(b), Options{Migrate: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return db
+	})
+}

@@ -37,3 +37,13 @@ func BenchmarkSQLite(b *testing.B) {
 		return db
 	})
 }
+
+func BenchmarkSQLiteJobs(b *testing.B) {
+	metatest.BenchmarkJobs(b, func(b *testing.B) meta.DB {
+		db, err := Open(b.Context(), filepath.Join(b.TempDir(), "meta.db"), Options{Migrate: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return db
+	})
+}

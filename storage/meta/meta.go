@@ -169,6 +169,7 @@ type Manifest struct {
 	Content   []byte
 	Created   time.Time
 	Verdict   VerdictState // by SetVerdict; PutManifest does not write it
+	Ingested  int          // by SetIngested, likewise; 0 for not yet
 }
 
 // NewManifest is a manifest with what was read from it.

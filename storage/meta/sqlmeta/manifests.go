@@ -16,7 +16,7 @@ import (
 func (r reader) Manifest(ctx context.Context, repo string, d digest.Digest) (meta.Manifest, error) {
 	m := meta.Manifest{Repo: repo, Digest: d}
 	var created int64
-	found, err := one(ctx, r.q, "manifest", args(repo, string(d)), &m.MediaType, &m.Content, &created, &m.Verdict)
+	found, err := one(ctx, r.q, "manifest", args(repo, string(d)), &m.MediaType, &m.Content, &created, &m.Verdict, &m.Ingested)
 	if err != nil {
 		return meta.Manifest{}, err
 	}
@@ -31,7 +31,7 @@ func (r reader) TaggedManifest(ctx context.Context, repo, tag string) (meta.Mani
 	m := meta.Manifest{Repo: repo}
 	var created int64
 	found, err := one(ctx, r.q, "tagged_manifest", args(repo, tag), (*string)(&m.Digest), &m.MediaType, &m.Content, &created,
-		&m.Verdict)
+		&m.Verdict, &m.Ingested)
 	if err != nil {
 		return meta.Manifest{}, err
 	}

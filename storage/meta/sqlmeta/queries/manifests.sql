@@ -1,10 +1,10 @@
 -- name: manifest
-SELECT m.media_type, m.content, m.created, m.verdict
+SELECT m.media_type, m.content, m.created, m.verdict, m.ingested
 FROM repositories r JOIN manifests m ON m.repository = r.id
 WHERE r.name = ?1 AND m.digest = ?2;
 
 -- name: tagged_manifest
-SELECT m.digest, m.media_type, m.content, m.created, m.verdict
+SELECT m.digest, m.media_type, m.content, m.created, m.verdict, m.ingested
 FROM repositories r JOIN tags t ON t.repository = r.id JOIN manifests m ON m.id = t.manifest
 WHERE r.name = ?1 AND t.name = ?2;
 

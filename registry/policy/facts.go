@@ -178,8 +178,10 @@ type Capabilities struct {
 	Hidden    []string `json:"hidden"`    // those that a component has for an adapter alone, whose word it is
 	Program   []string `json:"program"`   // of Reachable, those that the program asks for, and not its language's runtime
 
-	// Unknown are imports whose meaning is not known, as "module.name".
-	Unknown []string `json:"unknown"`
+	// Unknown are imports whose meaning is not known, as "module.name". Truncated
+	// says that there may be more; a rule that reads Unknown then counts as violated.
+	Unknown   []string `json:"unknown"`
+	Truncated bool     `json:"truncated,omitempty"`
 }
 
 // Previous is the version before: the greatest semantic version in the repository

@@ -1,24 +1,51 @@
 package policy
 
-import "unicode/utf8"
+import (
+	"errors"
+	"unicode/utf8"
+)
+
+// maxMatching bounds what one call of a function or one question about a scope
+// may spend on matching, in steps of a few nanoseconds.
+const maxMatching = 4 << 20
+
+// errMatching says that maxMatching was not enough.
+var errMatching = errors.New("there is too much text to match these patterns with")
+
+// A matcher matches patterns within bounds. Once its steps are used up it has
+// nothing but errMatching to say.
+type matcher struct{ steps int }
+
+func newMatcher() *matcher { return &matcher{steps: maxMatching} }
+
+// err is errMatching if what was said so far is not to be relied on.
+func (m *matcher) err() error {
+	if m.steps < 0 {
+		return errMatching
+	}
+	return nil
+}
 
 // glob reports whether pattern matches all of text: "*" stands for any characters
 // but a slash, "**" for any characters, "?" for one character but a slash. Every
-// other character stands for itself. The time it takes is bounded by the product
-// of the lengths.
-func glob(text, pattern string) bool {
+// other character stands for itself.
+func (m *matcher) glob(text, pattern string) bool {
 	// Where to go on after a mismatch: behind the last star of each kind, with one
-	// more character taken by it. A later star takes what an earlier one of its
-	// kind could, so that only the last of each is worth going back to.
+	// more character taken by it. A later star can take what an earlier one of its
+	// kind would, so that only the last one is worth going back to.
 	type mark struct{ text, pattern int }
-	star, deep := mark{-1, -1}, mark{-1, -1}
+	none := mark{-1, -1}
+	star, deep := none, none
 	t, p := 0, 0
 	for t < len(text) || p < len(pattern) {
+		if m.steps--; m.steps < 0 {
+			return false
+		}
 		if p < len(pattern) {
 			switch c := pattern[p]; {
 			case c == '*' && p+1 < len(pattern) && pattern[p+1] == '*':
 				p += 2
-				deep, star = mark{t, p}, mark{-1, -1}
+				deep, star = mark{t, p}, none
 				continue
 			case c == '*':
 				p++
@@ -34,13 +61,13 @@ func glob(text, pattern string) bool {
 			}
 		}
 		switch {
-		case star.text >= 0 && star.text < len(text) && text[star.text] != '/':
+		case star != none && star.text < len(text) && text[star.text] != '/':
 			star.text++
 			t, p = star.text, star.pattern
-		case deep.text >= 0 && deep.text < len(text):
+		case deep != none && deep.text < len(text):
 			deep.text++
 			t, p = deep.text, deep.pattern
-			star = mark{-1, -1}
+			star = none
 		default:
 			return false
 		}

@@ -1,8 +1,8 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -53,11 +53,11 @@ func compileScope(patterns []string) (scope, error) {
 func checkPattern(p string) error {
 	switch {
 	case p == "":
-		return fmt.Errorf("empty")
+		return errors.New("empty")
 	case len(p) > maxPattern:
 		return fmt.Errorf("longer than %d bytes", maxPattern)
 	case strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/"):
-		return fmt.Errorf("begins or ends with a slash")
+		return errors.New("begins or ends with a slash")
 	}
 	if i := strings.IndexFunc(p, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("._-/*?", r)
@@ -68,23 +68,22 @@ func checkPattern(p string) error {
 }
 
 // contains reports whether repo is in scope. The last pattern that matches
-// decides; if the first one takes away, everything else is in scope.
+// decides; if the first one takes away, everything else is in scope. A name that
+// cannot be matched within bounds is in scope.
 func (s scope) contains(repo string) bool {
+	m := newMatcher()
 	in := len(s.patterns) == 0 || s.patterns[0].not
 	for _, p := range s.patterns {
-		if in == p.not && matchRepository(p.text, repo) {
+		if in == p.not && m.repository(p.text, repo) {
 			in = !p.not
 		}
 	}
-	return in
+	return in || m.err() != nil
 }
 
-func matchRepository(pattern, repo string) bool {
-	if base, ok := strings.CutSuffix(pattern, "/**"); ok && glob(repo, base) {
+func (m *matcher) repository(pattern, repo string) bool {
+	if base, ok := strings.CutSuffix(pattern, "/**"); ok && m.glob(repo, base) {
 		return true
 	}
-	return glob(repo, pattern)
+	return m.glob(repo, pattern)
 }
-
-// has reports whether a is among actions.
-func has(actions []Action, a Action) bool { return slices.Contains(actions, a) }

@@ -1,0 +1,178 @@
+package policy
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/cost"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/ext"
+)
+
+// Bounds on expressions. A step of an expression costs 1, and takes about a tenth
+// of a microsecond.
+const (
+	maxExpression = 4 << 10    // characters
+	maxNodes      = 1000       // of the syntax tree, macros written out
+	maxNesting    = 40         // of parentheses and calls
+	maxEstimate   = 50_000_000 // cost at worst, for lists as long as they can be
+	maxCost       = 1_000_000  // cost when it runs
+	maxRegexp     = 2000       // instructions of a compiled regular expression
+)
+
+// A variable is one of the roots of all facts.
+type variable struct {
+	name string
+	typ  *cel.Type
+}
+
+var variables = []variable{
+	{"pkg", cel.ObjectType("policy.Package")},
+	{"principal", cel.ObjectType("policy.PrincipalFacts")},
+	{"action", cel.StringType},
+	{"file", cel.ObjectType("policy.File")},
+	{"report", cel.ObjectType("policy.Report")},
+	{"capabilities", cel.ObjectType("policy.Capabilities")},
+	{"previous", cel.ObjectType("policy.Previous")},
+}
+
+// celEnv is the environment of all expressions. It fails only if the facts above
+// do not fit together, which every test meets.
+var celEnv = sync.OnceValue(func() *cel.Env {
+	env, err := newEnv()
+	if err != nil {
+		panic("policy: " + err.Error())
+	}
+	return env
+})
+
+func newEnv() (*cel.Env, error) {
+	options := []cel.EnvOption{
+		ext.NativeTypes(ext.ParseStructTag("json"), reflect.TypeFor[Facts]()),
+		cel.ParserExpressionSizeLimit(maxExpression),
+		cel.ParserRecursionLimit(maxNesting),
+		cel.ExpressionNodeLimit(maxNodes),
+		cel.RegexProgramSizeLimit(maxRegexp),
+		cel.EagerlyValidateDeclarations(true),
+		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateHomogeneousAggregateLiterals()),
+		cel.Macros(
+			cel.GlobalMacro("imports", 1, namedIn("imports")),
+			cel.GlobalMacro("exports", 1, namedIn("exports")),
+		),
+	}
+	for _, v := range variables {
+		options = append(options, cel.Variable(v.name, v.typ))
+	}
+	for _, f := range functions {
+		options = append(options, f.option()...)
+	}
+	return cel.NewEnv(options...)
+}
+
+// namedIn makes imports(p) stand for report.imports.named(p).
+func namedIn(list string) cel.MacroFactory {
+	return func(h cel.MacroExprFactory, _ ast.Expr, args []ast.Expr) (ast.Expr, *cel.Error) {
+		return h.NewMemberCall("named", h.NewSelect(h.NewIdent("report"), list), args[0]), nil
+	}
+}
+
+// An estimator knows how long lists and texts of facts can be, for the estimate of
+// what an expression costs at worst. Texts are taken to be short: what they cost
+// beyond that, maxCost bounds.
+type estimator struct{}
+
+func (estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
+	if n.Type() == nil || len(n.Path()) == 0 {
+		return nil
+	}
+	size := cost.SizeEstimate{}
+	switch n.Type().Kind() {
+	case types.StringKind:
+		size.Max = 64
+	case types.ListKind:
+		size.Max = 1000
+		if last := n.Path()[len(n.Path())-1]; last == "imports" || last == "exports" {
+			size.Max = maxList
+		}
+	case types.MapKind:
+		size.Max = 100
+	default:
+		return nil
+	}
+	return &size
+}
+
+func (estimator) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
+	return nil
+}
+
+// fieldsOf gives the names of the fields of a type of facts.
+func fieldsOf(typeName string) []string {
+	names, _ := celEnv().CELTypeProvider().FindStructFieldNames(typeName)
+	slices.Sort(names)
+	return names
+}
+
+// fieldType is the type of a field, nil if there is none.
+func fieldType(typeName, field string) *cel.Type {
+	f, ok := celEnv().CELTypeProvider().FindStructFieldType(typeName, field)
+	if !ok {
+		return nil
+	}
+	return f.Type
+}
+
+// names are what an expression can begin with.
+func names() []string {
+	list := []string{"imports", "exports", "size", "has", "matches", "contains", "startsWith", "endsWith", "all", "exists", "exists_one", "map", "filter"}
+	for _, v := range variables {
+		list = append(list, v.name)
+	}
+	for _, f := range functions {
+		list = append(list, f.name)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// nearest gives the one of names that is most like s, "" if none is.
+func nearest(s string, names []string) string {
+	best, least := "", min(3, 1+len(s)/3)
+	for _, n := range names {
+		if strings.EqualFold(n, s) {
+			return n
+		}
+		if d := distance(s, n); d < least {
+			best, least = n, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to insert, remove or change to make b of a.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return len(a) + len(b)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			changed := diagonal
+			if a[i] != b[j] {
+				changed++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

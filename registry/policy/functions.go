@@ -1,0 +1,471 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/cost"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
+	"github.com/Masterminds/semver/v3"
+)
+
+// Bounds on what functions take.
+const (
+	maxGlob    = 512 // bytes of a pattern
+	maxVersion = 256 // bytes of a version or range
+)
+
+// A function is one of ours that expressions can call.
+type function struct {
+	name     string
+	overload string
+	member   bool
+	args     []*cel.Type
+	result   *cel.Type
+	call     func(args []ref.Val) ref.Val
+
+	// check looks at an argument that is a constant text, when a rule is compiled.
+	check func(arg int, text string) error
+}
+
+var (
+	texts       = cel.ListType(cel.StringType)
+	importsType = cel.ListType(cel.ObjectType("policy.Import"))
+	exportsType = cel.ListType(cel.ObjectType("policy.Export"))
+)
+
+// functions are documented in docs/spec/policy.md, which a test holds to this list.
+var functions = []function{
+	{
+		name: "glob", overload: "glob_string_string", args: []*cel.Type{cel.StringType, cel.StringType}, result: cel.BoolType,
+		call: func(args []ref.Val) ref.Val { return globOf(args[0], args[1]) }, check: second(checkGlob),
+	},
+	{
+		name: "named", overload: "imports_named", member: true, args: []*cel.Type{importsType, cel.StringType}, result: cel.BoolType,
+		call: func(args []ref.Val) ref.Val { return importsNamed(args[0], args[1]) }, check: second(checkGlob),
+	},
+	{
+		name: "named", overload: "exports_named", member: true, args: []*cel.Type{exportsType, cel.StringType}, result: cel.BoolType,
+		call: func(args []ref.Val) ref.Val { return exportsNamed(args[0], args[1]) }, check: second(checkGlob),
+	},
+	{
+		name: "matching", overload: "texts_matching", member: true, args: []*cel.Type{texts, texts}, result: texts,
+		call: func(args []ref.Val) ref.Val { return filter(args[0], args[1], true) }, check: second(checkGlob),
+	},
+	{
+		name: "except", overload: "texts_except", member: true, args: []*cel.Type{texts, texts}, result: texts,
+		call: func(args []ref.Val) ref.Val { return filter(args[0], args[1], false) }, check: second(checkGlob),
+	},
+	{
+		name: "without", overload: "texts_without", member: true, args: []*cel.Type{texts, texts}, result: texts,
+		call: func(args []ref.Val) ref.Val { return members(args[0], args[1], false) },
+	},
+	{
+		name: "common", overload: "texts_common", member: true, args: []*cel.Type{texts, texts}, result: texts,
+		call: func(args []ref.Val) ref.Val { return members(args[0], args[1], true) },
+	},
+	{
+		name: "within", overload: "texts_within", member: true, args: []*cel.Type{texts, texts}, result: cel.BoolType,
+		call: func(args []ref.Val) ref.Val { return within(args[0], args[1]) },
+	},
+	{
+		name: "overlaps", overload: "texts_overlaps", member: true, args: []*cel.Type{texts, texts}, result: cel.BoolType,
+		call: func(args []ref.Val) ref.Val { return overlaps(args[0], args[1]) },
+	},
+	{
+		name: "parseSize", overload: "parse_size_string", args: []*cel.Type{cel.StringType}, result: cel.IntType,
+		call: func(args []ref.Val) ref.Val { return sizeOf(args[0]) },
+		check: func(_ int, text string) error {
+			_, err := ParseSize(text)
+			return err
+		},
+	},
+	{
+		name: "semver.valid", overload: "semver_valid_string", args: []*cel.Type{cel.StringType}, result: cel.BoolType,
+		call: func(args []ref.Val) ref.Val {
+			_, err := version(args[0])
+			return types.Bool(err == nil)
+		},
+	},
+	{
+		name: "semver.compare", overload: "semver_compare_string_string", args: []*cel.Type{cel.StringType, cel.StringType}, result: cel.IntType,
+		call: func(args []ref.Val) ref.Val { return compareVersions(args[0], args[1]) },
+		check: func(_ int, text string) error {
+			_, err := parseVersion(text)
+			return err
+		},
+	},
+	{
+		name: "semver.within", overload: "semver_within_string_string", args: []*cel.Type{cel.StringType, cel.StringType}, result: cel.BoolType,
+		call: func(args []ref.Val) ref.Val { return versionWithin(args[0], args[1]) },
+		check: func(arg int, text string) error {
+			if arg == 0 {
+				_, err := parseVersion(text)
+				return err
+			}
+			_, err := parseRange(text)
+			return err
+		},
+	},
+}
+
+// second makes a check of the second argument.
+func second(check func(string) error) func(int, string) error {
+	return func(arg int, text string) error {
+		if arg == 1 {
+			return check(text)
+		}
+		return nil
+	}
+}
+
+func checkGlob(pattern string) error {
+	if len(pattern) > maxGlob {
+		return fmt.Errorf("a pattern of more than %d bytes", maxGlob)
+	}
+	return nil
+}
+
+// option declares the function, with its cost.
+func (f function) option() []cel.EnvOption {
+	binding := cel.FunctionBinding(func(args ...ref.Val) ref.Val { return f.call(args) })
+	switch len(f.args) {
+	case 1:
+		binding = cel.UnaryBinding(func(a ref.Val) ref.Val { return f.call([]ref.Val{a}) })
+	case 2:
+		binding = cel.BinaryBinding(func(a, b ref.Val) ref.Val { return f.call([]ref.Val{a, b}) })
+	}
+	declare, model := cel.Overload, cost.Overload
+	if f.member {
+		declare, model = cel.MemberOverload, cost.MemberOverload
+	}
+	return []cel.EnvOption{
+		cel.Function(f.name, declare(f.overload, f.args, f.result, binding)),
+		cel.CostModel(model(f.overload, cost.ManualCost(f.estimate, f.track))),
+	}
+}
+
+// estimate is the static cost: the work grows with the product of the sizes.
+func (f function) estimate(e cost.Estimator, target *cost.AstNode, args []cost.AstNode) *cost.CallEstimate {
+	if target != nil {
+		args = append([]cost.AstNode{*target}, args...)
+	}
+	work := cost.FixedSizeEstimate(1)
+	for _, a := range args {
+		work = work.Multiply(cost.AtLeastOneSize(cost.EstimateSize(e, a)))
+	}
+	call := &cost.CallEstimate{CostEstimate: work.MultiplyByCostFactor(costFactor).Add(cost.FixedCostEstimate(1))}
+	if f.result.Kind() == types.ListKind {
+		size := cost.EstimateSize(e, args[0])
+		size.Min = 0
+		call.ResultSize = &size
+	}
+	return call
+}
+
+// track is what a call costs when it runs.
+func (f function) track(args []ref.Val, _ ref.Val) *uint64 {
+	work := uint64(1)
+	for _, a := range args {
+		work = cost.SafeMultiply(work, max(1, cost.ActualSize(a)))
+	}
+	work = cost.SafeAdd(1, cost.SafeMultiplyByFactor(work, costFactor))
+	return &work
+}
+
+// costFactor is the cost of one step of our functions, beside one for a step of an
+// expression.
+const costFactor = 0.1
+
+// each calls f with the texts of list until f returns false.
+func each(list ref.Val, f func(string) bool) {
+	if s, ok := list.Value().([]string); ok {
+		for _, text := range s {
+			if !f(text) {
+				return
+			}
+		}
+		return
+	}
+	l, ok := list.(traits.Lister)
+	if !ok {
+		return
+	}
+	n, _ := l.Size().(types.Int)
+	for i := types.Int(0); i < n; i++ {
+		if text, ok := l.Get(i).(types.String); ok && !f(string(text)) {
+			return
+		}
+	}
+}
+
+func set(list ref.Val) map[string]bool {
+	m := map[string]bool{}
+	each(list, func(s string) bool {
+		m[s] = true
+		return true
+	})
+	return m
+}
+
+func listOf(texts []string) ref.Val { return types.NewStringList(types.DefaultTypeAdapter, texts) }
+
+// members gives the texts of list that are in other, or that are not.
+func members(list, other ref.Val, in bool) ref.Val {
+	have, kept := set(other), []string{}
+	each(list, func(s string) bool {
+		if have[s] == in {
+			kept = append(kept, s)
+		}
+		return true
+	})
+	return listOf(kept)
+}
+
+func within(list, other ref.Val) ref.Val {
+	have, all := set(other), true
+	each(list, func(s string) bool {
+		all = have[s]
+		return all
+	})
+	return types.Bool(all)
+}
+
+func overlaps(list, other ref.Val) ref.Val {
+	have, some := set(other), false
+	each(list, func(s string) bool {
+		some = have[s]
+		return !some
+	})
+	return types.Bool(some)
+}
+
+// filter gives the texts of list that match one of the patterns, or that match none.
+func filter(list, patterns ref.Val, match bool) ref.Val {
+	var globs []string
+	each(patterns, func(s string) bool {
+		globs = append(globs, s)
+		return true
+	})
+	for _, p := range globs {
+		if err := checkGlob(p); err != nil {
+			return types.WrapErr(err)
+		}
+	}
+	m, kept := newMatcher(), []string{}
+	each(list, func(s string) bool {
+		matched := false
+		for _, p := range globs {
+			if m.steps--; m.steps < 0 {
+				return false
+			}
+			if matched = m.extern(s, p); matched {
+				break
+			}
+		}
+		if matched == match {
+			kept = append(kept, s)
+		}
+		return true
+	})
+	if err := m.err(); err != nil {
+		return types.WrapErr(err)
+	}
+	return listOf(kept)
+}
+
+// matches runs a question about one pattern within bounds.
+func matches(pattern ref.Val, ask func(m *matcher, pattern string) bool) ref.Val {
+	p := string(pattern.(types.String))
+	if err := checkGlob(p); err != nil {
+		return types.WrapErr(err)
+	}
+	m := newMatcher()
+	ok := ask(m, p)
+	if err := m.err(); err != nil {
+		return types.WrapErr(err)
+	}
+	return types.Bool(ok)
+}
+
+func globOf(text, pattern ref.Val) ref.Val {
+	return matches(pattern, func(m *matcher, p string) bool { return m.glob(string(text.(types.String)), p) })
+}
+
+// extern matches the name of an interface, which a pattern without a version
+// means in every version.
+func (m *matcher) extern(name, pattern string) bool {
+	if m.glob(name, pattern) {
+		return true
+	}
+	if strings.Contains(pattern, "@") {
+		return false
+	}
+	bare, _, ok := strings.Cut(name, "@")
+	return ok && strings.Contains(bare, ":") && m.glob(bare, pattern)
+}
+
+// importsNamed reports whether one of imports has a name that matches. What is
+// imported from a module has two: that of the module, and both, with a dot between.
+func importsNamed(imports, pattern ref.Val) ref.Val {
+	return matches(pattern, func(m *matcher, p string) bool {
+		found := false
+		last := ""
+		eachOf(imports, func(im *Import) bool {
+			switch m.steps--; {
+			case m.steps < 0:
+			case im.Module == "":
+				found = m.extern(im.Name, p)
+			default:
+				found = im.Module != last && m.glob(im.Module, p) || m.glob(im.Module+"."+im.Name, p)
+			}
+			last = im.Module
+			return !found && m.steps >= 0
+		})
+		return found
+	})
+}
+
+func exportsNamed(exports, pattern ref.Val) ref.Val {
+	return matches(pattern, func(m *matcher, p string) bool {
+		found := false
+		eachOf(exports, func(ex *Export) bool {
+			m.steps--
+			found = m.extern(ex.Name, p)
+			return !found && m.steps >= 0
+		})
+		return found
+	})
+}
+
+// eachOf calls f with the facts of a list until f returns false.
+func eachOf[T any](list ref.Val, f func(*T) bool) {
+	if facts, ok := list.Value().([]T); ok {
+		for i := range facts {
+			if !f(&facts[i]) {
+				return
+			}
+		}
+		return
+	}
+	l, ok := list.(traits.Lister)
+	if !ok {
+		return
+	}
+	n, _ := l.Size().(types.Int)
+	for i := types.Int(0); i < n; i++ {
+		switch fact := l.Get(i).Value().(type) {
+		case T:
+			if !f(&fact) {
+				return
+			}
+		case *T:
+			if !f(fact) {
+				return
+			}
+		}
+	}
+}
+
+// ParseSize reads a size as people write it: bytes, or a number and a unit, of
+// which kB, MB, GB, TB, also without the B, are powers of 1000, and KiB, MiB, GiB,
+// TiB powers of 1024. Case and a space between do not matter.
+func ParseSize(text string) (int64, error) {
+	bad := fmt.Errorf("%q is no size like 4MB or 512KiB", clip(text))
+	s := strings.ToLower(strings.TrimSpace(text))
+	i := len(s)
+	for i > 0 && (s[i-1] < '0' || s[i-1] > '9') && s[i-1] != '.' {
+		i--
+	}
+	unit, ok := sizeUnits[strings.TrimSpace(s[i:])]
+	number := strings.TrimSpace(s[:i])
+	if !ok || number == "" || len(number) > 20 || strings.Trim(number, "0123456789.") != "" {
+		return 0, bad
+	}
+	if !strings.Contains(number, ".") {
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || n > math.MaxInt64/unit {
+			return 0, bad
+		}
+		return n * unit, nil
+	}
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil || f*float64(unit) > 1<<62 {
+		return 0, bad
+	}
+	return int64(f * float64(unit)), nil
+}
+
+var sizeUnits = map[string]int64{
+	"": 1, "b": 1, "k": 1e3, "kb": 1e3, "m": 1e6, "mb": 1e6, "g": 1e9, "gb": 1e9, "t": 1e12, "tb": 1e12,
+	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40,
+}
+
+// clip shortens a text for an error.
+func clip(s string) string {
+	s, _ = cut(clean(s), 60)
+	return s
+}
+
+func sizeOf(text ref.Val) ref.Val {
+	n, err := ParseSize(string(text.(types.String)))
+	if err != nil {
+		return types.WrapErr(err)
+	}
+	return types.Int(n)
+}
+
+func version(v ref.Val) (*semver.Version, error) { return parseVersion(string(v.(types.String))) }
+
+// parseVersion reads a semantic version, which may begin with "v".
+func parseVersion(text string) (*semver.Version, error) {
+	if len(text) > maxVersion {
+		return nil, errors.New("longer than a version may be")
+	}
+	v, err := semver.StrictNewVersion(strings.TrimPrefix(text, "v"))
+	if err != nil {
+		return nil, fmt.Errorf("%q is no semantic version", clip(text))
+	}
+	return v, nil
+}
+
+func parseRange(text string) (*semver.Constraints, error) {
+	if len(text) > maxVersion {
+		return nil, errors.New("longer than a range may be")
+	}
+	c, err := semver.NewConstraint(text)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no range of versions", clip(text))
+	}
+	return c, nil
+}
+
+func compareVersions(a, b ref.Val) ref.Val {
+	x, err := version(a)
+	if err != nil {
+		return types.WrapErr(err)
+	}
+	y, err := version(b)
+	if err != nil {
+		return types.WrapErr(err)
+	}
+	return types.Int(x.Compare(y))
+}
+
+func versionWithin(v, r ref.Val) ref.Val {
+	x, err := version(v)
+	if err != nil {
+		return types.WrapErr(err)
+	}
+	c, err := parseRange(string(r.(types.String)))
+	if err != nil {
+		return types.WrapErr(err)
+	}
+	return types.Bool(c.Check(x))
+}

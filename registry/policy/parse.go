@@ -1,0 +1,159 @@
+package policy
+
+import (
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Bounds on policies.
+const (
+	maxRules = 200
+	maxHoles = 8 // expressions in a message
+)
+
+// positions say where a rule stands in its source.
+type positions struct {
+	doc                          *document
+	name, condition, message, on *yaml.Node
+}
+
+// Parse reads a policy in YAML, or a checkfile of Modsurfer, which it tells by its
+// key validate. It checks everything but the expressions, which is the work of
+// Compile. What is wrong with the content is of type Errors, with lines and columns
+// of source; a file that is too long is ErrTooLarge.
+func Parse(source []byte) (*Policy, error) {
+	d, root, err := open(source)
+	if err != nil {
+		return nil, err
+	}
+	p := &Policy{Mode: Enforce, Severity: Medium}
+	if isCheckfile(root) {
+		p.Checkfile = d.checkfile(root)
+	} else {
+		d.policy(root, p)
+	}
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func isCheckfile(root *yaml.Node) bool {
+	if root.Kind != yaml.MappingNode {
+		return false
+	}
+	for i := 0; i < len(root.Content); i += 2 {
+		if root.Content[i].Value == "validate" {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *document) policy(root *yaml.Node, p *Policy) {
+	var rules *yaml.Node
+	ok := d.mapping(
+		root,
+		field{"name", func(n *yaml.Node) { p.Name = d.name(n) }},
+		field{"description", func(n *yaml.Node) { p.Description = d.text(n) }},
+		field{"mode", func(n *yaml.Node) { p.Mode = d.mode(n) }},
+		field{"severity", func(n *yaml.Node) { p.Severity = d.severity(n) }},
+		field{"scope", func(n *yaml.Node) { d.scope(n, &p.Scope) }},
+		field{"rules", func(n *yaml.Node) { rules = n }},
+	)
+	switch {
+	case !ok:
+		return
+	case rules == nil && len(d.errs) > 0:
+		return
+	case rules == nil:
+		d.fail(root, "", "a policy has rules, and this one has none")
+		return
+	}
+	d.list(rules, maxRules, func(n *yaml.Node) { d.readRule(n, p) })
+	if len(p.Rules) == 0 && len(d.errs) == 0 {
+		d.fail(rules, "", "a policy has rules, and this one has none")
+	}
+}
+
+func (d *document) mode(n *yaml.Node) Mode { return oneOf(d, n, Enforce, Warn, Audit) }
+
+func (d *document) severity(n *yaml.Node) Severity {
+	return oneOf(d, n, Info, Low, Medium, High, Critical)
+}
+
+func (d *document) actions(n *yaml.Node) []Action {
+	var list []Action
+	d.list(n, len(policyActions), func(item *yaml.Node) {
+		if a := oneOf(d, item, policyActions...); a != "" {
+			list = append(list, a)
+		}
+	})
+	if len(list) == 0 {
+		d.fail(n, "leave the key out for all actions", "a rule about no action does nothing")
+	}
+	return list
+}
+
+func (d *document) scope(n *yaml.Node, s *Scope) {
+	d.mapping(
+		n,
+		field{"repositories", func(n *yaml.Node) {
+			s.Repositories = d.texts(n, maxPatterns)
+			if _, err := compileScope(s.Repositories); err != nil {
+				d.fail(n, "patterns look like team/*, team/** and !team/trial/**", "%v", err)
+			}
+		}},
+		field{"actions", func(n *yaml.Node) { s.Actions = d.actions(n) }},
+	)
+}
+
+func (d *document) readRule(n *yaml.Node, p *Policy) {
+	r := Rule{Mode: p.Mode, Severity: p.Severity, Actions: p.Scope.Actions, pos: positions{doc: d, on: n}}
+	d.rule = ruleName(n)
+	defer func() { d.rule = "" }()
+	condition := func(text *string) func(*yaml.Node) {
+		return func(n *yaml.Node) { *text, r.pos.condition = d.text(n), n }
+	}
+	ok := d.mapping(
+		n,
+		field{"name", func(n *yaml.Node) { r.Name, r.pos.name = d.name(n), n }},
+		field{"description", func(n *yaml.Node) { r.Description = d.text(n) }},
+		field{"require", condition(&r.Require)},
+		field{"deny", condition(&r.Deny)},
+		field{"message", func(n *yaml.Node) { r.Message, r.pos.message = d.text(n), n }},
+		field{"mode", func(n *yaml.Node) { r.Mode = d.mode(n) }},
+		field{"severity", func(n *yaml.Node) { r.Severity = d.severity(n) }},
+		field{"actions", func(n *yaml.Node) { r.Actions = d.actions(n) }},
+	)
+	if !ok {
+		return
+	}
+	switch {
+	case r.pos.name == nil:
+		d.fail(n, "", "the rule has no name")
+	case slices.ContainsFunc(p.Rules, func(o Rule) bool { return o.Name == r.Name }) && r.Name != "":
+		d.fail(r.pos.name, "", "another rule has this name")
+	}
+	if (r.Require == "") == (r.Deny == "") && len(d.errs) == 0 {
+		d.fail(n, "", "a rule has either require or deny")
+	}
+	if len(r.Actions) == 0 {
+		r.Actions = slices.Clone(policyActions)
+	}
+	p.Rules = append(p.Rules, r)
+}
+
+// ruleName looks for the name before the rule is read, for errors in it.
+func ruleName(n *yaml.Node) string {
+	if n.Kind != yaml.MappingNode {
+		return ""
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == "name" && nameForm.MatchString(n.Content[i+1].Value) {
+			return n.Content[i+1].Value
+		}
+	}
+	return ""
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/wreg-project/wreg/inspect"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/storage/meta"
 )
@@ -14,18 +15,22 @@ import (
 // pushed. Package ingest's Service implements it.
 type Ingest interface {
 	// Files lists the Wasm files of a manifest that repo holds, in the order of its
-	// layers. Those of layers that were not analysed yet are absent, and analysed
-	// is false.
+	// layers, and whether it was analysed: they are absent if not.
 	Files(ctx context.Context, repo string, d digest.Digest) (files []File, analysed bool, err error)
 
-	// OpenReport reads the stored inspection report of one of them, JSON of so many
-	// bytes. The caller closes it. meta.ErrNotFound if there is none, or not yet.
-	OpenReport(ctx context.Context, repo string, d digest.Digest, layer digest.Digest, path string) (body io.ReadCloser, size int64, err error)
+	// OpenReport reads the stored inspection report of a file that Files gave. The
+	// caller closes it. meta.ErrNotFound if there is none.
+	OpenReport(ctx context.Context, repo string, f File) (io.ReadCloser, error)
+
+	// Inspect inspects a file that Files gave again, for the tables of functions
+	// that the stored report leaves out. The caller calls release once it has
+	// dropped the report, for memory is bounded; it is nil with an error.
+	Inspect(ctx context.Context, repo string, f File) (rep *inspect.Report, release func(), err error)
 
 	// Facts gives what policies are asked about when a stored manifest is subject
 	// to an action, one for each Wasm file, or one without a file if it holds none.
 	// meta.ErrNotFound if it was not analysed yet.
-	Facts(ctx context.Context, repo string, d digest.Digest, action policy.Action) ([]*policy.Facts, error)
+	Facts(ctx context.Context, repo string, d digest.Digest, action policy.Action, needs policy.Needs) ([]*policy.Facts, error)
 
 	// Policies are those in force, compiled.
 	Policies(ctx context.Context) (*policy.Set, error)
@@ -41,10 +46,14 @@ type Ingest interface {
 
 // A File is a Wasm file of a manifest.
 type File struct {
-	Layer        digest.Digest
-	MediaType    string // of the layer
-	Path         string // within the layer if that is an archive, else ""
-	Size         int64  // bytes
+	Name         string        // the title of its layer, the path in it, or both; may be ""
+	Layer        digest.Digest // the blob it is in
+	MediaType    string        // of the layer
+	Path         string        // within the layer if that is an archive, else ""
+	Digest       digest.Digest // of the file itself; "" if it could not be read
+	Size         int64         // bytes
 	Report       policy.Report
 	Capabilities policy.Capabilities
+	Full         digest.Digest // of the whole report, "" if there is none
+	FullSize     int64         // bytes
 }

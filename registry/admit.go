@@ -82,6 +82,16 @@ func admission(p ManifestPush, d digest.Digest, refs references, absent []digest
 	}
 }
 
+// ReadManifest reads what a stored manifest says, for those who look at it later:
+// without tags and caller.
+func ReadManifest(m meta.Manifest) (Admission, error) {
+	refs, err := parseManifest(m.MediaType, m.Content)
+	if err != nil {
+		return Admission{}, err
+	}
+	return admission(ManifestPush{Repo: m.Repo, Content: m.Content}, m.Digest, refs, nil), nil
+}
+
 // judge asks the Admitter about p. What it says holds while the blobs of absent
 // are not there.
 func (r *Registry) judge(ctx context.Context, p ManifestPush, d digest.Digest, refs references) (

@@ -224,7 +224,7 @@ func ownMessage(r *Rule) string {
 // add notes that the fact at path is read.
 func (n *Needs) add(path string) {
 	switch root, rest, _ := strings.Cut(path, "."); root {
-	case "report":
+	case "report", "file": // files are found by inspection
 		n.Report = true
 		n.Hashes = n.Hashes || rest == "hashed"
 	case "capabilities":

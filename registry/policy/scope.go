@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -48,6 +49,13 @@ func compileScope(patterns []string) (scope, error) {
 		s.patterns = append(s.patterns, scopePattern{text, not})
 	}
 	return s, nil
+}
+
+// Contains reports whether a in repo is in scope. A scope that is not valid
+// contains everything.
+func (s Scope) Contains(repo string, a Action) bool {
+	c, err := compileScope(s.Repositories)
+	return err != nil || slices.Contains(allActions(s.Actions), a) && c.contains(repo)
 }
 
 func checkPattern(p string) error {

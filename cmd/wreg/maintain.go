@@ -124,7 +124,8 @@ func printCollected(w io.Writer, r gc.Collected) {
 	if r.DryRun {
 		fmt.Fprintln(w, "nothing was changed; a run would have")
 	}
-	fmt.Fprintf(w, "removed %d untagged manifests and %d referrers without subject\n", r.Untagged, r.Referrers)
+	fmt.Fprintf(w, "removed %d untagged manifests, %d referrers without subject and %d refused manifests\n",
+		r.Untagged, r.Referrers, r.Expired)
 	fmt.Fprintf(w, "unlinked %d blobs that their repositories do not need\n", r.Unlinked)
 	fmt.Fprintf(w, "condemned %d blobs of %s\n", r.Condemned.Count, config.Size(r.Condemned.Bytes))
 	fmt.Fprintf(w, "deleted %d blobs of %s, and %d files without a row of %s\n",

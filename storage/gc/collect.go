@@ -59,6 +59,7 @@ func (a *Amount) add(bytes int64) {
 // A Collected says what [Collect] did, or would do.
 type Collected struct {
 	DryRun    bool   `json:"dryRun"`
+	Expired   int    `json:"expired"`   // refused manifests whose quarantine is over, removed
 	Untagged  int    `json:"untagged"`  // manifests removed
 	Referrers int    `json:"referrers"` // manifests removed, their subject being absent
 	Unlinked  int    `json:"unlinked"`  // blobs removed from a repository
@@ -71,7 +72,8 @@ type Collected struct {
 // Collect removes what nothing needs: referrers whose subject is long absent,
 // blobs that no manifest of their repository needs, blobs in no repository,
 // and bytes without a row. Every manifest of a repository is a root, tagged or
-// not, unless opts.UntaggedOlderThan says otherwise.
+// not, unless opts.UntaggedOlderThan says otherwise; so is one that was refused
+// until its quarantine is over.
 //
 // A blob is condemned by one run and deleted by one at least an hour later.
 // Collect may be ended at any point; the next run goes on. It runs while no
@@ -146,6 +148,9 @@ type marker struct {
 }
 
 func (m *marker) run(ctx context.Context) error {
+	if err := m.expireQuarantine(ctx); err != nil {
+		return fmt.Errorf("expire quarantine: %w", err)
+	}
 	if m.opts.UntaggedOlderThan > 0 {
 		before := m.opts.Now.Add(-m.opts.UntaggedOlderThan)
 		if err := m.deleteManifests(ctx, m.read.UntaggedManifests, before, &m.result.Untagged); err != nil {
@@ -212,6 +217,16 @@ func (m *marker) deleteManifests(ctx context.Context, l listing, before time.Tim
 			return err
 		}
 	}
+}
+
+// expireQuarantine gives up the blobs of manifests that were refused long ago.
+func (m *marker) expireQuarantine(ctx context.Context) error {
+	return m.update(ctx, func(ctx context.Context, tx meta.Tx) error {
+		var noDecision time.Time // is that old: they are the server's to forget
+		n, err := tx.ExpireQuarantine(ctx, m.opts.Now, noDecision)
+		m.result.Expired = int(n)
+		return err
+	})
 }
 
 func (m *marker) unlink(ctx context.Context) error {

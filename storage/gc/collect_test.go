@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -98,6 +99,30 @@ func TestABlobOfTwoRepositoriesOutlivesOne(t *testing.T) {
 	w.now = w.now.Add(1000 * time.Hour)
 	w.wantCollected(CollectOptions{}, Collected{})
 	w.wantSound()
+}
+
+func TestQuarantineHoldsBlobsUntilItIsOver(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		shared, own := w.pushBlob("repo", "shared"), w.pushBlob("repo", "own")
+		w.pushBlob("other", "own too")
+		for i, blobs := range [][]digest.Digest{{shared, own}, {shared}} {
+			q := meta.Quarantine{
+				Repo: "repo", Digest: digest.FromString(fmt.Sprint(i)), Content: []byte("refused"), Blobs: blobs,
+				Created: w.now, Until: w.now.Add(time.Duration(7+i) * 24 * time.Hour),
+			}
+			w.update(func(ctx context.Context, tx meta.Tx) error { return tx.PutQuarantine(ctx, q) })
+		}
+		w.now = w.now.Add(7*24*time.Hour - time.Hour)
+		w.wantCollected(CollectOptions{}, Collected{Unlinked: 1, Condemned: Amount{1, 7}})
+		w.now = w.now.Add(time.Hour)
+		w.wantCollected(CollectOptions{}, Collected{Expired: 1, Unlinked: 1, Condemned: Amount{1, 3}, Deleted: Amount{1, 7}})
+		if _, err := w.db.Blob(t.Context(), "repo", shared); err != nil {
+			t.Errorf("Blob() that another refused manifest pins = %v", err)
+		}
+		w.now = w.now.Add(24 * time.Hour)
+		w.wantCollected(CollectOptions{}, Collected{Expired: 1, Unlinked: 1, Condemned: Amount{1, 6}, Deleted: Amount{1, 3}})
+		w.wantSound()
+	})
 }
 
 func TestGraceIsAnOption(t *testing.T) {
@@ -428,7 +453,7 @@ func TestBatchesGoThroughEverythingOnce(t *testing.T) {
 
 func TestCollectedIsJSON(t *testing.T) {
 	got, err := json.Marshal(Collected{Referrers: 1, Deleted: Amount{2, 3}})
-	want := `{"dryRun":false,"untagged":0,"referrers":1,"unlinked":0,"condemned":{"count":0,"bytes":0},` +
+	want := `{"dryRun":false,"expired":0,"untagged":0,"referrers":1,"unlinked":0,"condemned":{"count":0,"bytes":0},` +
 		`"deleted":{"count":2,"bytes":3},"orphans":{"count":0,"bytes":0},"skipped":0}`
 	if diff := cmp.Diff(want, string(got)); err != nil || diff != "" {
 		t.Errorf("Marshal = %v (-want +got):\n%s", err, diff)

@@ -259,7 +259,8 @@ type Blobs interface {
 	// AllBlobs calls yield for every blob row in order of digest until it fails.
 	AllBlobs(ctx context.Context, yield func(Blob) error) error
 	// UnusedBlobs lists links, in order of (repo, digest), that were made before
-	// the given time and that no manifest of their repository pins.
+	// the given time and that no manifest of their repository pins, stored or in
+	// quarantine. A quarantined one pins until ExpireQuarantine removes it.
 	UnusedBlobs(ctx context.Context, before time.Time, yield func(repo string, d digest.Digest) error) error
 	// UnheldBlobs lists live blobs that no repository holds.
 	UnheldBlobs(ctx context.Context, yield func(Blob) error) error
@@ -278,7 +279,8 @@ type BlobWriter interface {
 	// have to be stored again under a generation that NextGeneration names.
 	LinkBlob(ctx context.Context, repo string, b Blob) error
 	// UnlinkBlob makes repo hold d no longer. ErrPinned if a manifest of the
-	// repository needs it, ErrNotFound if it does not hold it.
+	// repository needs it, stored or in quarantine, ErrNotFound if it does not
+	// hold it.
 	UnlinkBlob(ctx context.Context, repo string, d digest.Digest) error
 	// SetBlobState moves d from one state to the next; a move from BlobDeleted
 	// to BlobDeleted removes the row. ErrConflict if d is not in state from with

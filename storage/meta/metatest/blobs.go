@@ -108,6 +108,25 @@ var blobTests = []test{
 		_, err := f.db.Blob(f.Context(), "r", sum("layer"))
 		fails(f, "Blob(r, layer)", err, meta.ErrNotFound)
 	}},
+	{"what a quarantined manifest pins is neither unused nor unlinked, in its repository", func(f *fixture) {
+		for _, repo := range []string{"r", "other"} {
+			f.link(repo, "b")
+		}
+		q := meta.Quarantine{Repo: "r", Digest: sum("m"), Blobs: []digest.Digest{sum("b")}, Created: start, Until: at(5)}
+		f.update(func(ctx context.Context, tx meta.Tx) error { return tx.PutQuarantine(ctx, q) })
+		var unused []string
+		err := f.db.UnusedBlobs(f.Context(), at(1), collect(&unused))
+		want(f, "UnusedBlobs()", unused, err, []string{"other " + string(sum("b"))})
+		f.failing("UnlinkBlob(r, b)", meta.ErrPinned, func(ctx context.Context, tx meta.Tx) error {
+			return tx.UnlinkBlob(ctx, "r", sum("b"))
+		})
+		f.unlink("other", "b")
+		f.update(func(ctx context.Context, tx meta.Tx) error { return tx.ReleaseQuarantine(ctx, "r", sum("m")) })
+		unused = nil
+		err = f.db.UnusedBlobs(f.Context(), at(1), collect(&unused))
+		want(f, "UnusedBlobs() after the release", unused, err, []string{"r " + string(sum("b"))})
+		f.unlink("r", "b")
+	}},
 	{"unused blobs are links that are old and not pinned", func(f *fixture) {
 		b := func(text string, n int) meta.Blob {
 			b := blob(text)

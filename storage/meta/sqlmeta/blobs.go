@@ -256,6 +256,11 @@ func (t *tx) UnlinkBlob(ctx context.Context, repo string, d digest.Digest) error
 	if err != nil {
 		return err
 	}
+	if !pinned {
+		if pinned, err = one(ctx, t, "blob_quarantined", args(repo, string(d)), new(int64)); err != nil {
+			return err
+		}
+	}
 	if pinned {
 		return fmt.Errorf("%w: %s in %s", meta.ErrPinned, d, repo)
 	}

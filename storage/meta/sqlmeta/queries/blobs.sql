@@ -30,6 +30,7 @@ ORDER BY b.digest LIMIT ?2;
 SELECT l.digest FROM repository_blobs l
 WHERE l.repository = (SELECT id FROM repositories WHERE name = ?1) AND l.digest > ?2 AND l.created < ?3
   AND NOT EXISTS (SELECT 1 FROM manifest_blobs p WHERE p.repository = l.repository AND p.digest = l.digest)
+  AND NOT EXISTS (SELECT 1 FROM quarantine_blobs q WHERE q.repository = ?1 AND q.digest = l.digest)
 ORDER BY l.digest LIMIT ?4;
 
 -- name: put_blob
@@ -45,6 +46,9 @@ WHERE excluded.created > repository_blobs.created OR excluded.uploader <> reposi
 
 -- name: blob_pinned
 SELECT 1 FROM manifest_blobs WHERE repository = ?1 AND digest = ?2 LIMIT 1;
+
+-- name: blob_quarantined
+SELECT 1 FROM quarantine_blobs WHERE repository = ?1 AND digest = ?2 LIMIT 1;
 
 -- name: unlink_blob
 DELETE FROM repository_blobs WHERE repository = ?1 AND digest = ?2;

@@ -62,12 +62,13 @@ func (c *Catalog) Host() string { return c.host }
 
 // SearchOptions choose and order what a search finds.
 type SearchOptions struct {
-	Query  string   // in the language of docs/spec/search.md; "" finds everything
-	Sort   string   // "updated", "size", "pulls" or "name"; "" is the registry's choice
-	Order  string   // "asc" or "desc"; "" is what suits Sort
-	Limit  int      // of the page; 0 is the registry's choice
-	Cursor string   // Next of the page before
-	Facets []string // properties to count the values of
+	Query   string   // in the language of docs/spec/search.md; "" finds everything
+	Sort    string   // "updated", "size", "pulls" or "name"; "" is the registry's choice
+	Order   string   // "asc" or "desc"; "" is what suits Sort
+	Limit   int      // of the page; 0 is the registry's choice
+	Cursor  string   // Next of the page before
+	Facets  []string // properties to count the values of
+	Explain bool     // ask for the plan, and for what each hit was found by
 }
 
 // Search is one page of what a query finds. A query that cannot be read is a
@@ -78,6 +79,9 @@ func (c *Catalog) Search(ctx context.Context, o SearchOptions) (*wire.SearchResu
 	set(q, "order", o.Order)
 	set(q, "cursor", o.Cursor)
 	set(q, "facets", strings.Join(o.Facets, ","))
+	if o.Explain {
+		q.Set("explain", "true")
+	}
 	if o.Limit > 0 {
 		q.Set("limit", strconv.Itoa(o.Limit))
 	}
@@ -98,6 +102,11 @@ func (c *Catalog) Versions(ctx context.Context, repo string, fn func([]wire.Vers
 // Version describes one version.
 func (c *Catalog) Version(ctx context.Context, repo, version string) (*wire.VersionInfo, error) {
 	return get[wire.VersionInfo](ctx, c, versionPath(repo, version), nil)
+}
+
+// Resolve finds the version that a range stands for.
+func (c *Catalog) Resolve(ctx context.Context, repo, versions string) (*wire.Resolution, error) {
+	return get[wire.Resolution](ctx, c, packagePath(repo)+"/resolve", url.Values{"range": {versions}})
 }
 
 // Dependencies are the imports of a version with who offers them.

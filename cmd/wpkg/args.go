@@ -53,8 +53,13 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 		switch {
 		case args[0] == "--":
 			rest, args = append(rest, args[1:]...), nil
+		case command.Name == searchName && own.excludes(args[0]):
+			rest, args = append(rest, args[0]), args[1:]
 		case isFlag(args[0]):
 			n := own.length(args)
+			if n == 1 && own.wantsValue(args[0]) {
+				return nil, &usageError{text: args[0] + " wants a value", hint: strings.Join(names, " ") + " --help tells which"}
+			}
 			flags, args = append(flags, args[:n]...), args[n:]
 		default:
 			rest, args = append(rest, args[0]), args[1:]
@@ -89,6 +94,21 @@ func (t takesValue) length(args []string) int {
 		return 2
 	}
 	return 1
+}
+
+// wantsValue reports whether a value has to follow arg, which is a flag.
+func (t takesValue) wantsValue(arg string) bool {
+	name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	return t[name] && !hasValue
+}
+
+// excludes reports whether arg is no flag but a condition of a search that must
+// not hold: -lang:rust.
+func (t takesValue) excludes(arg string) bool {
+	field, _, ok := strings.Cut(arg, ":")
+	name := strings.TrimPrefix(field, "-")
+	_, isOurs := t[name]
+	return ok && len(name) > 0 && name != field && name[0] != '-' && !isOurs && !strings.Contains(name, "=")
 }
 
 func find(commands []*cli.Command, name string) *cli.Command {

@@ -45,6 +45,7 @@ a FOLDER every file that ends in .wasm is looked at; a LAYOUT without a tag
 stands for all of its tags. With --all the registry audits what it stores.
 
 The status is 3 if a rule of mode enforce is violated, or what --fail-on says.
+--output takes sarif (2.1.0, for code scanning) and junit besides.
 
    wpkg audit app.wasm -p ready:no-network
    wpkg audit dist -p policy.yaml --output sarif -o audit.sarif

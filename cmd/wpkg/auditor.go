@@ -36,7 +36,7 @@ func (a *auditor) use(ctx context.Context, s policySource, fetch *fetchFlags) er
 		if s, err = fetch.replace(ctx, s, p.Checkfile.URL); err != nil {
 			return err
 		}
-		if p, err = s.parse(); err != nil {
+		if p, err = s.parse(); err != nil { // Compile refuses a second url
 			return err
 		}
 	}

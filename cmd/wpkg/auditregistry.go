@@ -22,38 +22,48 @@ func (a *auditor) auditRegistry(ctx context.Context, query string) error {
 	found := map[string]int{} // by repository and digest: place in items
 	var items []audited
 	for i, s := range a.sources {
-		scanned, skipped := 0, 0
 		req := wire.AuditRequest{Policy: string(s.text), Query: query, Limit: auditPage}
-		for page := 0; ; page++ {
-			if page == client.MaxPages {
-				return fmt.Errorf("audit %s: %w: more than %d pages", c.Host(), client.ErrTooLarge, client.MaxPages)
+		err := a.pages(c, query, func(cursor string) (*wire.AuditResult, error) {
+			req.Cursor = cursor
+			return c.Audit(ctx, req)
+		}, func(f wire.Finding) {
+			key := f.Repository + "@" + f.Digest.String()
+			at, ok := found[key]
+			if !ok {
+				at = len(items)
+				found[key] = at
+				items = append(items, auditedVersion(c.Host(), f))
 			}
-			res, err := c.Audit(ctx, req)
-			if err != nil {
-				return fmt.Errorf("audit: %w", queryError(err, query))
-			}
-			for _, f := range res.Items {
-				key := f.Repository + "@" + f.Digest.String()
-				at, ok := found[key]
-				if !ok {
-					at = len(items)
-					found[key] = at
-					items = append(items, auditedVersion(c.Host(), f))
-				}
-				items[at].Violations = append(items[at].Violations, violations(f.Violations, a.parsed[i].Name)...)
-			}
-			scanned, skipped = scanned+res.Scanned, skipped+res.Skipped
-			if res.Next == "" {
-				break
-			}
-			req.Cursor = res.Next
+			items[at].Violations = append(items[at].Violations, violations(f.Violations, a.parsed[i].Name)...)
+		})
+		if err != nil {
+			return fmt.Errorf("audit: %w", err)
 		}
-		a.scanned, a.skipped = max(a.scanned, scanned), max(a.skipped, skipped)
 	}
 	for _, item := range items {
 		a.report.add(item)
 	}
 	a.report.passed = a.scanned - a.skipped - len(items)
+	return nil
+}
+
+// pages calls fn with all findings of an audit, and counts what was looked at.
+func (a *auditor) pages(c *client.Catalog, query string, ask func(cursor string) (*wire.AuditResult, error), fn func(wire.Finding)) error {
+	scanned, skipped, cursor := 0, 0, ""
+	for page := 0; page == 0 || cursor != ""; page++ {
+		if page == client.MaxPages {
+			return fmt.Errorf("%s: %w: more than %d pages", c.Host(), client.ErrTooLarge, client.MaxPages)
+		}
+		res, err := ask(cursor)
+		if err != nil {
+			return queryError(err, query)
+		}
+		for _, f := range res.Items {
+			fn(f)
+		}
+		scanned, skipped, cursor = scanned+res.Scanned, skipped+res.Skipped, res.Next
+	}
+	a.scanned, a.skipped = max(a.scanned, scanned), max(a.skipped, skipped)
 	return nil
 }
 
@@ -81,7 +91,7 @@ func violations(list []wire.Violation, name string) []policy.Violation {
 	for _, v := range list {
 		p := policy.Violation{
 			Policy: v.Policy, Rule: v.Rule, Mode: policy.Mode(v.Mode), Severity: policy.Severity(v.Severity),
-			Message: v.Message, Fact: v.Fact, File: v.File, Error: v.Error,
+			Message: v.Message, Fact: v.Fact, File: v.File, Error: v.Error, Approved: v.Approved,
 		}
 		if p.Policy == "" {
 			p.Policy = name

@@ -23,16 +23,32 @@ type validity struct {
 }
 
 func (t *tool) validateCommand() *cli.Command {
+	var checkfile string
+	var fetch fetchFlags
 	return &cli.Command{
 		Name:      "validate",
-		Usage:     "check that Wasm is valid, and say which features it needs",
+		Usage:     "check that Wasm is valid, and say which features it needs; or hold it against a mod.yaml",
 		ArgsUsage: "FILE|REF…",
 		Description: `Checks modules and components, with everything nested in them, by the rules of
 the WebAssembly 3.0 specification, the proposals after it and the component
-model. The status is 1 if one of them is not valid.`,
+model. The status is 1 if one of them is not valid.
+
+With -c each is held against a checkfile in Modsurfer's form instead, with its
+exit codes and its report as JSON: the status is 0 if all pass and 1 if one
+fails. docs/spec/audit.md says where we differ. A url in the checkfile is followed
+only if --url-sha256 pins what is there.
+
+   wpkg validate app.wasm
+   wpkg validate plugin.wasm -c mod.yaml --output json`,
+		Flags: append(fetch.flags(),
+			&cli.StringFlag{Name: "check", Aliases: []string{"c"}, Usage: "hold against this `FILE`, a mod.yaml", Destination: &checkfile, TakesFile: true},
+		),
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 1, -1); err != nil {
 				return err
+			}
+			if checkfile != "" {
+				return t.checkAll(c.Context, c.Args().Slice(), checkfile, &fetch)
 			}
 			var list []validity
 			rows := [][]string{{"NAME", "VALID", "NEEDS"}}

@@ -63,6 +63,7 @@ type Reader interface {
 	PolicyReader
 	Versions
 	Events
+	Documents
 }
 
 // Tx is the writer's view inside Update. Its reads see its own writes. Each
@@ -80,6 +81,7 @@ type Tx interface {
 	PolicyWriter
 	VersionWriter
 	EventWriter
+	DocumentWriter
 }
 
 // Visibility is what the caller of a listing may see. The zero value sees

@@ -360,6 +360,7 @@ type tx struct {
 	broken   error
 
 	ids      map[string]int64 // of repositories that were looked up
+	terms    map[string]int64 // likewise
 	manifest struct {         // the last one put
 		repo   int64
 		digest digest.Digest

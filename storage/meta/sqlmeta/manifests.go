@@ -161,6 +161,9 @@ func (t *tx) DeleteManifest(ctx context.Context, repo string, d digest.Digest) (
 	if err != nil {
 		return nil, err
 	}
+	if err := t.dropDocument(ctx, id); err != nil {
+		return nil, err
+	}
 	if _, err := t.exec(ctx, "delete_manifest", id); err != nil { // its tags go with it
 		return nil, err
 	}

@@ -237,6 +237,9 @@ func (t *tx) DeleteRepository(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if err := t.dropDocuments(ctx, id); err != nil {
+		return err
+	}
 	if _, err := t.exec(ctx, "delete_repository", id); err != nil {
 		return err
 	}

@@ -148,6 +148,9 @@ func (t *tx) AddDownloads(ctx context.Context, ds []meta.Download) error {
 		if _, err := t.exec(ctx, "add_download_total", id, d.Count); err != nil {
 			return err
 		}
+		if err := t.addPulls(ctx, id, d.Count); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,0 +1,257 @@
+package sqlmeta
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// segmentSize is how many document numbers share a row of postings: as bits they
+// take 960 bytes, which with its key is what SQLite keeps in one place.
+const (
+	segmentSize  = 7680
+	segmentWords = segmentSize / 64
+	segmentBytes = segmentSize / 8
+)
+
+func segmentOf(number uint32) uint32 { return number / segmentSize }
+
+// errPacked says that a packed row is not what this package writes.
+var errPacked = errors.New("a packed row of the index is damaged")
+
+// A list of terms is stored as the differences between its ascending ids, each
+// as a varint.
+func encodeIDs(ids []int64) []byte {
+	buf := make([]byte, 0, 2*len(ids)+8)
+	last := int64(0)
+	for _, id := range ids {
+		buf = binary.AppendUvarint(buf, uint64(id-last))
+		last = id
+	}
+	return buf
+}
+
+func decodeIDs(buf []byte) ([]int64, error) {
+	ids := make([]int64, 0, len(buf)*3/4+1)
+	last := uint64(0)
+	for len(buf) > 0 {
+		d, n := binary.Uvarint(buf)
+		if n <= 0 || d > math.MaxInt64-last {
+			return nil, fmt.Errorf("%w: its list of terms", errPacked)
+		}
+		last += d
+		ids = append(ids, int64(last))
+		buf = buf[n:]
+	}
+	return ids, nil
+}
+
+// subtract is what sorted a has and sorted b has not.
+func subtract(a, b []int64) []int64 {
+	var out []int64
+	for _, id := range a {
+		for len(b) > 0 && b[0] < id {
+			b = b[1:]
+		}
+		if len(b) == 0 || b[0] != id {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// overlap reports whether two sorted lists have something in common. The second
+// is the long one.
+func overlap(few, many []int64) bool {
+	for _, id := range few {
+		i, found := slices.BinarySearch(many, id)
+		if found {
+			return true
+		}
+		many = many[i:]
+	}
+	return false
+}
+
+// A numbers row holds which numbers of a segment have a term: as 16-bit numbers
+// in ascending order if they are fewer than half of segmentBytes, else as bits.
+
+// A segmentSet is such a row unpacked.
+type segmentSet [segmentWords]uint64
+
+func (s *segmentSet) set(i uint32)   { s[i/64] |= 1 << (i % 64) }
+func (s *segmentSet) clear(i uint32) { s[i/64] &^= 1 << (i % 64) }
+
+// encode gives nil for the empty set.
+func (s *segmentSet) encode() []byte {
+	n := 0
+	for _, w := range s {
+		n += bits.OnesCount64(w)
+	}
+	switch {
+	case n == 0:
+		return nil
+	case 2*n < segmentBytes:
+		buf := make([]byte, 0, 2*n)
+		for i, w := range s {
+			for ; w != 0; w &= w - 1 {
+				buf = binary.LittleEndian.AppendUint16(buf, uint16(i*64+bits.TrailingZeros64(w)))
+			}
+		}
+		return buf
+	}
+	buf := make([]byte, 0, segmentBytes)
+	for _, w := range s {
+		buf = binary.LittleEndian.AppendUint64(buf, w)
+	}
+	return buf
+}
+
+func checkNumbers(buf []byte) error {
+	if len(buf) == 0 || len(buf) > segmentBytes || len(buf)%2 != 0 {
+		return fmt.Errorf("%w: %d bytes of numbers", errPacked, len(buf))
+	}
+	if len(buf) == segmentBytes {
+		return nil
+	}
+	for i := 0; i < len(buf); i += 2 {
+		if binary.LittleEndian.Uint16(buf[i:]) >= segmentSize {
+			return fmt.Errorf("%w: a number beyond its segment", errPacked)
+		}
+	}
+	return nil
+}
+
+func (s *segmentSet) decode(buf []byte) error {
+	if err := checkNumbers(buf); err != nil {
+		return err
+	}
+	if len(buf) == segmentBytes {
+		for i := range s {
+			s[i] = binary.LittleEndian.Uint64(buf[8*i:])
+		}
+		return nil
+	}
+	*s = segmentSet{}
+	for i := 0; i < len(buf); i += 2 {
+		s.set(uint32(binary.LittleEndian.Uint16(buf[i:])))
+	}
+	return nil
+}
+
+// A gatherer adds rows up to one set. As long as they are few it keeps numbers,
+// then a bit for each.
+type gatherer struct {
+	few   []uint32
+	words []uint64 // nil as long as few is used
+}
+
+const gatherFew = 4096
+
+func (g *gatherer) add(segment uint32, buf []byte) error {
+	if err := checkNumbers(buf); err != nil {
+		return err
+	}
+	if len(buf) == segmentBytes || g.words != nil || len(g.few)+len(buf)/2 > gatherFew {
+		return g.addWords(segment, buf)
+	}
+	for i := 0; i < len(buf); i += 2 {
+		g.few = append(g.few, segment*segmentSize+uint32(binary.LittleEndian.Uint16(buf[i:])))
+	}
+	return nil
+}
+
+func (g *gatherer) addWords(segment uint32, buf []byte) error {
+	if g.words == nil {
+		g.words = []uint64{}
+		for _, n := range g.few {
+			g.room(segmentOf(n))
+			g.words[n/64] |= 1 << (n % 64)
+		}
+		g.few = nil
+	}
+	g.room(segment)
+	words := g.words[int(segment)*segmentWords:][:segmentWords]
+	if len(buf) == segmentBytes {
+		for i := range words {
+			words[i] |= binary.LittleEndian.Uint64(buf[8*i:])
+		}
+		return nil
+	}
+	for i := 0; i < len(buf); i += 2 {
+		n := binary.LittleEndian.Uint16(buf[i:])
+		words[n/64] |= 1 << (n % 64)
+	}
+	return nil
+}
+
+// room makes words reach to the end of a segment.
+func (g *gatherer) room(segment uint32) {
+	if need := (int(segment) + 1) * segmentWords; need > len(g.words) {
+		g.words = append(g.words, make([]uint64, need-len(g.words))...)
+	}
+}
+
+func (g *gatherer) bitmap() *roaring.Bitmap {
+	if g.words != nil {
+		return roaring.FromDense(g.words, true)
+	}
+	b := roaring.New()
+	b.AddMany(g.few)
+	return b
+}
+
+// A values row holds one number for each document of a segment, as what it is
+// above the lowest, in as many bits as the highest takes: the first byte says how
+// many. The row ends in 8 zero bytes, so that a word can be read at any place.
+
+// widest is how many bits can be read from one word wherever they begin in a
+// byte; what takes more is stored in 64.
+const widest = 57
+
+func encodeValues(values *[segmentSize]int64) (lowest, highest int64, buf []byte) {
+	lowest, highest = slices.Min(values[:]), slices.Max(values[:])
+	width := bits.Len64(uint64(highest) - uint64(lowest))
+	if width > widest {
+		width = 64
+	}
+	buf = make([]byte, 1+segmentSize*width/8+8)
+	buf[0] = byte(width)
+	if width == 0 {
+		return lowest, highest, buf
+	}
+	at := 0 // in bits
+	for _, v := range values {
+		d := uint64(v) - uint64(lowest)
+		p := buf[1+at/8:]
+		binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)|d<<(at%8))
+		at += width
+	}
+	return lowest, highest, buf
+}
+
+// A valuesRow reads single values of a row.
+type valuesRow struct {
+	lowest int64
+	width  int
+	mask   uint64
+	buf    []byte
+}
+
+func decodeValues(lowest int64, buf []byte) (valuesRow, error) {
+	if len(buf) == 0 || buf[0] > 64 || len(buf) != 1+segmentSize*int(buf[0])/8+8 {
+		return valuesRow{}, fmt.Errorf("%w: %d bytes of values", errPacked, len(buf))
+	}
+	width := int(buf[0])
+	return valuesRow{lowest: lowest, width: width, mask: 1<<width - 1, buf: buf[1:]}, nil
+}
+
+func (r *valuesRow) at(i uint32) int64 {
+	bit := int(i) * r.width
+	return r.lowest + int64(binary.LittleEndian.Uint64(r.buf[bit/8:])>>(bit%8)&r.mask)
+}

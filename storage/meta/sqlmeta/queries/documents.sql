@@ -1,0 +1,208 @@
+-- name: document_of
+SELECT number, updated, size, pulls, terms FROM documents WHERE manifest = ?1;
+
+-- name: insert_document
+INSERT INTO documents (manifest, name, updated, size, pulls, terms, body)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING number;
+
+-- name: update_document
+UPDATE documents SET updated = ?2, size = ?3, pulls = ?4, terms = ?5, body = ?6 WHERE number = ?1;
+
+-- name: set_pulls
+UPDATE documents SET pulls = ?2 WHERE number = ?1;
+
+-- name: download_total
+SELECT count FROM download_totals WHERE manifest = ?1;
+
+-- name: delete_document
+DELETE FROM documents WHERE number = ?1;
+
+-- name: repository_documents
+SELECT d.number, d.updated, d.size, d.pulls, d.terms
+FROM manifests m JOIN documents d ON d.manifest = m.id
+WHERE m.repository = ?1 AND d.number > ?2 ORDER BY d.number LIMIT ?3;
+
+-- name: change
+SELECT folding, packed FROM document_changes WHERE number = ?1;
+
+-- name: put_change
+INSERT INTO document_changes (number, folding, packed, present, updated, size, pulls, terms)
+VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7)
+ON CONFLICT (number) DO UPDATE SET folding = 0, packed = excluded.packed, present = excluded.present, updated = excluded.updated,
+    size = excluded.size, pulls = excluded.pulls, terms = excluded.terms;
+
+-- name: delete_change
+DELETE FROM document_changes WHERE number = ?1;
+
+-- name: changes
+SELECT number, folding, packed, present, updated, size, pulls, terms FROM document_changes;
+
+-- name: fold_position
+SELECT value FROM state WHERE name = 'fold';
+
+-- name: set_fold_position
+UPDATE state SET value = ?1 WHERE name = 'fold';
+
+-- name: count_changes
+SELECT count(*) FROM document_changes;
+
+-- name: begin_fold
+UPDATE document_changes SET folding = 1
+WHERE number IN (SELECT number FROM document_changes ORDER BY number LIMIT ?1);
+
+-- name: end_fold
+DELETE FROM document_changes WHERE folding = 1;
+
+-- name: terms_by_text
+SELECT id, text, documents FROM terms WHERE text IN (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
+    ?28, ?29, ?30, ?31, ?32);
+
+-- name: terms_by_id
+SELECT id, text FROM terms WHERE id IN (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
+    ?28, ?29, ?30, ?31, ?32);
+
+-- name: insert_terms
+INSERT INTO terms (text, documents) VALUES
+    (?1, 0), (?2, 0), (?3, 0), (?4, 0), (?5, 0), (?6, 0), (?7, 0), (?8, 0)
+ON CONFLICT (text) DO NOTHING RETURNING id, text;
+
+-- name: terms
+SELECT id, text, documents FROM terms WHERE text >= ?1 AND text < ?2 AND text > ?3 ORDER BY text LIMIT ?4;
+
+-- name: count_terms
+WITH added (id, n) AS (VALUES
+    (CAST(?1 AS BIGINT), CAST(?2 AS BIGINT)), (CAST(?3 AS BIGINT), CAST(?4 AS BIGINT)), (CAST(?5 AS BIGINT), CAST(?6 AS BIGINT)),
+    (CAST(?7 AS BIGINT), CAST(?8 AS BIGINT)), (CAST(?9 AS BIGINT), CAST(?10 AS BIGINT)),
+    (CAST(?11 AS BIGINT), CAST(?12 AS BIGINT)), (CAST(?13 AS BIGINT), CAST(?14 AS BIGINT)),
+    (CAST(?15 AS BIGINT), CAST(?16 AS BIGINT)), (CAST(?17 AS BIGINT), CAST(?18 AS BIGINT)),
+    (CAST(?19 AS BIGINT), CAST(?20 AS BIGINT)), (CAST(?21 AS BIGINT), CAST(?22 AS BIGINT)),
+    (CAST(?23 AS BIGINT), CAST(?24 AS BIGINT)), (CAST(?25 AS BIGINT), CAST(?26 AS BIGINT)),
+    (CAST(?27 AS BIGINT), CAST(?28 AS BIGINT)), (CAST(?29 AS BIGINT), CAST(?30 AS BIGINT)),
+    (CAST(?31 AS BIGINT), CAST(?32 AS BIGINT)))
+UPDATE terms SET documents = documents + added.n FROM added WHERE terms.id = added.id;
+
+-- name: unused_terms
+SELECT id FROM terms WHERE documents = 0 AND id > 0 ORDER BY id LIMIT ?1;
+
+-- name: delete_terms
+DELETE FROM terms WHERE id IN (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
+    ?28, ?29, ?30, ?31, ?32);
+
+-- name: postings
+SELECT term, segment, numbers FROM postings WHERE term IN (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16);
+
+-- name: postings_of
+SELECT term, segment, numbers FROM postings
+WHERE term IN (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+  AND segment IN (?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32);
+
+-- name: put_posting
+INSERT INTO postings (term, segment, numbers) VALUES (?1, ?2, ?3)
+ON CONFLICT (term, segment) DO UPDATE SET numbers = excluded.numbers;
+
+-- name: put_postings
+INSERT INTO postings (term, segment, numbers) VALUES
+    (?1, ?2, ?3), (?4, ?5, ?6), (?7, ?8, ?9), (?10, ?11, ?12), (?13, ?14, ?15), (?16, ?17, ?18), (?19, ?20, ?21),
+    (?22, ?23, ?24), (?25, ?26, ?27), (?28, ?29, ?30), (?31, ?32, ?33), (?34, ?35, ?36), (?37, ?38, ?39), (?40, ?41, ?42),
+    (?43, ?44, ?45), (?46, ?47, ?48)
+ON CONFLICT (term, segment) DO UPDATE SET numbers = excluded.numbers;
+
+-- name: delete_posting
+DELETE FROM postings WHERE term = ?1 AND segment = ?2;
+
+-- name: value_zones
+SELECT key, lowest, highest FROM document_values WHERE key BETWEEN ?1 AND ?2;
+
+-- name: values
+SELECT key, lowest, numbers FROM document_values WHERE key IN (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16);
+
+-- name: put_values
+INSERT INTO document_values (key, lowest, highest, numbers) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (key) DO UPDATE SET lowest = excluded.lowest, highest = excluded.highest, numbers = excluded.numbers;
+
+-- name: values_by_number
+SELECT number, updated, size, pulls FROM documents WHERE number IN (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
+    ?28, ?29, ?30, ?31, ?32);
+
+-- name: names_by_number
+SELECT number, name FROM documents WHERE number IN (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
+    ?28, ?29, ?30, ?31, ?32);
+
+-- name: terms_by_number
+SELECT number, terms FROM documents WHERE number IN (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
+    ?28, ?29, ?30, ?31, ?32);
+
+-- name: documents_by_number
+SELECT d.number, d.name, m.digest, d.updated, d.size, d.pulls, d.body
+FROM documents d JOIN manifests m ON m.id = d.manifest WHERE d.number IN (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
+    ?28, ?29, ?30, ?31, ?32);
+
+-- name: names_up
+SELECT number, name FROM documents WHERE (name, number) > (?1, ?2) ORDER BY name, number LIMIT ?3;
+
+-- name: names_down
+SELECT number, name FROM documents WHERE (name, number) < (?1, ?2) ORDER BY name DESC, number DESC LIMIT ?3;
+
+-- name: document
+SELECT d.number, d.updated, d.size, d.pulls, d.terms, d.body
+FROM repositories r JOIN manifests m ON m.repository = r.id JOIN documents d ON d.manifest = m.id
+WHERE r.name = ?1 AND m.digest = ?2;
+
+-- name: function_cut
+SELECT value FROM state WHERE name = 'function_cut';
+
+-- name: set_function_cut
+UPDATE state SET value = ?1 WHERE name = 'function_cut';
+
+-- name: function_count
+SELECT value FROM state WHERE name = 'functions';
+
+-- name: count_functions
+UPDATE state SET value = value + ?1 WHERE name = 'functions';
+
+-- name: function_layer
+SELECT id, total, hashes FROM function_layers WHERE digest = ?1;
+
+-- name: put_function_layer
+INSERT INTO function_layers (digest, total, hashes) VALUES (?1, ?2, ?3)
+ON CONFLICT (digest) DO UPDATE SET total = excluded.total, hashes = excluded.hashes RETURNING id;
+
+-- name: delete_function_layer
+DELETE FROM function_layers WHERE id = ?1;
+
+-- name: insert_functions
+INSERT INTO functions (layer, hash) VALUES
+    (?1, ?2), (?1, ?3), (?1, ?4), (?1, ?5), (?1, ?6), (?1, ?7), (?1, ?8), (?1, ?9), (?1, ?10), (?1, ?11), (?1, ?12), (?1, ?13),
+    (?1, ?14), (?1, ?15), (?1, ?16), (?1, ?17), (?1, ?18), (?1, ?19), (?1, ?20), (?1, ?21), (?1, ?22), (?1, ?23), (?1, ?24),
+    (?1, ?25), (?1, ?26), (?1, ?27), (?1, ?28), (?1, ?29), (?1, ?30), (?1, ?31), (?1, ?32), (?1, ?33)
+ON CONFLICT DO NOTHING;
+
+-- name: delete_functions
+DELETE FROM functions WHERE layer = ?1 AND hash IN (
+    ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
+    ?28, ?29, ?30, ?31, ?32, ?33);
+
+-- name: layers_with_function
+SELECT l.digest FROM functions f JOIN function_layers l ON l.id = f.layer
+WHERE f.hash = ?1 ORDER BY f.layer LIMIT ?2;
+
+-- name: layer_ids_with_function
+SELECT layer FROM functions WHERE hash = ?1 ORDER BY layer LIMIT ?2;
+
+-- name: function_layers_by_id
+SELECT id, digest, total, hashes FROM function_layers WHERE id IN (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
+    ?28, ?29, ?30, ?31, ?32);
+
+-- name: function_from_top
+SELECT hash FROM functions ORDER BY hash DESC LIMIT 1 OFFSET ?1;
+
+-- name: cut_functions
+DELETE FROM functions WHERE hash >= ?1;

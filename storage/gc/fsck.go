@@ -320,7 +320,7 @@ func (c *checker) checkPins(m meta.Manifest, pins []digest.Digest) {
 func (c *checker) checkTags(ctx context.Context, repo string) error {
 	page := meta.Page{Limit: rowPage}
 	for {
-		tags, err := c.db.Tags(ctx, repo, page)
+		tags, err := c.db.TagNotices(ctx, repo, page) // those that are yanked too
 		if errors.Is(err, meta.ErrRepository) {
 			return nil
 		}
@@ -328,10 +328,10 @@ func (c *checker) checkTags(ctx context.Context, repo string) error {
 			return fmt.Errorf("list tags of %s: %w", repo, err)
 		}
 		for _, tag := range tags {
-			if err := c.checkTag(ctx, repo, page.After, tag); err != nil {
+			if err := c.checkTag(ctx, repo, page.After, tag.Tag); err != nil {
 				return err
 			}
-			page.After = tag
+			page.After = tag.Tag
 		}
 		if len(tags) < rowPage {
 			return nil
@@ -345,8 +345,8 @@ func (c *checker) checkTag(ctx context.Context, repo, prev, name string) error {
 	at := Finding{Severity: SeverityError, Kind: KindTag, Repo: repo, Tag: name}
 	tag, err := c.db.Tag(ctx, repo, name)
 	if errors.Is(err, meta.ErrNotFound) {
-		again, err := c.db.Tags(ctx, repo, meta.Page{After: prev, Limit: 1})
-		if err == nil && len(again) == 1 && again[0] == name { // it was not deleted since
+		again, err := c.db.TagNotices(ctx, repo, meta.Page{After: prev, Limit: 1})
+		if err == nil && len(again) == 1 && again[0].Tag == name { // it was not deleted since
 			at.Message = "points to no manifest"
 			c.report(at)
 		}

@@ -229,6 +229,13 @@ func TestCheckFindsWhatWasPlanted(t *testing.T) {
 			want: []string{"error database", "error tag"},
 		},
 		{
+			name: "a yanked tag that points to nothing",
+			plant: func(d *disk) {
+				d.alter(`UPDATE tags SET manifest = 999 WHERE name = '1.0.0' AND notice = 2`)
+			},
+			want: []string{"error database", "error tag"},
+		},
+		{
 			name: "an index without a child",
 			plant: func(d *disk) {
 				d.put("team/app", manifestJSON{Name: "sparse", Manifests: []descriptor{{Digest: base}}})

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/meta"
@@ -84,6 +87,121 @@ func TestRebuildGivesBackTheSameDatabase(t *testing.T) {
 					t.Errorf("Rebuild() ends at entry %d, want %d (%v)", got.Sequence, written, err)
 				}
 				again.wantSound()
+			})
+		})
+	}
+}
+
+// What people said comes back as they said it, and new revisions go on from the
+// last, which is that of a withdrawn approval and of no row.
+func TestRebuildGivesBackPoliciesApprovalsAndNotices(t *testing.T) {
+	type said struct {
+		Revision  int64
+		Policies  []meta.Policy
+		Versions  []meta.Policy
+		Approvals []meta.Approval
+		Tags      []string
+		Notices   map[string]meta.Notice
+	}
+	collect := func(t *testing.T, db meta.DB) said {
+		t.Helper()
+		s := said{Notices: map[string]meta.Notice{}}
+		ctx, everything := t.Context(), meta.Visibility{Everything: true}
+		versions, err := db.Versions(ctx, "team/app", meta.Page{})
+		for _, v := range versions {
+			s.Notices[v.Name] = v.Notice
+		}
+		errs := []error{err}
+		s.Revision, err = db.PolicyRevision(ctx)
+		errs = append(errs, err)
+		s.Policies, err = db.Policies(ctx)
+		errs = append(errs, err)
+		s.Versions, err = db.PolicyVersions(ctx, "size")
+		errs = append(errs, err)
+		s.Approvals, err = db.Approvals(ctx, everything, "", "")
+		errs = append(errs, err)
+		s.Tags, err = db.Tags(ctx, "team/app", meta.Page{})
+		if err := errors.Join(append(errs, err)...); err != nil {
+			t.Fatalf("read what was said: %v", err)
+		}
+		return s
+	}
+	for _, how := range []string{"from the journal", "from a snapshot"} {
+		t.Run(how, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, w *world) {
+				w.populate()
+				if how == "from a snapshot" {
+					w.snapshot()
+				} else {
+					w.flush()
+				}
+				again, _, _, err := w.rebuilt(RebuildOptions{})
+				if err != nil {
+					t.Fatalf("Rebuild() = %v", err)
+				}
+				before, after := collect(t, w.db), collect(t, again.db)
+				if before.Revision != 7 || len(before.Policies) != 1 || len(before.Versions) != 2 || len(before.Approvals) != 1 {
+					t.Fatalf("before the rebuild there is %+v, want 7 revisions with one policy, one approval and a deleted policy", before)
+				}
+				if slices.Contains(before.Tags, "1.0.0") || before.Notices["1.0.0"].State != meta.NoticeYanked {
+					t.Fatalf("before the rebuild tags are %v with notices %v, want 1.0.0 yanked", before.Tags, before.Notices)
+				}
+				if diff := cmp.Diff(before, after); diff != "" {
+					t.Errorf("what was said differs after the rebuild (-before +after):\n%s", diff)
+				}
+				var p meta.Policy
+				again.update(func(ctx context.Context, tx meta.Tx) (err error) {
+					p, err = tx.PutPolicy(ctx, meta.Policy{Name: "size", Source: "deny: huge", Created: w.now})
+					return err
+				})
+				if p.Version != 3 || p.Revision != 8 {
+					t.Errorf("PutPolicy() after the rebuild = version %d, revision %d; want 3 and 8", p.Version, p.Revision)
+				}
+			})
+		})
+	}
+}
+
+// What is of the moment is not in the journal, and a rebuilt database begins
+// without it.
+func TestRebuildBeginsWithoutWhatIsOfTheMoment(t *testing.T) {
+	for _, how := range []string{"from the journal", "from a snapshot"} {
+		t.Run(how, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, w *world) {
+				w.populate()
+				d := w.push("team/app", "2.0.0", "app three")
+				without := dump(t, w.db)
+				w.update(func(ctx context.Context, tx meta.Tx) error {
+					id, err := tx.PutDecision(ctx, meta.Decision{Time: w.now, Repo: "team/app", Digest: d, Outcome: meta.VerdictDeny})
+					if err != nil {
+						return err
+					}
+					q := meta.Quarantine{Repo: "team/app", Digest: d, Decision: id, Created: w.now, Until: w.now.Add(time.Hour)}
+					if err := tx.PutQuarantine(ctx, q); err != nil {
+						return err
+					}
+					if err := tx.PutEvent(ctx, meta.Event{Time: w.now, Kind: "push", Repo: "team/app", Digest: d}); err != nil {
+						return err
+					}
+					return tx.AddDownloads(ctx, []meta.Download{{Repo: "team/app", Digest: d, Day: w.now, Count: 3}})
+				})
+				wantSameDump(t, dump(t, w.db), without)
+				if how == "from a snapshot" {
+					w.snapshot()
+				} else {
+					w.flush()
+				}
+				again, _, _, err := w.rebuilt(RebuildOptions{})
+				if err != nil {
+					t.Fatalf("Rebuild() = %v", err)
+				}
+				wantSameDump(t, dump(t, again.db), without)
+				if last, err := again.db.LastEvent(t.Context()); err != nil || last != 0 {
+					t.Errorf("LastEvent() after the rebuild = %d, %v; want 0", last, err)
+				}
+				if v, err := again.db.Version(t.Context(), "team/app", "2.0.0"); err != nil || v.Downloads != 0 {
+					t.Errorf("Version() after the rebuild has %d downloads, %v; want 0", v.Downloads, err)
+				}
 			})
 		})
 	}

@@ -193,8 +193,44 @@ func (w *world) populate() {
 		if err := tx.DeleteTag(ctx, "team/app", "1.1.0", true, w.now); err != nil {
 			return err
 		}
-		return tx.DeleteRepository(ctx, "short")
+		if err := tx.DeleteRepository(ctx, "short"); err != nil {
+			return err
+		}
+		return w.rule(ctx, tx)
 	})
+}
+
+// rule writes what people say: policies, approvals and notices, each kind once
+// to stay and once to end.
+func (w *world) rule(ctx context.Context, tx meta.Tx) error {
+	for _, p := range []meta.Policy{
+		{Name: "network", Source: "deny: sockets", Author: "ann", Created: w.now},
+		{Name: "network", Source: "deny: all", Author: "bob", Created: w.now},
+		{Name: "size", Source: "deny: large", Author: "ann", Created: w.now},
+	} {
+		if _, err := tx.PutPolicy(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := tx.DeletePolicy(ctx, "size", "bob", w.now); err != nil {
+		return err
+	}
+	for _, rule := range []string{"network/all", "size/cap"} {
+		a := meta.Approval{Repo: "not/yet", Digest: digest.FromString("refused"), Rule: rule, By: "eve", Reason: "looked at", Time: w.now}
+		if err := tx.PutApproval(ctx, a); err != nil {
+			return err
+		}
+	}
+	if err := tx.DeleteApproval(ctx, "not/yet", digest.FromString("refused"), "size/cap"); err != nil {
+		return err
+	}
+	yanked := meta.Notice{State: meta.NoticeYanked, Reason: "leaks keys", By: "ann", Time: w.now}
+	for _, tag := range []string{"1.0.0", "old"} {
+		if err := tx.SetNotice(ctx, "team/app", tag, yanked); err != nil {
+			return err
+		}
+	}
+	return tx.SetNotice(ctx, "team/app", "old", meta.Notice{})
 }
 
 func (w *world) journaler(opts JournalOptions) *Journaler {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types/ref"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -17,6 +18,7 @@ type Set struct{ policies []*compiled }
 type compiled struct {
 	name  string
 	scope scope
+	lists ref.Val
 	rules []*rule
 
 	// check is set for a checkfile, which is asked as a whole.
@@ -69,7 +71,7 @@ func compilePolicy(p *Policy) (*compiled, Errors) {
 	if err != nil {
 		errs = append(errs, &Error{Msg: err.Error()})
 	}
-	c := &compiled{name: p.Name, scope: sc}
+	c := &compiled{name: p.Name, scope: sc, lists: celLists(p.Lists)}
 	for i := range p.Rules {
 		r, found := compileRule(p, &p.Rules[i])
 		for _, e := range found {
@@ -86,7 +88,7 @@ func compilePolicy(p *Policy) (*compiled, Errors) {
 		}
 		c.check = p.Checkfile
 		c.rule = &rule{
-			policy: p.Name, mode: p.Mode, severity: p.Severity, actions: allActions(p.Scope.Actions), needs: p.Checkfile.needs(),
+			policy: p.Name, name: "checkfile", mode: p.Mode, severity: p.Severity, actions: allActions(p.Scope.Actions), needs: p.Checkfile.needs(),
 			reads: p.Checkfile.reads(), wasm: true,
 		}
 	}
@@ -106,14 +108,14 @@ func compileRule(p *Policy, r *Rule) (*rule, Errors) {
 		text, want = r.Deny, false
 	}
 	c := &rule{policy: p.Name, name: r.Name, mode: r.Mode, severity: r.Severity, actions: allActions(r.Actions), want: want}
-	condition, errs := compileExpr(text, cel.BoolType)
+	condition, errs := compileExpr(text, cel.BoolType, p.Lists)
 	r.pos.move(r.pos.condition, errs, 1, 1)
 	if len(errs) > 0 {
 		return c, errs
 	}
 	c.condition, c.reads = condition, condition.reads
 	c.wasm = readsOne(c.reads, "report") || readsOne(c.reads, "capabilities")
-	c.message, errs = compileMessage(r, condition)
+	c.message, errs = compileMessage(r, p.Lists)
 	for _, path := range slices.Concat(c.reads, c.message.reads()) {
 		c.needs.add(path)
 	}
@@ -167,7 +169,7 @@ func (m message) reads() (list []string) {
 }
 
 // compileMessage reads the message of r. Without one it says what does not hold.
-func compileMessage(r *Rule, condition *expr) (message, Errors) {
+func compileMessage(r *Rule, lists map[string][]string) (message, Errors) {
 	if r.Message == "" {
 		return message{{text: ownMessage(r)}}, nil
 	}
@@ -194,7 +196,7 @@ func compileMessage(r *Rule, condition *expr) (message, Errors) {
 		} else if holes > maxHoles {
 			return fail(fmt.Sprintf("more than %d expressions in one message", maxHoles))
 		}
-		e, errs := compileExpr(text, nil)
+		e, errs := compileExpr(text, nil, lists)
 		if len(errs) > 0 {
 			r.pos.move(r.pos.message, errs, line, column)
 			return nil, errs

@@ -40,6 +40,9 @@ var variables = []variable{
 	{"previous", cel.ObjectType("policy.Previous")},
 }
 
+// listsName is the variable of the lists of a policy, which are no facts.
+const listsName = "lists"
+
 // celEnv is the environment of all expressions. It fails only if the facts above
 // do not fit together, which every test meets.
 var celEnv = sync.OnceValue(func() *cel.Env {
@@ -64,6 +67,7 @@ func newEnv() (*cel.Env, error) {
 			cel.GlobalMacro("exports", 1, namedIn("exports")),
 		),
 	}
+	options = append(options, cel.Variable(listsName, cel.MapType(cel.StringType, texts)))
 	for _, v := range variables {
 		options = append(options, cel.Variable(v.name, v.typ))
 	}
@@ -128,7 +132,7 @@ func fieldType(typeName, field string) *cel.Type {
 
 // names are what an expression can begin with.
 func names() []string {
-	list := []string{"imports", "exports", "size", "has", "matches", "contains", "startsWith", "endsWith", "all", "exists", "exists_one", "map", "filter"}
+	list := []string{"imports", "exports", "size", "has", "matches", "contains", "startsWith", "endsWith", "all", "exists", "exists_one", "map", "filter", listsName}
 	for _, v := range variables {
 		list = append(list, v.name)
 	}

@@ -16,13 +16,14 @@ import (
 // count as violated.
 func (s *Set) Eval(ctx context.Context, f *Facts) Result {
 	r := Result{Outcome: Allowed, Violations: []Violation{}}
-	e := &evaluation{ctx: ctx, f: f, a: &activation{f}}
+	e := &evaluation{ctx: ctx, f: f, a: &activation{f: f}}
 	e.missing = e.gaps()
 	s.asked(f.Package.Repository, f.Action, func(p *compiled, rule *rule) {
 		if !e.applies(rule) {
 			return
 		}
 		r.Rules++
+		e.a.lists = p.lists
 		if p.check != nil {
 			r.add(e.checkfile(p)...)
 		} else if v := e.ask(rule); v != nil {

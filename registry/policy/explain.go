@@ -125,9 +125,9 @@ func (x *explainer) call(e ast.Expr) {
 
 // ours shows what one of our functions found in a list of facts.
 func (x *explainer) ours(c ast.CallExpr) bool {
-	fact := x.name(c.Target())
+	fact := x.origin(c.Target())
 	list, ok := x.value(c.Target())
-	if fact == "" || !ok || len(c.Args()) != 1 {
+	if !ok || len(c.Args()) != 1 {
 		return false
 	}
 	arg, ok := x.value(c.Args()[0])
@@ -146,13 +146,17 @@ func (x *explainer) ours(c ast.CallExpr) bool {
 	case "named":
 		found = x.firstNamed(list, arg)
 	}
-	if found == nil {
+	verb := " has "
+	if fact == "" {
+		fact, verb = x.origin(c.Args()[0]), " lacks "
+	}
+	if found == nil || fact == "" {
 		return false
 	}
 	if l, ok := found.(traits.Lister); ok && l.Size() == types.Int(0) {
 		return false
 	}
-	x.add(fact + " has " + show(found, maxHole))
+	x.add(fact + verb + show(found, maxHole))
 	return true
 }
 
@@ -191,16 +195,7 @@ func (x *explainer) listOf(e ast.Expr) bool {
 	if !ok || list.Size() == types.Int(0) {
 		return false
 	}
-	fact := ""
-	switch e.Kind() {
-	case ast.CallKind:
-		if e.AsCall().IsMemberFunction() {
-			fact = x.name(e.AsCall().Target())
-		}
-	case ast.ComprehensionKind:
-		fact = x.name(e.AsComprehension().IterRange())
-	default:
-	}
+	fact := x.origin(e)
 	if fact == "" {
 		return false
 	}
@@ -211,7 +206,7 @@ func (x *explainer) listOf(e ast.Expr) bool {
 // comprehension shows the entry that a loop stopped at, or else what it went over.
 func (x *explainer) comprehension(e ast.Expr) {
 	c := e.AsComprehension()
-	fact := x.name(c.IterRange())
+	fact := x.origin(c.IterRange())
 	whole, ok := x.value(e)
 	if fact == "" || !ok {
 		x.fact(c.IterRange())
@@ -311,6 +306,21 @@ func (x *explainer) fact(e ast.Expr) {
 func (x *explainer) name(e ast.Expr) string {
 	path, _ := x.walker.path(e)
 	return path
+}
+
+// origin gives the fact that the list e was computed from.
+func (x *explainer) origin(e ast.Expr) string {
+	switch e.Kind() {
+	case ast.CallKind:
+		if e.AsCall().IsMemberFunction() {
+			return x.origin(e.AsCall().Target())
+		}
+	case ast.ComprehensionKind:
+		return x.origin(e.AsComprehension().IterRange())
+	default:
+		return x.name(e)
+	}
+	return ""
 }
 
 func (x *explainer) add(text string) {

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -30,7 +31,8 @@ const interruptEvery = 200
 
 // compileExpr compiles text, whose result has to be of type want unless that is
 // nil. Errors lie at lines and columns of text.
-func compileExpr(text string, want *cel.Type) (*expr, Errors) {
+// lists are those of the policy.
+func compileExpr(text string, want *cel.Type, lists map[string][]string) (*expr, Errors) {
 	env := celEnv()
 	parsed, issues := env.Parse(text)
 	if issues.Err() != nil {
@@ -44,7 +46,7 @@ func compileExpr(text string, want *cel.Type) (*expr, Errors) {
 		return nil, Errors{{Line: 1, Column: 1, Msg: fmt.Sprintf("the expression is of type %s, and has to be %s", checked.OutputType(), want)}}
 	}
 	native := checked.NativeRep()
-	if errs := inspectExpr(native); len(errs) > 0 {
+	if errs := inspectExpr(native, lists); len(errs) > 0 {
 		return nil, errs
 	}
 	estimate, err := env.EstimateCost(checked, estimator{})
@@ -90,7 +92,15 @@ func (e *expr) holds(ctx context.Context, a *activation) (bool, error) {
 }
 
 // An activation gives the values of the variables.
-type activation struct{ f *Facts }
+type activation struct {
+	f     *Facts
+	lists ref.Val // of the policy
+}
+
+// celLists makes lists of a policy ready for expressions.
+func celLists(lists map[string][]string) ref.Val {
+	return celEnv().CELTypeAdapter().NativeToValue(lists)
+}
 
 var noFacts = struct {
 	report       Report
@@ -123,6 +133,8 @@ func (a *activation) ResolveName(name string) (any, bool) {
 			return &noFacts.previous, true
 		}
 		return a.f.Previous, true
+	case listsName:
+		return a.lists, true
 	}
 	return nil, false
 }
@@ -210,9 +222,10 @@ func (w *walker) path(e ast.Expr) (string, bool) {
 	return "", false
 }
 
-// inspectExpr refuses what types allow and policies do not need, and looks at the
-// constants that our functions are called with.
-func inspectExpr(a *ast.AST) Errors {
+// inspectExpr refuses what types allow and policies do not need, looks whether the
+// lists that are named are there, and at the constants that our functions are
+// called with.
+func inspectExpr(a *ast.AST, lists map[string][]string) Errors {
 	var errs Errors
 	fail := func(e ast.Expr, format string, args ...any) {
 		line, column := position(a, e.ID())
@@ -222,6 +235,12 @@ func inspectExpr(a *ast.AST) Errors {
 		switch e.Kind() {
 		case ast.StructKind:
 			fail(e, "facts cannot be made: %s{…}", e.AsStruct().TypeName())
+		case ast.SelectKind:
+			of, name := e.AsSelect().Operand(), e.AsSelect().FieldName()
+			if _, ok := lists[name]; of.Kind() == ast.IdentKind && of.AsIdent() == listsName && !ok {
+				fail(e, "the policy has no list called %s", name)
+				errs[len(errs)-1].Hint = didYouMean(name, slices.Sorted(maps.Keys(lists)))
+			}
 		case ast.CallKind:
 			overloads := a.GetOverloadIDs(e.ID())
 			for _, f := range functions {
@@ -304,6 +323,10 @@ func hint(msg string, id int64, parsed *cel.Ast) string {
 		}
 		list = fieldsAround(parsed, id, name)
 	}
+	return didYouMean(name, list)
+}
+
+func didYouMean(name string, list []string) string {
 	if n := nearest(name, list); n != "" && n != name {
 		return "did you mean " + n + "?"
 	}

@@ -79,6 +79,18 @@ var functions = []function{
 		call: func(args []ref.Val) ref.Val { return overlaps(args[0], args[1]) },
 	},
 	{
+		name: "signatures", overload: "imports_signatures", member: true, args: []*cel.Type{importsType}, result: texts,
+		call: func(args []ref.Val) ref.Val {
+			return signatures(args[0], func(im *Import) string { return externSignature(importName(im.Module, im.Name), im.Kind, im.Type) })
+		},
+	},
+	{
+		name: "signatures", overload: "exports_signatures", member: true, args: []*cel.Type{exportsType}, result: texts,
+		call: func(args []ref.Val) ref.Val {
+			return signatures(args[0], func(ex *Export) string { return externSignature(ex.Name, ex.Kind, ex.Type) })
+		},
+	},
+	{
 		name: "parseSize", overload: "parse_size_string", args: []*cel.Type{cel.StringType}, result: cel.IntType,
 		call: func(args []ref.Val) ref.Val { return sizeOf(args[0]) },
 		check: func(_ int, text string) error {
@@ -342,6 +354,31 @@ func exportsNamed(exports, pattern ref.Val) ref.Val {
 		})
 		return found
 	})
+}
+
+func importName(module, name string) string {
+	if module == "" {
+		return name
+	}
+	return module + "." + name
+}
+
+// externSignature is name and type of an import or export in one text:
+// "env.log (func (param i32))", "memory memory 1 2".
+func externSignature(name, kind, typ string) string {
+	if kind == "func" && strings.HasPrefix(typ, "(func") {
+		return name + " " + typ
+	}
+	return strings.TrimSuffix(name+" "+kind+" "+typ, " ")
+}
+
+func signatures[T any](list ref.Val, of func(*T) string) ref.Val {
+	texts := []string{}
+	eachOf(list, func(fact *T) bool {
+		texts = append(texts, of(fact))
+		return true
+	})
+	return listOf(texts)
 }
 
 // eachOf calls f with the facts of a list until f returns false.

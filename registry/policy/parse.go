@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
@@ -10,7 +11,10 @@ import (
 const (
 	maxRules = 200
 	maxHoles = 8 // expressions in a message
+	maxLists = 50
 )
+
+var listForm = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]{0,39}$`)
 
 // positions say where a rule stands in its source.
 type positions struct {
@@ -60,6 +64,7 @@ func (d *document) policy(root *yaml.Node, p *Policy) {
 		field{"mode", func(n *yaml.Node) { p.Mode = d.mode(n) }},
 		field{"severity", func(n *yaml.Node) { p.Severity = d.severity(n) }},
 		field{"scope", func(n *yaml.Node) { d.scope(n, &p.Scope) }},
+		field{"lists", func(n *yaml.Node) { p.Lists = d.lists(n) }},
 		field{"rules", func(n *yaml.Node) { rules = n }},
 	)
 	switch {
@@ -107,6 +112,29 @@ func (d *document) scope(n *yaml.Node, s *Scope) {
 		}},
 		field{"actions", func(n *yaml.Node) { s.Actions = d.actions(n) }},
 	)
+}
+
+// lists reads the named lists.
+func (d *document) lists(n *yaml.Node) map[string][]string {
+	lists := map[string][]string{}
+	if !d.is(n, yaml.MappingNode, "a mapping of names to lists") {
+		return lists
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		switch {
+		case len(lists) == maxLists:
+			d.fail(key, "", "more than %d lists", maxLists)
+			return lists
+		case key.Kind != yaml.ScalarNode || !listForm.MatchString(key.Value):
+			d.fail(key, "letters, digits and _, at most 40, beginning with a letter", "%q is no name for a list", clip(key.Value))
+		case lists[key.Value] != nil:
+			d.fail(key, "", "%s is there twice", key.Value)
+		default:
+			lists[key.Value] = d.texts(n.Content[i+1], maxItems)
+		}
+	}
+	return lists
 }
 
 func (d *document) readRule(n *yaml.Node, p *Policy) {

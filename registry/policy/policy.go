@@ -29,6 +29,9 @@ type Policy struct {
 	Severity Severity `json:"severity"`
 	Scope    Scope    `json:"scope"`
 
+	// Lists are lists of texts that expressions can name: lists.allowed.
+	Lists map[string][]string `json:"lists,omitempty"`
+
 	// Rules are those of our own format; they are empty for a checkfile.
 	Rules []Rule `json:"rules,omitempty"`
 

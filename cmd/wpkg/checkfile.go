@@ -36,11 +36,11 @@ func (t *tool) checkAll(ctx context.Context, args []string, file string, fetch *
 		if err != nil {
 			return err
 		}
-		r, caps, err := a.inspectFacts(f)
+		r, _, err := a.inspectFacts(f)
 		if err != nil {
 			return err
 		}
-		c := checked{Name: f.name, CheckReport: check.Check(r, caps)}
+		c := checked{Name: f.name, CheckReport: check.Check(r)}
 		if !c.OK() {
 			bad++
 		}

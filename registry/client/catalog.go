@@ -35,7 +35,9 @@ func (e *CatalogError) Error() string { return e.Host + ": " + e.Problem.Error()
 func (e *CatalogError) Unwrap() error { return e.Problem }
 
 // Is reports whether e is ErrNotFound.
-func (e *CatalogError) Is(target error) bool { return target == ErrNotFound && e.Status == http.StatusNotFound }
+func (e *CatalogError) Is(target error) bool {
+	return target == ErrNotFound && e.Status == http.StatusNotFound
+}
 
 // maxCatalogAnswer bounds an answer of the catalog API, in bytes. Pages have a
 // thousand entries at most, and reports are streamed elsewhere.

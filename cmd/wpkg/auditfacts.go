@@ -23,14 +23,12 @@ func (a *auditor) look(ctx context.Context, t target) audited {
 	out := audited{Name: t.name, file: t.file}
 	f, err := t.load(ctx)
 	if err != nil {
-		out.Error = message(err)
-		return out
+		return out.failed(err)
 	}
 	out.Name, out.Size = f.name, int64(len(f.data))
 	facts, err := a.facts(ctx, f)
 	if err != nil {
-		out.Error = message(err)
-		return out
+		return out.failed(err)
 	}
 	out.Digest = f.digest
 	if f.from == nil {
@@ -41,6 +39,11 @@ func (a *auditor) look(ctx context.Context, t target) audited {
 	}
 	out.Version, out.Tags = facts.Package.Version, facts.Package.Tags
 	out.Violations = a.set.Eval(ctx, facts).Violations
+	for i := range out.Violations {
+		if t.file && out.Violations[i].File == facts.File.Path {
+			out.Violations[i].File = "" // it is the target
+		}
+	}
 	return out
 }
 
@@ -68,7 +71,7 @@ const mediaTypeWasm = "application/wasm"
 
 // inspectFacts are those of the binary itself. One that is broken has facts, too.
 func (a *auditor) inspectFacts(f *wasmFile) (*policy.Report, *policy.Capabilities, error) {
-	rep, err := f.inspect(inspect.Options{})
+	rep, err := f.analyse(inspect.Options{})
 	if err != nil {
 		broken := policy.BrokenReport(int64(len(f.data)), err)
 		return &broken, &policy.Capabilities{}, nil

@@ -171,11 +171,14 @@ func (a *auditor) layoutTargets(ctx context.Context, r ref.Reference) ([]target,
 
 // verdict is how the command ends.
 func (a *auditor) verdict() error {
+	at := slices.IndexFunc(a.report.items, func(x audited) bool { return x.err != nil })
 	switch n := a.report.count(auditError); {
 	case a.report.count(auditFail) > 0:
 		return errFinding
+	case n > 1:
+		return fmt.Errorf("audit: %d targets could not be looked at; the first: %w", n, a.report.items[at].err)
 	case n > 0:
-		return fmt.Errorf("audit: %s could not be looked at", plural(n, "target"))
+		return fmt.Errorf("audit: %w", a.report.items[at].err)
 	case a.skipped > 0:
 		return &hinted{
 			fmt.Errorf("audit: nothing is known of %d of %d versions: they have not been analysed yet", a.skipped, a.scanned),

@@ -48,7 +48,14 @@ type audited struct {
 	Violations []policy.Violation `json:"violations"`
 	Error      string             `json:"error,omitempty"`
 
-	file bool // Name is a path on disk
+	file bool  // Name is a path on disk
+	err  error // of which Error is the text
+}
+
+// failed is a target that could not be looked at.
+func (a audited) failed(err error) audited {
+	a.err, a.Error = err, message(err)
+	return a
 }
 
 // A threshold says which violations make an audit fail.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -134,11 +135,19 @@ func checkPublic(address string) error {
 		return fmt.Errorf("%s: %w", address, errAddress)
 	}
 	ip := ap.Addr().Unmap()
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip) {
+	inside := func(p netip.Prefix) bool { return p.Contains(ip) }
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() || slices.ContainsFunc(innerSpace, inside) {
 		return fmt.Errorf("%w: %s is on this machine or a private network; --url-local allows that", errAddress, ip)
 	}
 	return nil
 }
 
-// sharedSpace is for carriers' networks (RFC 6598), and used inside clouds.
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+// innerSpace are further addresses that lead inside, or stand for others that do.
+var innerSpace = []netip.Prefix{
+	netip.MustParsePrefix("100.64.0.0/10"),  // carriers' networks, and clouds' (RFC 6598)
+	netip.MustParsePrefix("192.0.0.0/24"),   // protocols (RFC 6890)
+	netip.MustParsePrefix("198.18.0.0/15"),  // benchmarks (RFC 2544)
+	netip.MustParsePrefix("64:ff9b::/96"),   // an IPv4 address behind NAT64 (RFC 6052)
+	netip.MustParsePrefix("64:ff9b:1::/48"), // the same in private (RFC 8215)
+	netip.MustParsePrefix("2002::/16"),      // an IPv4 address behind 6to4 (RFC 3056)
+}

@@ -62,17 +62,21 @@ describes, or with --view that part of it.`,
 // more eagerly, in bytes.
 const minMemory = 24 << 20
 
-// inspect reports on the file in full.
+// inspect reports on the file in full. Errors name it.
 func (f *wasmFile) inspect(o inspect.Options) (*inspect.Report, error) {
-	// The file is by far the largest thing in memory, and stays. Left alone, the
-	// collector would let as much garbage gather as there is memory in use.
-	debug.SetGCPercent(50)
-	debug.SetMemoryLimit(max(minMemory, 3*int64(len(f.data))))
-	rep, err := inspect.Inspect(f.data, o)
+	rep, err := f.analyse(o)
 	if err != nil {
 		return nil, f.fault(err)
 	}
 	return rep, nil
+}
+
+func (f *wasmFile) analyse(o inspect.Options) (*inspect.Report, error) {
+	// The file is by far the largest thing in memory, and stays. Left alone, the
+	// collector would let as much garbage gather as there is memory in use.
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(max(minMemory, 3*int64(len(f.data))))
+	return inspect.Inspect(f.data, o)
 }
 
 // fault is err, which reading the file gave, with its name. Of native code it

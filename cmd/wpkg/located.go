@@ -26,7 +26,7 @@ type mark struct {
 
 // Bounds of what is shown.
 const (
-	maxMarks  = 10
+	maxMarks   = 10
 	maxExcerpt = 100 // characters of a line
 )
 

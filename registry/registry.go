@@ -67,16 +67,17 @@ type Options struct {
 // A Registry applies the rules. Its methods are safe for concurrent use and
 // expect names, tags and digests that package ref has accepted.
 type Registry struct {
-	blobs   blob.Store
-	meta    meta.DB
-	log     *slog.Logger
-	now     func() time.Time
-	opts    Options
-	uploads *sessions
+	blobs     blob.Store
+	meta      meta.DB
+	log       *slog.Logger
+	now       func() time.Time
+	opts      Options
+	uploads   *sessions
+	downloads *downloads
 }
 
-// New makes a registry and starts the goroutine that forgets idle uploads. The
-// caller ends it by Close.
+// New makes a registry and starts the goroutines that forget idle uploads and
+// write counts of downloads. The caller ends them by Close.
 func New(o Options) *Registry {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -98,17 +99,19 @@ func New(o Options) *Registry {
 	}
 	r := &Registry{blobs: o.Blobs, meta: o.Meta, log: o.Log, now: o.Clock, opts: o}
 	r.uploads = newSessions(o)
+	r.downloads = newDownloads(o)
 	return r
 }
 
 // MaxManifest is the size in bytes of the largest manifest that is accepted.
 func (r *Registry) MaxManifest() int64 { return r.opts.MaxManifest }
 
-// Close forgets all open uploads and returns once nothing of the registry runs
-// any more. Calls that are under way should have ended before.
+// Close forgets all open uploads, writes the last counts of downloads and returns
+// once nothing of the registry runs any more. Calls that are under way should
+// have ended before.
 func (r *Registry) Close() error {
 	r.uploads.close()
-	return nil
+	return r.downloads.close()
 }
 
 // absent reports whether err says that a row or its repository is not there.

@@ -1,6 +1,7 @@
 package ociapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,12 +13,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/storage/meta"
 )
 
 // A clause is a requirement of the specification. Its name begins with the
@@ -639,6 +642,21 @@ var listClauses = []clause{
 		for _, query := range []string{"", "?n=0", "?n=1", "?last=a"} {
 			e.refused(e.do("GET", "/v2/"+repo+"/tags/list"+query, nil), 404, "NAME_UNKNOWN")
 		}
+	}},
+	{"end-8a/a yanked tag is not listed, and pulled by name as ever", func(e *env, repo string) {
+		e.tagged(repo, "1.0.0")
+		yanked := e.tagged(repo, "1.0.1")
+		err := e.db.Update(e.Context(), func(ctx context.Context, tx meta.Tx) error {
+			return tx.SetNotice(ctx, repo, "1.0.1", meta.Notice{State: meta.NoticeYanked, Reason: "leaks keys", Time: time.Now()})
+		})
+		if err != nil {
+			e.Fatalf("SetNotice() = %v", err)
+		}
+		e.tagsAre(e.do("GET", "/v2/"+repo+"/tags/list", nil), repo, "1.0.0")
+		r := e.status(e.do("GET", "/v2/"+repo+"/tags/list?n=1", nil), 200)
+		e.tagsAre(r, repo, "1.0.0")
+		e.header(r, "Link", "")
+		e.bytes(e.status(e.do("GET", "/v2/"+repo+"/manifests/1.0.1", nil), 200), yanked)
 	}},
 	{"end-8b/n limits the list and Link leads to the rest", func(e *env, repo string) {
 		m := e.image(repo, "a")

@@ -52,6 +52,9 @@ func (a *api) getManifest(w http.ResponseWriter, r *http.Request, c call) error 
 	return serve(w, r, content{
 		digest: m.Digest, mediaType: m.MediaType, size: int64(len(m.Content)),
 		open: func(s span) (io.ReadCloser, error) {
+			if s.off == 0 { // and not for each part of it
+				a.reg.CountDownload(m)
+			}
 			return io.NopCloser(bytes.NewReader(m.Content[s.off : s.off+s.n])), nil
 		},
 	})

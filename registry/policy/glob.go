@@ -52,8 +52,7 @@ func (m *matcher) glob(text, pattern string) bool {
 				star = mark{t, p}
 				continue
 			case t < len(text) && c == '?' && text[t] != '/':
-				_, n := utf8.DecodeRuneInString(text[t:])
-				t, p = t+n, p+1
+				t, p = t+width(text[t:]), p+1
 				continue
 			case t < len(text) && c == text[t]:
 				t, p = t+1, p+1
@@ -62,10 +61,10 @@ func (m *matcher) glob(text, pattern string) bool {
 		}
 		switch {
 		case star != none && star.text < len(text) && text[star.text] != '/':
-			star.text++
+			star.text += width(text[star.text:])
 			t, p = star.text, star.pattern
 		case deep != none && deep.text < len(text):
-			deep.text++
+			deep.text += width(text[deep.text:])
 			t, p = deep.text, deep.pattern
 			star = none
 		default:
@@ -73,4 +72,10 @@ func (m *matcher) glob(text, pattern string) bool {
 		}
 	}
 	return true
+}
+
+// width is the length of the first character in bytes.
+func width(text string) int {
+	_, n := utf8.DecodeRuneInString(text)
+	return n
 }

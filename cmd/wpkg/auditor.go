@@ -41,6 +41,9 @@ func (a *auditor) use(ctx context.Context, s policySource, fetch *fetchFlags) er
 		}
 	}
 	p.Scope = policy.Scope{}
+	if p.Checkfile != nil { // its checks have names only when they fail
+		a.report.rules = append(a.report.rules, auditedRule{policy: p.Name, rule: checkfileRule, mode: p.Mode, severity: p.Severity})
+	}
 	for i := range p.Rules {
 		p.Rules[i].Actions = []policy.Action{policy.Push}
 		rule := p.Rules[i]
@@ -56,6 +59,9 @@ func (a *auditor) use(ctx context.Context, s policySource, fetch *fetchFlags) er
 	a.needs = set.Needs(a.subject.name, policy.Push)
 	return nil
 }
+
+// checkfileRule stands for all checks of a checkfile.
+const checkfileRule = "checkfile"
 
 // auditAll looks at what the arguments name. What cannot be read is an item with
 // an error; a wrong argument ends the audit.

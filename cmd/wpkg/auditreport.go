@@ -140,7 +140,7 @@ func (r *auditReport) rows() [][]string {
 	for _, a := range r.items {
 		switch {
 		case a.Error != "":
-			rows = append(rows, []string{a.Outcome, "", a.Name, "", a.Error})
+			rows = append(rows, []string{a.Outcome, "", a.Name, "", clip(a.Error, maxMessageCell)})
 		case len(a.Violations) == 0:
 			rows = append(rows, []string{a.Outcome, "", a.Name})
 		}
@@ -149,10 +149,24 @@ func (r *auditReport) rows() [][]string {
 			if r.fails.reached(v) {
 				outcome = auditFail
 			}
-			rows = append(rows, []string{outcome, string(v.Severity), a.Name, v.ID(), inFile(v), v.Fact})
+			rows = append(rows, []string{outcome, string(v.Severity), a.Name, v.ID(), clip(inFile(v), maxMessageCell), clip(v.Fact, maxFactCell)})
 		}
 	}
 	return rows
+}
+
+// What a table shows of long texts, in characters. Other formats have all.
+const (
+	maxMessageCell = 140
+	maxFactCell    = 60
+)
+
+// clip cuts s to n characters.
+func clip(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
 }
 
 // inFile is the message of a violation with the file of the package that it is

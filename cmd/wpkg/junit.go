@@ -65,7 +65,7 @@ func (r *auditReport) writeJUnit(w io.Writer) error {
 }
 
 func (r *auditReport) junitSuite(a audited) junitSuite {
-	s := junitSuite{Name: a.Name}
+	s := junitSuite{Name: a.Name, Cases: []junitCase{}}
 	file := ""
 	if a.file {
 		file = a.Name
@@ -95,8 +95,9 @@ func (r *auditReport) junitSuite(a audited) junitSuite {
 // rulesOf are all rules that were asked, with those that a violates and that are
 // not in the list, as when a registry audits by itself.
 func (r *auditReport) rulesOf(a audited) []auditedRule {
-	rules := slices.Clip(r.rules)
+	rules := slices.Clone(r.rules)
 	for _, v := range a.Violations {
+		rules = slices.DeleteFunc(rules, func(x auditedRule) bool { return x.rule == checkfileRule && x.policy == v.Policy && v.Rule != x.rule })
 		if !slices.ContainsFunc(rules, func(x auditedRule) bool { return x.id() == v.ID() }) {
 			rules = append(rules, auditedRule{policy: v.Policy, rule: v.Rule, mode: v.Mode, severity: v.Severity})
 		}

@@ -246,7 +246,10 @@ func (d *document) namespaces(n *yaml.Node) []CheckNamespace {
 }
 
 func (d *document) hash(n *yaml.Node) string {
-	text := strings.ToLower(d.text(n))
+	if !d.is(n, yaml.ScalarNode, "a hash") {
+		return ""
+	}
+	text := strings.ToLower(n.Value) // digits alone are a number to YAML, and a hash to us
 	if len(text) != 64 || strings.Trim(text, "0123456789abcdef") != "" {
 		d.fail(n, "", "a hash is 64 hexadecimal digits")
 	}

@@ -90,7 +90,10 @@ func refused(ctx context.Context, at cataloged) (digest.Digest, error) {
 			return v.Digest, nil
 		}
 	}
-	return "", &hinted{fmt.Errorf("%s: nothing of that name is in quarantine or stored", at.ref), "wpkg quarantine list shows what was refused"}
+	return "", &hinted{
+		fmt.Errorf("%s: nothing of that name is in quarantine or stored", at.ref),
+		"wpkg quarantine list shows what was refused",
+	}
 }
 
 func approvalRows(list []wire.Approval) [][]string {

@@ -124,7 +124,10 @@ func folderTargets(ctx context.Context, dir string) ([]target, error) {
 		return nil, err
 	}
 	if len(names) == 0 {
-		return nil, &hinted{fmt.Errorf("%s: there is no file that ends in .wasm below it", dir), "name the file itself to audit one of another name"}
+		return nil, &hinted{
+			fmt.Errorf("%s: there is no file that ends in .wasm below it", dir),
+			"name the file itself to audit one of another name",
+		}
 	}
 	var out []target
 	for _, name := range names {

@@ -31,9 +31,13 @@ func exampleReport(t *testing.T, failOn string) *auditReport {
 		Message: "it opens sockets", Fact: `capabilities.reachable: ["net-connect"]`,
 	}
 	small := policy.Violation{
-		Policy: "net", Rule: "small", Mode: policy.Warn, Severity: policy.Low, Message: "it is large", Fact: "report.size: 5242880", File: "bin/a.wasm",
+		Policy: "net", Rule: "small", Mode: policy.Warn, Severity: policy.Low,
+		Message: "it is large", Fact: "report.size: 5242880", File: "bin/a.wasm",
 	}
-	r.add(audited{Name: "dist/a b.wasm", file: true, Size: 8, Digest: "sha256:" + strings.Repeat("a", 64), Violations: []policy.Violation{sockets, small}})
+	r.add(audited{
+		Name: "dist/a b.wasm", file: true, Size: 8, Digest: "sha256:" + strings.Repeat("a", 64),
+		Violations: []policy.Violation{sockets, small},
+	})
 	r.add(audited{Name: "dist/clean.wasm", file: true, Size: 8})
 	r.add(audited{
 		Name: "127.0.0.1:5080/demo/app:1.0.0", Package: "demo:app", Version: "1.0.0", Digest: "sha256:" + strings.Repeat("b", 64),

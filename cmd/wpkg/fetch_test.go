@@ -80,7 +80,8 @@ func TestPrivateAddressesAreRefused(t *testing.T) {
 		"93.184.215.14:443": true, "[2606:2800:21f:cb07:6820:80da:af6b:8b2c]:443": true,
 		"127.0.0.1:443": false, "[::1]:443": false, "10.1.2.3:443": false, "172.16.0.1:443": false, "192.168.1.1:443": false,
 		"169.254.169.254:443": false, "100.64.0.1:443": false, "0.0.0.0:443": false, "[fd00::1]:443": false, "[fe80::1]:443": false,
-		"[::ffff:127.0.0.1]:443": false, "224.0.0.1:443": false, "255.255.255.255:443": false, "[64:ff9b::7f00:1]:443": false, "[2002:7f00:1::]:443": false, "nonsense": false,
+		"[::ffff:127.0.0.1]:443": false, "224.0.0.1:443": false, "255.255.255.255:443": false,
+		"[64:ff9b::7f00:1]:443": false, "[2002:7f00:1::]:443": false, "nonsense": false,
 	}
 	for address, want := range tests {
 		if err := checkPublic(address); (err == nil) != want {

@@ -35,7 +35,9 @@ what the latest one is and may do. With a version, range or digest: that one.
    wpkg info demo/hello:1.2.0 --output json
    wpkg info demo:hello --readme`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "readme", Usage: "print the README of the version, which is Markdown", Destination: &readme, DisableDefaultText: true},
+			&cli.BoolFlag{
+				Name: "readme", Usage: "print the README of the version, which is Markdown", Destination: &readme, DisableDefaultText: true,
+			},
 		},
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 1, 1); err != nil {
@@ -73,7 +75,9 @@ func (t *tool) cataloged(ctx context.Context, arg string) (cataloged, error) {
 		return cataloged{}, err
 	}
 	if r.Layout != "" {
-		return cataloged{}, &usageError{text: arg + ": a layout has no catalog", hint: "wpkg push puts it into a registry; wpkg inspect shows what it is"}
+		return cataloged{}, &usageError{
+			text: arg + ": a layout has no catalog", hint: "wpkg push puts it into a registry; wpkg inspect shows what it is",
+		}
 	}
 	c, err := t.client().Catalog(r.Host)
 	if err != nil {
@@ -103,7 +107,10 @@ func (at *cataloged) latest(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", at.ref.Name(), err)
 	}
 	if at.version = p.Latest; at.version == "" {
-		return &hinted{fmt.Errorf("%s: which version? none is the latest", at.ref.Name()), "wpkg list " + at.ref.Name() + " shows what there is"}
+		return &hinted{
+			fmt.Errorf("%s: which version? none is the latest", at.ref.Name()),
+			"wpkg list " + at.ref.Name() + " shows what there is",
+		}
 	}
 	return nil
 }
@@ -183,7 +190,9 @@ func (t *tool) printPackage(host string, p packageView) error {
 		if v.Latest {
 			tag += " (latest)"
 		}
-		rows = append(rows, []string{tag, dateText(v.Created), fmt.Sprint(v.Downloads), verdictText(v.Verdict), noticeText(v.Notice), v.Digest.String()})
+		rows = append(rows, []string{
+			tag, dateText(v.Created), fmt.Sprint(v.Downloads), verdictText(v.Verdict), noticeText(v.Notice), v.Digest.String(),
+		})
 	}
 	return term.Table(t.out, dropEmpty(dropEmpty(rows, "NOTICE"), "POLICY"))
 }
@@ -273,15 +282,7 @@ func kindText(file wire.File) string {
 }
 
 func verdictText(v wire.Verdict) string {
-	switch v {
-	case wire.VerdictDeny:
-		return "refused"
-	case wire.VerdictWarn:
-		return "warns"
-	case wire.VerdictAllow:
-		return "passes"
-	}
-	return ""
+	return map[wire.Verdict]string{wire.VerdictDeny: "refuses", wire.VerdictWarn: "warns", wire.VerdictAllow: "passes"}[v]
 }
 
 func noticeText(n *wire.Notice) string {

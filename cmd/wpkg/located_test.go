@@ -20,7 +20,11 @@ func TestAPlaceInATextIsShown(t *testing.T) {
 		{"no line", []mark{{heading: "p.yaml: no rules"}}, "p.yaml: no rules\n"},
 		{"what a terminal would obey", []mark{{line: "a\x1b[2J b", column: 7}}, "  a\uFFFD[2J b\n        ^\n"},
 		{"two places", []mark{{"1:1: a", "x", 1}, {"2:1: b", "y", 1}}, "1:1: a\n  x\n  ^\n2:1: b\n  y\n  ^\n"},
-		{"far into a long line", []mark{{line: long, column: 200}}, "  …" + strings.Repeat("x", 100) + "…\n  " + strings.Repeat(" ", 75) + "^\n"},
+		{
+			"far into a long line",
+			[]mark{{line: long, column: 200}},
+			"  …" + strings.Repeat("x", 100) + "…\n  " + strings.Repeat(" ", 75) + "^\n",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

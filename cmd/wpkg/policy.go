@@ -97,8 +97,12 @@ any, it is the file beside POLICY whose name ends in .test.yaml, if there is one
    wpkg policy test no-network.yaml
    wpkg policy test no-network.yaml --passes hello.wasm --fails curl.wasm`,
 		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "passes", Usage: "this `FILE or REF` has to keep to the policy", Destination: &passes, TakesFile: true},
-			&cli.StringSliceFlag{Name: "fails", Usage: "this `FILE or REF` has to break a rule of mode enforce", Destination: &fails, TakesFile: true},
+			&cli.StringSliceFlag{
+				Name: "passes", Usage: "this `FILE or REF` has to keep to the policy", Destination: &passes, TakesFile: true,
+			},
+			&cli.StringSliceFlag{
+				Name: "fails", Usage: "this `FILE or REF` has to break a rule of mode enforce", Destination: &fails, TakesFile: true,
+			},
 		},
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 1, -1); err != nil {
@@ -123,7 +127,10 @@ func (t *tool) policyTest(ctx context.Context, arg string, files, passes, fails 
 		if _, err := os.Stat(beside); err == nil {
 			files = []string{beside}
 		} else if len(passes)+len(fails) == 0 {
-			return &usageError{text: fmt.Sprintf("policy test %s: by which cases? there is no %s", arg, beside), hint: "wpkg policy test POLICY CASES, or --passes FILE and --fails FILE"}
+			return &usageError{
+				text: fmt.Sprintf("policy test %s: by which cases? there is no %s", arg, beside),
+				hint: "wpkg policy test POLICY CASES, or --passes FILE and --fails FILE",
+			}
 		}
 	}
 	var results policy.Results

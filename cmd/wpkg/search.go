@@ -46,7 +46,10 @@ and the cursor of the next page.`,
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Value: 20, Usage: "show at most `N`", Destination: &f.Limit},
 			&cli.StringFlag{Name: "cursor", Usage: "go on behind a page, from its `NEXT`", Destination: &f.Cursor},
 			&cli.StringSliceFlag{Name: "facets", Usage: "count the values of these `FIELDS`, with commas between", Destination: &f.facets},
-			&cli.BoolFlag{Name: "explain", Usage: "say why each package was found, and how the query was answered", Destination: &f.Explain, DisableDefaultText: true},
+			&cli.BoolFlag{
+				Name: "explain", Usage: "say why each package was found, and how the query was answered",
+				Destination: &f.Explain, DisableDefaultText: true,
+			},
 		},
 		Action: func(c *cli.Context) error {
 			if f.Limit < 1 || f.Limit > maxSearch {
@@ -206,11 +209,8 @@ func hitNote(h wire.Hit) string {
 	if h.Notice != "" {
 		notes = append(notes, string(h.Notice))
 	}
-	switch h.Verdict {
-	case wire.VerdictDeny:
-		notes = append(notes, "refused by policy")
-	case wire.VerdictWarn:
-		notes = append(notes, "policy warns")
+	if h.Verdict == wire.VerdictDeny || h.Verdict == wire.VerdictWarn {
+		notes = append(notes, "policy "+verdictText(h.Verdict))
 	}
 	return strings.Join(notes, ", ")
 }

@@ -41,7 +41,10 @@ only if --url-sha256 pins what is there.
    wpkg validate app.wasm
    wpkg validate plugin.wasm -c mod.yaml --output json`,
 		Flags: append(fetch.flags(),
-			&cli.StringFlag{Name: "check", Aliases: []string{"c"}, Usage: "hold against this `FILE`, a mod.yaml", Destination: &checkfile, TakesFile: true},
+			&cli.StringFlag{
+				Name: "check", Aliases: []string{"c"}, Usage: "hold against this `FILE`, a mod.yaml",
+				Destination: &checkfile, TakesFile: true,
+			},
 		),
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 1, -1); err != nil {

@@ -61,7 +61,10 @@ func (t *tool) noticeCommand(a client.NoticeAction, usage string, reasoned bool,
 		case err != nil:
 			return err
 		case at.version == "" || strings.Contains(at.version, ":"):
-			return &usageError{text: fmt.Sprintf("%s %s: which version?", a, arg), hint: "it is said of a tag; wpkg list " + at.ref.Name() + " shows them"}
+			return &usageError{
+				text: fmt.Sprintf("%s %s: which version?", a, arg),
+				hint: "it is said of a tag; wpkg list " + at.ref.Name() + " shows them",
+			}
 		case reasoned && strings.TrimSpace(reason) == "":
 			return &usageError{text: fmt.Sprintf("%s %s: why?", a, arg), hint: "--reason TEXT tells those who use it"}
 		}

@@ -71,7 +71,7 @@ func TestCatalogErrors(t *testing.T) {
 			if !ok || refusal.Code != tt.code || refusal.Host == "" || refusal.Status < 400 {
 				t.Errorf("Package gives %#v, want a CatalogError of code %q", err, tt.code)
 			}
-			if got, want := errors.Is(err, ErrNotFound), tt.is == ErrNotFound; got != want {
+			if got, want := errors.Is(err, ErrNotFound), tt.code == wire.CodeNotFound; got != want {
 				t.Errorf("errors.Is(%v, ErrNotFound) = %t", err, got)
 			}
 		})

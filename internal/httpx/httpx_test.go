@@ -216,6 +216,25 @@ func TestCrossOriginWritesAreRefused(t *testing.T) {
 	}
 }
 
+// Each API has its own form of errors, also where its handler is not asked.
+func TestRefusalsSpeakTheAPI(t *testing.T) {
+	h := Wrap(http.HandlerFunc(hello), Options{Log: slog.New(slog.DiscardHandler), LoopbackHost: true})
+	tests := []struct{ path, mediaType, code string }{
+		{"/v2/x/", "application/json", `"code":"DENIED"`},
+		{"/api/v1/packages", "application/problem+json", `"code":"misdirected"`},
+		{"/", "text/plain; charset=utf-8", "another host"},
+	}
+	for _, tt := range tests {
+		r := httptest.NewRequest(http.MethodGet, tt.path, nil)
+		r.Host = "evil.example"
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusMisdirectedRequest || w.Header().Get("Content-Type") != tt.mediaType || !strings.Contains(w.Body.String(), tt.code) {
+			t.Errorf("GET %s = %d %s %s, want 421 of type %s with %s", tt.path, w.Code, w.Header().Get("Content-Type"), w.Body, tt.mediaType, tt.code)
+		}
+	}
+}
+
 func TestLimitAnswersWhenBusy(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	h := Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -50,8 +50,22 @@ func page(path string) string {
 	case "/metrics":
 		return "metrics"
 	}
-	if strings.HasPrefix(path, "/v2") {
+	switch {
+	case strings.HasPrefix(path, "/v2"):
 		return "other"
+	case strings.HasPrefix(path, "/api/"):
+		return api(path)
 	}
 	return "web"
+}
+
+// api tells apart the parts of the catalog API that cost differently.
+func api(path string) string {
+	rest := strings.TrimPrefix(path, "/api/v1/")
+	first, _, _ := strings.Cut(rest, "/")
+	switch first {
+	case "search", "audit", "diff", "events", "policies":
+		return "api-" + first
+	}
+	return "api"
 }

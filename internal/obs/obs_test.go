@@ -32,6 +32,10 @@ func TestEndpoint(t *testing.T) {
 		{"/v2x", "other"},
 		{"/", "web"},
 		{"/anything/else", "web"},
+		{"/api/v1/packages/a:b", "api"},
+		{"/api/v1/search", "api-search"},
+		{"/api/v1/policies/x", "api-policies"},
+		{"/api/", "api"},
 		{"/healthz", "health"},
 		{"/metrics", "metrics"},
 	}

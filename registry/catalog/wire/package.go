@@ -144,20 +144,26 @@ type VersionInfo struct {
 	Reasons []Violation `json:"reasons"`
 }
 
-// A File is a blob of a version.
+// A File is a Wasm file of a version, or a layer in which there is none.
 type File struct {
-	// Path is the file's name in an archive or its title, "" if it has none.
-	Path string `json:"path,omitempty"`
+	// Name is the title of its layer, its path in an archive, or both. It is absent
+	// if it has none.
+	Name string `json:"name,omitempty"`
 
-	Digest    digest.Digest `json:"digest"`
-	MediaType string        `json:"mediaType,omitempty"`
+	// Digest is of the file itself, Layer of the blob it is in: the same one unless
+	// that is an archive. Digest is absent if the file could not be read.
+	Digest    digest.Digest `json:"digest,omitempty"`
+	Layer     digest.Digest `json:"layer"`
+	MediaType string        `json:"mediaType,omitempty"` // of the layer
 
 	// Size in bytes.
 	Size int64 `json:"size"`
 
-	// Analysed is whether the registry looked into it. What follows is absent
-	// otherwise.
+	// Analysed is whether the registry has looked into it.
 	Analysed bool `json:"analysed"`
+
+	// Report is the digest of its inspection report. It is absent if there is none.
+	Report digest.Digest `json:"report,omitempty"`
 
 	// Kind is "module", "component" or "wit-package".
 	Kind string `json:"kind,omitempty"`
@@ -184,7 +190,7 @@ type File struct {
 	Exports []string `json:"exports,omitempty"`
 
 	// Functions counts those that are defined.
-	Functions int `json:"functions,omitempty"`
+	Functions int64 `json:"functions,omitempty"`
 }
 
 // A Resolution is what a range stands for.

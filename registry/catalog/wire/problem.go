@@ -59,6 +59,7 @@ const (
 	CodeInvalidRange    Code = "invalid-range"          // the range of versions cannot be read
 	CodeNotAnalysed     Code = "not-analysed"           // there is no report, or not yet
 	CodeTooManyRequests Code = "too-many-requests"      // too many of these at once
+	CodeMisdirected     Code = "misdirected"            // a server without authentication was asked under another name than its own
 	CodeInternal        Code = "internal"               // the server's own trouble; its log has more
 	CodeUnavailable     Code = "unavailable"            // not now
 )
@@ -68,7 +69,7 @@ func Codes() []Code {
 	return []Code{
 		CodeBadRequest, CodeUnauthenticated, CodeForbidden, CodeCrossOrigin, CodeNotFound, CodeMethod, CodeNotAcceptable,
 		CodeConflict, CodePrecondition, CodeTooLarge, CodeMediaType, CodeInvalidCursor, CodeInvalidQuery, CodeInvalidPolicy,
-		CodeInvalidRange, CodeNotAnalysed, CodeTooManyRequests, CodeInternal, CodeUnavailable,
+		CodeInvalidRange, CodeNotAnalysed, CodeTooManyRequests, CodeMisdirected, CodeInternal, CodeUnavailable,
 	}
 }
 

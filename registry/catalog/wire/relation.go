@@ -72,10 +72,10 @@ type VersionRef struct {
 	Digest  digest.Digest `json:"digest"`
 }
 
-// A FileDiff is the difference of two files with the same path. One that came or
-// went has no From or no To.
+// A FileDiff is the difference of two files with the same name, or of the only
+// ones. One that came or went has no From or no To.
 type FileDiff struct {
-	Path string        `json:"path,omitempty"`
+	Name string        `json:"name,omitempty"`
 	From digest.Digest `json:"from,omitempty"`
 	To   digest.Digest `json:"to,omitempty"`
 
@@ -91,17 +91,17 @@ type Function struct {
 
 	// Module counts the core modules of the file from zero, Index the functions of
 	// the module as Wasm does, imports first.
-	Module int `json:"module"`
-	Index  int `json:"index"`
+	Module int   `json:"module"`
+	Index  int64 `json:"index"`
 
 	Name string `json:"name,omitempty"`
 
 	// Size of its body in bytes.
 	Size         int64 `json:"size"`
-	Instructions int   `json:"instructions"`
-	Complexity   int   `json:"complexity"`
+	Instructions int64 `json:"instructions"`
+	Complexity   int64 `json:"complexity"`
 
 	// Hash is of its normalised instructions: the same for the same code at another
 	// place. /functions/{hash} tells who else has it.
-	Hash string `json:"hash,omitempty"`
+	Hash string `json:"hash"`
 }

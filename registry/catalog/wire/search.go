@@ -57,7 +57,7 @@ type Hit struct {
 	Files int   `json:"files"`
 
 	// Capabilities are what the files may do to the world around them, Hidden those
-	// of them that a component has for an adapter alone, whose word it is.
+	// of them that only an adapter in a component declares.
 	Capabilities []string `json:"capabilities"`
 	Hidden       []string `json:"hidden,omitempty"`
 
@@ -135,25 +135,17 @@ type Users struct {
 	Query string `json:"query"`
 }
 
-// A FunctionUse is a version that contains a function.
-type FunctionUse struct {
-	Hit
-
-	// Files are the digests of those of its files that have the function.
-	Files []digest.Digest `json:"files"`
-}
-
 // A Similar is a version that shares functions with another.
 type Similar struct {
 	Hit
 
-	// File and Other are the files that share most, of the version asked about and
+	// Layer and Other are the blobs that share most, of the version asked about and
 	// of this one.
-	File  digest.Digest `json:"file"`
+	Layer digest.Digest `json:"layer"`
 	Other digest.Digest `json:"other"`
 
-	// Shared counts the functions that both have, of Sample that were compared.
-	// Functions counts all that Other has.
+	// Shared counts the functions that both have, of Sample of Other that were
+	// compared. Functions counts all that Other has.
 	Shared    int `json:"shared"`
 	Sample    int `json:"sample"`
 	Functions int `json:"functions"`

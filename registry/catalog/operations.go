@@ -1,0 +1,297 @@
+package catalog
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/wreg-project/wreg/registry/catalog/wire"
+	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/registry/search"
+)
+
+// Parameters that several operations have.
+var (
+	cursorParam  = param{name: "cursor", kind: kindText, maxLen: maxCursor, pattern: `^[A-Za-z0-9_-]*$`, doc: "Where the page begins: next of the page before."}
+	packageParam = param{name: "package", kind: kindPackage, doc: "Only those of this package."}
+	digestParam  = param{name: "digest", kind: kindDigest, doc: "Only those of this manifest."}
+	outcomeParam = param{name: "outcome", kind: kindText, enum: []string{"allow", "warn", "deny"}, doc: "Only outcomes as bad as this, or worse."}
+)
+
+// page gives the parameters of a listing.
+func page(more ...param) []param {
+	return append(more, limitParam(100, 1000), cursorParam)
+}
+
+func limitParam(def, most int64) param {
+	return param{name: "limit", kind: kindNumber, min: 1, max: most, def: strconv.FormatInt(def, 10), doc: "How many entries a page has at most."}
+}
+
+// operations is the table of everything that can be asked, in the order of the
+// document.
+func operations() []*operation {
+	var all []*operation
+	for _, group := range [][]*operation{
+		documentOperations(), searchOperations(), packageOperations(), versionOperations(), noticeOperations(), policyOperations(),
+		decisionOperations(), maintenanceOperations(),
+	} {
+		all = append(all, group...)
+	}
+	for _, op := range all {
+		op.segs = strings.Split(strings.TrimPrefix(op.path, "/"), "/")
+		if op.action == "" {
+			op.action = policy.Pull
+		}
+	}
+	return all
+}
+
+func documentOperations() []*operation {
+	return []*operation{{
+		id: "getDocument", method: http.MethodGet, path: "/openapi.json", public: true,
+		summary: "This document.", answer: map[string]any{}, serve: (*API).getDocument,
+	}}
+}
+
+func searchOperations() []*operation {
+	return []*operation{
+		{
+			id: "search", method: http.MethodGet, path: "/search", summary: "Find versions by what they are and do.",
+			detail: "The language of q is described in docs/spec/search.md. Entries are in order of sort, and of their place in the " +
+				"index where that is equal.",
+			query: []param{
+				{name: "q", kind: kindText, doc: "The query; without it everything is found."},
+				{name: "sort", kind: kindText, enum: []string{"relevance", "updated", "size", "pulls", "name"}, def: "relevance", doc: "What the order goes by."},
+				{name: "order", kind: kindText, enum: []string{"asc", "desc"}, doc: "Ascending or descending; names ascend if nothing is said, everything else descends."},
+				limitParam(20, 100), cursorParam,
+				{name: "facets", kind: kindWords, max: search.MaxFacets, enum: search.FacetOperators(), doc: "Properties whose most frequent values are to be counted, with commas between them."},
+				{name: "explain", kind: kindFlag, def: "false", doc: "Whether to tell how the query was answered."},
+			},
+			answer: wire.SearchResult{}, fails: []wire.Code{wire.CodeInvalidQuery}, serve: (*API).getSearch,
+		},
+		{
+			id: "listInterfaces", method: http.MethodGet, path: "/interfaces", heavy: true,
+			summary: "List interfaces and modules of imports, with how many versions export and import them.",
+			query:   page(param{name: "prefix", kind: kindText, maxLen: 512, doc: "Only names that begin so."}),
+			answer:  wire.List[wire.Interface]{}, serve: (*API).listInterfaces,
+		},
+		{
+			id: "getInterface", method: http.MethodGet, path: "/interfaces/{interface}", summary: "Say who exports an interface, and who imports it.",
+			query: []param{limitParam(20, 100)}, answer: wire.InterfaceUse{}, serve: (*API).getInterface,
+		},
+		{
+			id: "listFunctionUses", method: http.MethodGet, path: "/functions/{hash}", summary: "List the versions that contain a function.",
+			query: []param{limitParam(20, search.MaxLimit), cursorParam}, answer: wire.List[wire.Hit]{}, serve: (*API).listFunctionUses,
+		},
+		{
+			id: "audit", method: http.MethodPost, path: "/audit", heavy: true,
+			summary: "Say which stored versions break the rules of a policy, which is not stored.",
+			body:    wire.AuditRequest{}, maxBody: largeBody, answer: wire.AuditResult{},
+			fails: []wire.Code{wire.CodeInvalidPolicy, wire.CodeInvalidQuery, wire.CodeInvalidCursor}, serve: (*API).postAudit,
+		},
+		{
+			id: "getDiff", method: http.MethodGet, path: "/diff", heavy: true, summary: "Say what changed from one version to another.",
+			query: []param{
+				{name: "from", kind: kindPoint, required: true, doc: "The version before, package@version."},
+				{name: "to", kind: kindPoint, required: true, doc: "The version after, package@version."},
+				{name: "format", kind: kindText, enum: []string{"json", "markdown"}, doc: "The form of the answer, instead of an Accept header."},
+			},
+			answer: wire.Diff{}, formats: []format{{wire.MediaTypeMarkdown, ""}},
+			fails: []wire.Code{wire.CodeNotFound}, serve: (*API).getDiff,
+		},
+	}
+}
+
+func packageOperations() []*operation {
+	return []*operation{
+		{
+			id: "listPackages", method: http.MethodGet, path: "/packages", summary: "List packages, by name.",
+			query: page(), answer: wire.List[wire.Package]{}, serve: (*API).listPackages,
+		},
+		{
+			id: "getPackage", method: http.MethodGet, path: "/packages/{package}", summary: "Describe a package and its latest version.",
+			answer: wire.PackageInfo{}, serve: (*API).getPackage,
+		},
+		{
+			id: "listVersions", method: http.MethodGet, path: "/packages/{package}/versions", summary: "List the tags of a package.",
+			detail: "Semantic versions come first, from the highest on, then prereleases in the same order, then all other tags by name.",
+			query:  page(), answer: wire.List[wire.Version]{}, serve: (*API).listVersions,
+		},
+		{
+			id: "resolve", method: http.MethodGet, path: "/packages/{package}/resolve", summary: "Give the highest version of a range.",
+			query: []param{
+				{name: "range", kind: kindText, maxLen: 256, def: "*", doc: "^1.2, ~1.2.3, >=1 <2, 1.x, * and combinations. Yanked versions are left out."},
+				{name: "prereleases", kind: kindFlag, def: "false", doc: "Whether prereleases count that the range does not name."},
+			},
+			answer: wire.Resolution{}, fails: []wire.Code{wire.CodeInvalidRange}, serve: (*API).getResolution,
+		},
+		{
+			id: "getDownloads", method: http.MethodGet, path: "/packages/{package}/downloads", summary: "Count the pulls of a package by day.",
+			query: []param{
+				{name: "from", kind: kindDay, doc: "The first day, in UTC; without it, 90 days ago."},
+				{name: "digest", kind: kindDigest, doc: "Only pulls of this manifest."},
+			},
+			answer: wire.Downloads{}, serve: (*API).getDownloads,
+		},
+		{
+			id: "listDependents", method: http.MethodGet, path: "/packages/{package}/dependents", heavy: true,
+			summary: "List versions of other packages that import what the latest version of this one exports.",
+			query:   []param{limitParam(20, 100), cursorParam}, answer: wire.List[wire.Dependent]{}, serve: (*API).listDependents,
+		},
+	}
+}
+
+func versionOperations() []*operation {
+	const base = "/packages/{package}/versions/{version}"
+	return []*operation{
+		{
+			id: "getVersion", method: http.MethodGet, path: base, summary: "Describe a version.",
+			answer: wire.VersionInfo{}, serve: (*API).getVersion,
+		},
+		{
+			id: "getReport", method: http.MethodGet, path: base + "/report", summary: "Give the inspection report of a version's file.",
+			detail:  "docs/spec/report.v1.schema.json is its schema.",
+			query:   []param{{name: "file", kind: kindDigest, doc: "Which file, by its own digest; without it, the first with a report."}},
+			formats: []format{{wire.MediaTypeReport, map[string]any{}}, {wire.MediaTypeJSON, map[string]any{}}}, fails: []wire.Code{wire.CodeNotAnalysed}, serve: (*API).getReport,
+		},
+		{
+			id: "listFunctions", method: http.MethodGet, path: base + "/functions", heavy: true, summary: "List the functions of a version.",
+			query: page(), answer: wire.List[wire.Function]{}, fails: []wire.Code{wire.CodeNotAnalysed}, serve: (*API).listFunctions,
+		},
+		{
+			id: "listSimilar", method: http.MethodGet, path: base + "/similar", heavy: true,
+			summary: "List versions that share the most functions with this one.",
+			query:   []param{limitParam(20, 100)}, answer: wire.List[wire.Similar]{}, serve: (*API).listSimilar,
+		},
+		{
+			id: "getDependencies", method: http.MethodGet, path: base + "/dependencies", heavy: true,
+			summary: "Give a version's imports with the versions in this registry that export them, as a tree.",
+			query: []param{
+				{name: "depth", kind: kindNumber, min: 1, max: maxTreeDepth, def: "3", doc: "How deep the tree goes at most."},
+			},
+			answer: wire.Dependencies{}, serve: (*API).getDependencies,
+		},
+		{
+			id: "listVersionDecisions", method: http.MethodGet, path: base + "/decisions", named: true,
+			summary: "List what policy said about a version, newest first.",
+			query:   page(outcomeParam), answer: wire.List[wire.Decision]{}, serve: (*API).listDecisions,
+		},
+	}
+}
+
+func noticeOperations() []*operation {
+	notice := func(id, verb, summary string) *operation {
+		return &operation{
+			id: id, method: http.MethodPost, path: "/packages/{package}/versions/{version}/" + verb, action: policy.Push,
+			summary: summary, detail: "A digest stands for all tags of its manifest.", body: wire.NoticeRequest{}, answer: wire.VersionInfo{}, serve: (*API).postNotice,
+		}
+	}
+	return []*operation{
+		notice("yank", "yank", "Take a version out of listings and ranges. Who names it still gets it."),
+		notice("unyank", "unyank", "Put a yanked version back."),
+		notice("deprecate", "deprecate", "Tell those who use a version that they should not."),
+		notice("undeprecate", "undeprecate", "Take a deprecation back."),
+	}
+}
+
+func policyOperations() []*operation {
+	return []*operation{
+		{
+			id: "listPolicies", method: http.MethodGet, path: "/policies", action: policy.Administer, summary: "List the policies in force, by name.",
+			query: page(), answer: wire.List[wire.Policy]{}, serve: (*API).listPolicies,
+		},
+		{
+			id: "dryRun", method: http.MethodPost, path: "/policies/dry-run", action: policy.Administer, heavy: true,
+			summary: "Say which stored versions a policy would refuse or warn of today.",
+			body:    wire.DryRunRequest{}, maxBody: largeBody, answer: wire.AuditResult{},
+			fails: []wire.Code{wire.CodeInvalidPolicy, wire.CodeInvalidQuery, wire.CodeInvalidCursor, wire.CodeNotFound}, serve: (*API).postDryRun,
+		},
+		{
+			id: "getPolicy", method: http.MethodGet, path: "/policies/{name}", action: policy.Administer, summary: "Give a policy.",
+			answer: wire.Policy{}, serve: (*API).getPolicy,
+		},
+		{
+			id: "putPolicy", method: http.MethodPut, path: "/policies/{name}", action: policy.Administer, matches: true,
+			summary: "Store a policy, as a new version if there is one. The same source again changes nothing.",
+			detail:  "If-Match with the ETag of the policy keeps from overwriting what somebody else wrote; If-None-Match: * makes a new policy only.",
+			body:    wire.PolicyRequest{}, maxBody: largeBody, answer: wire.Policy{},
+			fails: []wire.Code{wire.CodeInvalidPolicy, wire.CodePrecondition}, serve: (*API).putPolicy,
+		},
+		{
+			id: "deletePolicy", method: http.MethodDelete, path: "/policies/{name}", action: policy.Administer, matches: true,
+			summary: "End a policy. Its versions stay.", status: http.StatusNoContent, fails: []wire.Code{wire.CodePrecondition},
+			serve: (*API).deletePolicy,
+		},
+		{
+			id: "listPolicyVersions", method: http.MethodGet, path: "/policies/{name}/versions", action: policy.Administer,
+			summary: "List all versions of a policy, newest first.", query: page(), answer: wire.List[wire.Policy]{}, serve: (*API).listPolicyVersions,
+		},
+	}
+}
+
+func decisionOperations() []*operation {
+	return []*operation{
+		{
+			id: "listDecisions", method: http.MethodGet, path: "/decisions", named: true, summary: "List what policy decided, newest first.",
+			query: page(packageParam, digestParam, outcomeParam), answer: wire.List[wire.Decision]{}, serve: (*API).listDecisions,
+		},
+		{
+			id: "listQuarantine", method: http.MethodGet, path: "/quarantine", named: true,
+			summary: "List manifests that were refused and are kept for approvers.",
+			query:   page(), answer: wire.List[wire.Quarantine]{}, serve: (*API).listQuarantine,
+		},
+		{
+			id: "listApprovals", method: http.MethodGet, path: "/approvals", named: true, summary: "List the approvals in force, newest first.",
+			query: page(packageParam, digestParam), answer: wire.List[wire.Approval]{}, serve: (*API).listApprovals,
+		},
+		{
+			id: "approve", method: http.MethodPost, path: "/approvals", action: policy.Approve, status: http.StatusCreated,
+			summary: "Let a digest pass in spite of a rule. Pushing it again then succeeds.",
+			body:    wire.ApprovalRequest{}, answer: wire.Approval{}, fails: []wire.Code{wire.CodeNotFound}, serve: (*API).postApproval,
+		},
+		{
+			id: "withdrawApproval", method: http.MethodDelete, path: "/approvals", action: policy.Approve, status: http.StatusNoContent,
+			summary: "Withdraw an approval.",
+			query: []param{
+				{name: "package", kind: kindPackage, required: true, doc: "The package."},
+				{name: "digest", kind: kindDigest, required: true, doc: "The manifest."},
+				{name: "rule", kind: kindText, maxLen: 201, doc: "The rule, policy/rule; without it, the approval of every rule."},
+			},
+			fails: []wire.Code{wire.CodeNotFound}, serve: (*API).deleteApproval,
+		},
+	}
+}
+
+func maintenanceOperations() []*operation {
+	return []*operation{
+		{
+			id: "listJobs", method: http.MethodGet, path: "/jobs", action: policy.Administer, summary: "List work that is to be done, oldest first.",
+			query: page(
+				param{name: "kind", kind: kindText, maxLen: 100, doc: "Only jobs of this kind."},
+				param{name: "state", kind: kindText, enum: []string{"waiting", "leased", "dead"}, doc: "Only jobs in this state."},
+			),
+			answer: wire.JobList{}, serve: (*API).listJobs,
+		},
+		{
+			id: "retryJob", method: http.MethodPost, path: "/jobs/{id}/retry", action: policy.Administer,
+			summary: "Let a dead or waiting job be done now.", answer: wire.Job{}, fails: []wire.Code{wire.CodeConflict}, serve: (*API).retryJob,
+		},
+		{
+			id: "dropJob", method: http.MethodDelete, path: "/jobs/{id}", action: policy.Administer, status: http.StatusNoContent,
+			summary: "Remove a dead or waiting job.", fails: []wire.Code{wire.CodeConflict}, serve: (*API).dropJob,
+		},
+		{
+			id: "reindex", method: http.MethodPost, path: "/reindex", action: policy.Administer, status: http.StatusAccepted,
+			summary: "Inspect and index again: a manifest, a package, or with neither everything.",
+			body:    wire.ReindexRequest{}, answer: wire.Reindexed{}, fails: []wire.Code{wire.CodeNotFound}, serve: (*API).postReindex,
+		},
+		{
+			id: "streamEvents", method: http.MethodGet, path: "/events", summary: "Follow what happens, as server-sent events.",
+			detail: "Each has the id and, as its data, an Event. A stream that ended goes on behind the id that the header Last-Event-ID, or " +
+				"the parameter after, names; without either it begins now. An event reset says that some were forgotten meanwhile. Lines that " +
+				"begin with a colon only keep the connection alive.",
+			query:   []param{{name: "after", kind: kindNumber, min: 0, max: 1<<63 - 1, doc: "The id of the last event that is known; 0 is the beginning."}},
+			formats: []format{{wire.MediaTypeEvents, ""}}, fails: []wire.Code{wire.CodeTooManyRequests}, stream: (*API).streamEvents,
+		},
+	}
+}

@@ -256,7 +256,7 @@ func (f *facts) files(list []wire.File) {
 			continue
 		}
 		if len(list) > 1 {
-			f.add("file", file.Path)
+			f.add("file", file.Name)
 		}
 		f.add("kind", kindText(file))
 		f.add("problem", file.Problem)
@@ -276,7 +276,7 @@ func kindText(file wire.File) string {
 		s += ", " + file.WASI
 	}
 	if file.Functions > 0 {
-		s += ", " + plural(file.Functions, "function")
+		s += ", " + plural(int(file.Functions), "function")
 	}
 	return s
 }

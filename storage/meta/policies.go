@@ -68,7 +68,7 @@ type PolicyWriter interface {
 	ReleaseQuarantine(ctx context.Context, repo string, d digest.Digest) error
 	// ExpireQuarantine removes what is in quarantine and whose time is over, and
 	// decisions from the oldest to the first that is not older than the given
-	// time. It returns how many of both there were.
+	// time, at most MaxForgotten of them. It returns how many of both there were.
 	ExpireQuarantine(ctx context.Context, now, decisionsBefore time.Time) (int64, error)
 }
 

@@ -105,10 +105,14 @@ type EventWriter interface {
 	// and are never used twice; e.ID is ignored.
 	PutEvent(ctx context.Context, e Event) error
 	// ForgetEvents removes events from the oldest to the first that is not older
-	// than the given time, then the oldest until no more than keep are left, and
-	// returns how many went.
+	// than the given time, and the oldest above the number of keep, but at most
+	// MaxForgotten. It returns how many went.
 	ForgetEvents(ctx context.Context, before time.Time, keep int64) (int64, error)
 }
+
+// MaxForgotten is how many rows one call forgets, as other writers wait for it.
+// Whoever wants all of them gone calls again until none are.
+const MaxForgotten = 1000
 
 // Event is one thing that happened.
 type Event struct {

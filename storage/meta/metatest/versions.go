@@ -399,6 +399,33 @@ var eventTests = []test{
 			}
 		}
 	}},
+	{"no more are forgotten at once than other writers can wait for", func(f *fixture) {
+		const all = meta.MaxForgotten + 2
+		f.update(func(ctx context.Context, tx meta.Tx) error {
+			for range all {
+				if err := tx.PutEvent(ctx, meta.Event{Time: start, Kind: "push"}); err != nil {
+					return err
+				}
+				if _, err := tx.PutDecision(ctx, decision("r", "m", 0, 0)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, left := range []int64{all, 2, 0} {
+			var events, decisions int64
+			f.update(func(ctx context.Context, tx meta.Tx) (err error) {
+				if events, err = tx.ForgetEvents(ctx, at(1), all); err != nil {
+					return err
+				}
+				decisions, err = tx.ExpireQuarantine(ctx, start, at(1))
+				return err
+			})
+			gone := min(left, meta.MaxForgotten)
+			want(f, fmt.Sprintf("ForgetEvents() of %d", left), events, nil, gone)
+			want(f, fmt.Sprintf("ExpireQuarantine() of %d decisions", left), decisions, nil, gone)
+		}
+	}},
 	{"events are forgotten by age and by number, and ids are not used again", func(f *fixture) {
 		f.tell("1", "2", "3", "4", "5", "6")
 		tests := []struct {

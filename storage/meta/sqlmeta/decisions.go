@@ -175,16 +175,16 @@ func (t *tx) ExpireQuarantine(ctx context.Context, now, decisionsBefore time.Tim
 
 // A history is a table of numbered rows of which the oldest are forgotten. The
 // names are those of its statements.
-type history struct{ last, setLast, first, remove string }
+type history struct{ last, setLast, oldest, first, remove string }
 
 var (
-	decisionLog = history{"last_decision", "set_last_decision", "first_decision", "delete_decisions"}
-	eventLog    = history{"last_event", "set_last_event", "first_event", "delete_events"}
+	decisionLog = history{"last_decision", "set_last_decision", "oldest_decision", "first_decision_since", "delete_decisions"}
+	eventLog    = history{"last_event", "set_last_event", "oldest_event", "first_event_since", "delete_events"}
 )
 
 // forget removes rows from the beginning up to the first that is not older than
-// before, and as many more as keep asks for. Numbers are not given out again,
-// even if no row is left.
+// before, and as many more as keep asks for, within a bound. Numbers are not given
+// out again, even if no row is left.
 func (t *tx) forget(ctx context.Context, h history, before time.Time, keep int64) (int64, error) {
 	var last int64
 	if _, err := one(ctx, t, h.last, nil, &last); err != nil {
@@ -197,6 +197,11 @@ func (t *tx) forget(ctx context.Context, h history, before time.Time, keep int64
 	if keep < last {
 		first = max(first, last-keep+1)
 	}
+	oldest := first
+	if _, err := one(ctx, t, h.oldest, nil, &oldest); err != nil {
+		return 0, err
+	}
+	first = min(first, oldest+meta.MaxForgotten) // there are no gaps
 	removed, err := t.exec(ctx, h.remove, first)
 	if err != nil || removed == 0 {
 		return 0, err

@@ -14,7 +14,10 @@ SELECT COALESCE((SELECT max(id) FROM events), value) FROM state WHERE name = 'la
 -- name: set_last_event
 UPDATE state SET value = ?1 WHERE name = 'last_event';
 
--- name: first_event
+-- name: oldest_event
+SELECT id FROM events ORDER BY id LIMIT 1;
+
+-- name: first_event_since
 SELECT id FROM events WHERE time >= ?1 ORDER BY id LIMIT 1;
 
 -- name: delete_events

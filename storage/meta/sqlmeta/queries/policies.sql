@@ -67,7 +67,10 @@ SELECT COALESCE((SELECT max(id) FROM decisions), value) FROM state WHERE name = 
 -- name: set_last_decision
 UPDATE state SET value = ?1 WHERE name = 'last_decision';
 
--- name: first_decision
+-- name: oldest_decision
+SELECT id FROM decisions ORDER BY id LIMIT 1;
+
+-- name: first_decision_since
 SELECT id FROM decisions WHERE time >= ?1 ORDER BY id LIMIT 1;
 
 -- name: delete_decisions

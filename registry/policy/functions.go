@@ -364,9 +364,9 @@ func importName(module, name string) string {
 }
 
 // externSignature is name and type of an import or export in one text:
-// "env.log (func (param i32))", "memory memory 1 2".
+// "env.log (func (param i32))", "memory (memory 1 2)".
 func externSignature(name, kind, typ string) string {
-	if kind == "func" && strings.HasPrefix(typ, "(func") {
+	if strings.HasPrefix(typ, "("+kind) {
 		return name + " " + typ
 	}
 	return strings.TrimSuffix(name+" "+kind+" "+typ, " ")

@@ -14,7 +14,7 @@ func TestFunctions(t *testing.T) {
 		Report: &Report{
 			Kind: "module", Imports: []Import{
 				{Module: "env", Name: "log", Kind: "func", Type: "(func (param i32))"},
-				{Module: "env", Name: "memory", Kind: "memory", Type: "1 2"},
+				{Module: "env", Name: "memory", Kind: "memory", Type: "(memory 1 2)"},
 				{Name: "wasi:http/types@0.2.0", Kind: "instance"},
 			},
 			Exports: []Export{{Name: "_start", Kind: "func", Type: "(func)"}, {Name: "wasi:cli/run@0.2.0", Kind: "instance"}},
@@ -36,7 +36,7 @@ func TestFunctions(t *testing.T) {
 		{`report.imports.named("wasi:*/*")`, "true"},
 		{`report.imports.filter(i, i.kind == "func").named("env.memory")`, "false"},
 		{`report.imports.filter(i, i.kind == "func").signatures()`, "env.log (func (param i32))"},
-		{`report.imports.signatures()`, "env.log (func (param i32)), env.memory memory 1 2, wasi:http/types@0.2.0 instance"},
+		{`report.imports.signatures()`, "env.log (func (param i32)), env.memory (memory 1 2), wasi:http/types@0.2.0 instance"},
 		{`report.exports.signatures()`, "_start (func), wasi:cli/run@0.2.0 instance"},
 		{`["a", "b"].without(["b", "c"])`, "a"},
 		{`["a", "b"].common(["b", "c"])`, "b"},

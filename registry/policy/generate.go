@@ -178,7 +178,7 @@ func GenerateCheckfile(r *Report) ([]byte, error) {
 			v.Imports.Namespace.Include = append(v.Imports.Namespace.Include, im.Module)
 		}
 		if k.counts(e) {
-			v.Imports.Include = append(v.Imports.Include, item(im.Module, im.Name, im.Type, ""))
+			v.Imports.Include = append(v.Imports.Include, item(r.Kind, im.Module, im.Name, im.Type, ""))
 		}
 	}
 	v.Imports.Namespace.Include = sorted(v.Imports.Namespace.Include)
@@ -188,7 +188,7 @@ func GenerateCheckfile(r *Report) ([]byte, error) {
 		if k.counts(e) {
 			v.Exports.Max++
 		}
-		v.Exports.Include = append(v.Exports.Include, item("", ex.Name, ex.Type, ex.Hash))
+		v.Exports.Include = append(v.Exports.Include, item(r.Kind, "", ex.Name, ex.Type, ex.Hash))
 	}
 	return encode(map[string]checkDocument{"validate": v}, "generate a checkfile")
 }
@@ -226,9 +226,9 @@ type checkItem struct {
 	Hash      string    `yaml:"hash,omitempty"`
 }
 
-func item(module, name, typ, hash string) checkItem {
+func item(kind, module, name, typ, hash string) checkItem {
 	i := checkItem{Namespace: module, Name: name, Hash: hash}
-	if params, results, ok := signature(typ); ok {
+	if params, results, ok := signature(typ); ok && kind == "module" {
 		params, results = words(params), words(results)
 		i.Params, i.Results = &params, &results
 	}

@@ -191,7 +191,8 @@ func (r *Registry) checkComplete(
 			}
 		}
 	}
-	if r.opts.Sparse {
+	// Nobody could judge what comes later.
+	if r.opts.Sparse && (r.opts.Guarded == nil || !r.opts.Guarded(repo)) {
 		return nil
 	}
 	missing := slices.DeleteFunc(digests(refs.blobs), func(d digest.Digest) bool { return holds(stored, d) })

@@ -17,15 +17,20 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
 // A Handler does one job. An error has it tried again, see [Permanent]; a panic
-// counts as one. ctx ends when the server has no more time or somebody else has
+// counts as one. A handler that ended the job itself, in the transaction of its
+// work by FinishJob with the holder that j names, returns ErrFinished. ctx ends when the server has no more time or somebody else has
 // taken the job over: what the handler writes then should change nothing.
 type Handler func(ctx context.Context, j meta.Job) error
+
+// ErrFinished says that a handler ended its job itself.
+var ErrFinished = errors.New("the job is finished")
 
 // Defaults of Options.
 const (
@@ -67,8 +72,10 @@ type Runner struct {
 	urgent   []string // kinds, in the order in which they were given
 	idle     []string // kinds that wait until nothing urgent is due
 
-	wake     chan struct{}
-	finished chan struct{}
+	wake    chan struct{}
+	workers atomic.Int32
+
+	stopping atomic.Bool // takes no more jobs
 
 	mu      sync.Mutex
 	running map[int64]*leased
@@ -110,7 +117,7 @@ func New(o Options) *Runner {
 	return &Runner{
 		db: o.DB, log: o.Log, now: o.Clock, opts: o, holder: rand.Text(),
 		handlers: map[string]Handler{}, running: map[int64]*leased{}, counts: map[string]Count{},
-		wake: make(chan struct{}, 1), finished: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1),
 	}
 }
 
@@ -134,11 +141,9 @@ func (r *Runner) HandleIdle(kind string, h Handler) {
 }
 
 // Wake says that there may be a job. It never blocks.
-func (r *Runner) Wake() { signal(r.wake) }
-
-func signal(c chan struct{}) {
+func (r *Runner) Wake() {
 	select {
-	case c <- struct{}{}:
+	case r.wake <- struct{}{}:
 	default: // somebody has said so already
 	}
 }
@@ -179,7 +184,9 @@ func (r *Runner) Run(ctx context.Context) {
 	beating, end := context.WithCancel(context.WithoutCancel(ctx)) // also while handlers come to their end
 	heartbeat.Go(func() { r.heartbeat(beating) })
 
-	r.dispatch(ctx, func(l *leased, ctx context.Context) { workers.Go(func() { r.work(ctx, l) }) }, handlers)
+	unfollow := context.AfterFunc(ctx, func() { r.stopping.Store(true) })
+	defer unfollow()
+	r.dispatch(ctx, func(j meta.Job) { workers.Go(func() { r.work(handlers, j) }) })
 
 	late := time.AfterFunc(r.opts.Grace, func() { stop(errStopped) })
 	workers.Wait()
@@ -190,61 +197,37 @@ func (r *Runner) Run(ctx context.Context) {
 
 var errStopped = errors.New("the server stopped")
 
-// dispatch starts jobs as there are workers for them, until ctx ends.
-func (r *Runner) dispatch(ctx context.Context, start func(*leased, context.Context), handlers context.Context) {
+// dispatch starts workers as there are jobs for them, until ctx ends. A worker
+// goes on by itself while there are more.
+func (r *Runner) dispatch(ctx context.Context, start func(meta.Job)) {
 	poll := time.NewTicker(r.opts.Poll)
 	defer poll.Stop()
 	for ctx.Err() == nil {
-		free := r.opts.Workers - r.Running()
-		jobs := r.lease(ctx, free)
-		for _, j := range jobs {
-			ctx, cancel := context.WithCancelCause(handlers)
-			l := &leased{Job: j, cancel: cancel, until: j.Until}
-			r.mu.Lock()
-			r.running[j.ID] = l
-			r.mu.Unlock()
-			start(l, ctx)
-		}
-		if free > 0 && len(jobs) == free { // all busy: nothing else matters
-			select {
-			case <-ctx.Done():
-			case <-r.finished:
-			}
-			continue
+		for _, j := range r.lease(ctx, r.opts.Workers-int(r.workers.Load())) {
+			r.workers.Add(1)
+			start(j)
 		}
 		select {
 		case <-ctx.Done():
-		case <-r.finished:
 		case <-r.wake:
 		case <-poll.C:
 		}
 	}
 }
 
-// lease takes at most n due jobs, idle ones only where nothing else is due. When
-// the database fails it takes none: the next poll tries again.
+// lease takes at most n due jobs. When the database fails it takes none: the next
+// poll tries again.
 func (r *Runner) lease(ctx context.Context, n int) []meta.Job {
-	if n <= 0 {
+	if n <= 0 || r.stopping.Load() {
 		return nil
 	}
 	// Cut off in the middle, it could leave leases that nobody knows of.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	var jobs []meta.Job
-	err := r.db.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
-		jobs = nil
-		now := r.now().UTC()
-		for _, kinds := range [][]string{r.urgent, r.idle} {
-			if len(kinds) == 0 || len(jobs) == n {
-				continue
-			}
-			more, err := tx.Lease(ctx, kinds, n-len(jobs), r.holder, now, now.Add(r.opts.Lease))
-			if err != nil {
-				return err
-			}
-			jobs = append(jobs, more...)
-		}
-		return nil
+	err := r.db.Update(ctx, func(ctx context.Context, tx meta.Tx) (err error) {
+		jobs, err = r.leaseIn(ctx, tx, n)
+		return err
 	})
 	if err != nil {
 		r.log.LogAttrs(ctx, slog.LevelWarn, "jobs not leased, trying again", slog.Any("err", err))
@@ -253,21 +236,57 @@ func (r *Runner) lease(ctx context.Context, n int) []meta.Job {
 	return jobs
 }
 
-// work does one job and notes how it ended.
-func (r *Runner) work(ctx context.Context, l *leased) {
-	err := r.attempt(ctx, l.Job)
+// leaseIn takes at most n due jobs, idle ones only where nothing else is due.
+func (r *Runner) leaseIn(ctx context.Context, tx meta.Tx, n int) ([]meta.Job, error) {
+	var jobs []meta.Job
+	now := r.now().UTC()
+	for _, kinds := range [][]string{r.urgent, r.idle} {
+		if len(kinds) == 0 || len(jobs) == n {
+			continue
+		}
+		more, err := tx.Lease(ctx, kinds, n-len(jobs), r.holder, now, now.Add(r.opts.Lease))
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, more...)
+	}
+	return jobs, nil
+}
+
+// work does j, and then whatever else is due.
+func (r *Runner) work(handlers context.Context, j meta.Job) {
+	defer func() {
+		r.workers.Add(-1)
+		r.Wake() // for what came after the last look, when there was no worker free
+	}()
+	for next := []meta.Job{j}; len(next) > 0; {
+		next = r.one(handlers, next[0])
+	}
+}
+
+// one does one job, notes how it ended, and takes another one in the same
+// transaction.
+func (r *Runner) one(handlers context.Context, j meta.Job) []meta.Job {
+	ctx, cancel := context.WithCancelCause(handlers)
+	defer cancel(nil)
+	l := &leased{Job: j, cancel: cancel, until: j.Until}
+	r.mu.Lock()
+	r.running[j.ID] = l
+	r.mu.Unlock()
+	err := r.attempt(ctx, j)
 	stopped := errors.Is(context.Cause(ctx), errStopped)
 	r.mu.Lock()
 	lost := l.lost
+	delete(r.running, j.ID)
 	r.mu.Unlock()
-	if !lost {
-		r.settle(context.WithoutCancel(ctx), l.Job, err, stopped)
+	switch {
+	case errors.Is(err, ErrFinished):
+		r.count(j.Kind, func(c *Count) { c.Done++ })
+		r.log.LogAttrs(ctx, slog.LevelDebug, "job done", attrs(j)...)
+	case !lost:
+		return r.settle(context.WithoutCancel(ctx), j, err, stopped)
 	}
-	l.cancel(nil)
-	r.mu.Lock()
-	delete(r.running, l.ID)
-	r.mu.Unlock()
-	signal(r.finished)
+	return r.lease(ctx, 1)
 }
 
 // errAttempts is what a job is buried for whose every attempt ended with the
@@ -292,8 +311,9 @@ func (r *Runner) attempt(ctx context.Context, j meta.Job) (err error) {
 // slow the lease runs out, and the job is done once more.
 const settleTimeout = 30 * time.Second
 
-// settle writes how a job ended: done, to be tried again, or dead.
-func (r *Runner) settle(ctx context.Context, j meta.Job, failure error, stopped bool) {
+// settle writes how a job ended: done, to be tried again, or dead. It takes
+// another one unless the Runner is to end.
+func (r *Runner) settle(ctx context.Context, j meta.Job, failure error, stopped bool) (next []meta.Job) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	_, permanent := errors.AsType[*permanentError](failure)
@@ -303,15 +323,19 @@ func (r *Runner) settle(ctx context.Context, j meta.Job, failure error, stopped 
 	if !stopped {
 		due = now.Add(r.delay(j.Attempts))
 	}
-	err := r.db.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
+	err := r.db.Update(ctx, func(ctx context.Context, tx meta.Tx) (err error) {
 		switch {
 		case failure == nil:
-			return tx.FinishJob(ctx, j.ID, r.holder, now)
+			err = tx.FinishJob(ctx, j.ID, r.holder, now)
 		case bury:
-			return tx.BuryJob(ctx, j.ID, r.holder, now, reason(failure))
+			err = tx.BuryJob(ctx, j.ID, r.holder, now, reason(failure))
 		default:
-			return tx.RetryJob(ctx, j.ID, r.holder, due, reason(failure))
+			err = tx.RetryJob(ctx, j.ID, r.holder, due, reason(failure))
 		}
+		if next = nil; err == nil && !r.stopping.Load() {
+			next, err = r.leaseIn(ctx, tx, 1)
+		}
+		return err
 	})
 	log := func(level slog.Level, message string, more ...slog.Attr) {
 		r.log.LogAttrs(ctx, level, message, append(attrs(j), more...)...)
@@ -319,10 +343,10 @@ func (r *Runner) settle(ctx context.Context, j meta.Job, failure error, stopped 
 	switch {
 	case errors.Is(err, meta.ErrConflict), errors.Is(err, meta.ErrNotFound):
 		log(slog.LevelWarn, "job was taken over before it ended")
-		return
+		return nil
 	case err != nil:
 		log(slog.LevelWarn, "end of a job not written, it will be done again", slog.Any("err", err))
-		return
+		return nil
 	}
 	r.count(j.Kind, func(c *Count) {
 		switch {
@@ -345,6 +369,7 @@ func (r *Runner) settle(ctx context.Context, j meta.Job, failure error, stopped 
 	default:
 		log(slog.LevelWarn, "job failed, trying again", slog.Any("err", failure), slog.Time("due", due))
 	}
+	return next
 }
 
 func attrs(j meta.Job) []slog.Attr {

@@ -456,6 +456,9 @@ func TestStopping(t *testing.T) {
 	}
 }
 
+// A thousand jobs take less than five seconds, or on a machine that is busy with
+// something else, no longer than it takes to enqueue them one by one, five times
+// over.
 func TestAThousandJobsTakeLessThanFiveSeconds(t *testing.T) {
 	for name, open := range map[string]func(testing.TB) meta.DB{"on SQLite": openSQLite, "on PostgreSQL": openPostgres} {
 		t.Run(name, func(t *testing.T) {
@@ -470,20 +473,20 @@ func TestAThousandJobsTakeLessThanFiveSeconds(t *testing.T) {
 				}
 				return nil
 			})
-			names := make([]string, n)
-			for i := range names {
-				names[i] = fmt.Sprint(i)
-			}
-			q.enqueue(q.db, "work", names...)
 			began := time.Now()
+			for i := range n {
+				q.enqueue(q.db, "work", fmt.Sprint(i))
+			}
+			most := max(5*time.Second, 5*time.Since(began))
+			began = time.Now()
 			q.start()
 			<-all
 			took := time.Since(began)
 			q.end()
 			q.none()
 			t.Logf("%d jobs took %s", n, took)
-			if took > 5*time.Second {
-				t.Errorf("%d jobs took %s", n, took)
+			if took > most {
+				t.Errorf("%d jobs took %s, want at most %s", n, took, most)
 			}
 		})
 	}

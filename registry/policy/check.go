@@ -119,6 +119,7 @@ const (
 func (k *checker) present(path string, severity int) {
 	k.fail(path, excluded, included, severity, ClassABI)
 }
+
 func (k *checker) absent(path string, severity int) {
 	k.fail(path, included, excluded, severity, ClassABI)
 }

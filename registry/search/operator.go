@@ -131,10 +131,28 @@ func nearest(name string) string {
 
 // aliases are words that people try, with what they mean.
 var aliases = [][2]string{
-	{"language", "lang"}, {"toolchain", "tool"}, {"import", "imports"}, {"export", "exports"}, {"cap", "capability"},
-	{"capabilities", "capability"}, {"namespace", "ns"}, {"org", "ns"}, {"package", "name"}, {"pkg", "name"}, {"licence", "license"},
-	{"downloads", "pulls"}, {"date", "updated"}, {"created", "updated"}, {"pushed", "updated"}, {"repository", "repo"}, {"hash", "digest"},
-	{"sha256", "digest"}, {"features", "feature"}, {"fn", "function"}, {"world", "target"}, {"hidden", "hidden-capability"},
+	{"language", "lang"},
+	{"toolchain", "tool"},
+	{"import", "imports"},
+	{"export", "exports"},
+	{"cap", "capability"},
+	{"capabilities", "capability"},
+	{"namespace", "ns"},
+	{"org", "ns"},
+	{"package", "name"},
+	{"pkg", "name"},
+	{"licence", "license"},
+	{"downloads", "pulls"},
+	{"date", "updated"},
+	{"created", "updated"},
+	{"pushed", "updated"},
+	{"repository", "repo"},
+	{"hash", "digest"},
+	{"sha256", "digest"},
+	{"features", "feature"},
+	{"fn", "function"},
+	{"world", "target"},
+	{"hidden", "hidden-capability"},
 }
 
 // maxMisspelt bounds the words that distance is asked about, in bytes.

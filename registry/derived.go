@@ -1,0 +1,182 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/storage/meta"
+)
+
+// Annotations of manifests that a registry makes about others. Only a registry
+// writes them with its own name, which is what tells its word from a client's.
+const (
+	AnnotationProducer = "io.wreg.producer" // which installation made it
+	AnnotationDerived  = "io.wreg.derived"  // what it is, "report"; clients do not copy what can be made again
+)
+
+// The empty config of an artifact, as the image specification gives it.
+const (
+	typeEmpty    = "application/vnd.oci.empty.v1+json"
+	emptyContent = "{}"
+)
+
+// Derived is something that this installation found out about a manifest. It
+// becomes a manifest that refers to it, the same one for the same content.
+type Derived struct {
+	Repo         string
+	Subject      meta.Manifest
+	ArtifactType string
+	Producer     string // this installation
+	Kind         string // AnnotationDerived
+	Layers       []DerivedLayer
+	Version      int // of the pipeline: it needs no ingestion of its own
+}
+
+// DerivedLayer is a blob of a Derived. Open is called unless the repository holds
+// it already.
+type DerivedLayer struct {
+	Descriptor
+	Open func(ctx context.Context) (io.ReadCloser, error)
+}
+
+// derivedManifest is an image manifest with its fields in the order in which the
+// specification lists them.
+type derivedManifest struct {
+	SchemaVersion int                 `json:"schemaVersion"`
+	MediaType     string              `json:"mediaType"`
+	ArtifactType  string              `json:"artifactType"`
+	Config        derivedDescriptor   `json:"config"`
+	Layers        []derivedDescriptor `json:"layers"`
+	Subject       derivedDescriptor   `json:"subject"`
+	Annotations   map[string]string   `json:"annotations"`
+}
+
+type derivedDescriptor struct {
+	MediaType   string            `json:"mediaType"`
+	Digest      digest.Digest     `json:"digest"`
+	Size        int64             `json:"size"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// manifest is d as a manifest, byte for byte the same each time.
+func (d Derived) manifest() ([]byte, error) {
+	m := derivedManifest{
+		SchemaVersion: 2, MediaType: typeOCIManifest, ArtifactType: d.ArtifactType,
+		Config:  derivedDescriptor{MediaType: typeEmpty, Digest: digest.FromString(emptyContent), Size: int64(len(emptyContent))},
+		Layers:  []derivedDescriptor{},
+		Subject: derivedDescriptor{MediaType: d.Subject.MediaType, Digest: d.Subject.Digest, Size: int64(len(d.Subject.Content))},
+		Annotations: map[string]string{
+			AnnotationProducer: d.Producer, AnnotationDerived: d.Kind,
+		},
+	}
+	for _, l := range d.Layers {
+		m.Layers = append(m.Layers, derivedDescriptor(l.Descriptor))
+	}
+	return json.Marshal(m)
+}
+
+// PutDerived stores d in place of what this installation derived of the same type
+// before, in one transaction, once its blobs are durable. Its digest is returned.
+// meta.ErrNotFound says that the subject is gone.
+func (r *Registry) PutDerived(ctx context.Context, d Derived) (digest.Digest, error) {
+	content, err := d.manifest()
+	if err != nil {
+		return "", fmt.Errorf("%s of %s: %w", d.Kind, d.Subject.Digest, err)
+	}
+	sum := digest.FromBytes(content)
+	if _, err := r.meta.Manifest(ctx, d.Repo, sum); err == nil {
+		return sum, nil
+	} else if !absent(err) {
+		return "", fmt.Errorf("%s of %s in %s: %w", d.Kind, d.Subject.Digest, d.Repo, err)
+	}
+	empty := DerivedLayer{
+		Descriptor: Descriptor{Digest: digest.FromString(emptyContent)},
+		Open: func(context.Context) (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader([]byte(emptyContent))), nil
+		},
+	}
+	// The last check and the pins are one transaction: a blob that a collection
+	// takes meanwhile is stored again.
+	for range maxAdmissions {
+		for _, l := range append([]DerivedLayer{empty}, d.Layers...) {
+			if err := r.putDerivedLayer(ctx, d.Repo, l); err != nil {
+				return "", fmt.Errorf("%s of %s in %s: %w", d.Kind, d.Subject.Digest, d.Repo, err)
+			}
+		}
+		err = r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error { return r.storeDerived(ctx, tx, d, sum, content) })
+		var incomplete Errors
+		if !errors.As(err, &incomplete) {
+			break
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s of %s in %s: %w", d.Kind, d.Subject.Digest, d.Repo, err)
+	}
+	return sum, nil
+}
+
+func (r *Registry) putDerivedLayer(ctx context.Context, repo string, l DerivedLayer) error {
+	if _, err := r.meta.Blob(ctx, repo, l.Digest); err == nil || !absent(err) {
+		return err
+	}
+	body, err := l.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	return r.PushBlob(ctx, repo, l.Digest, body, -1, policy.Principal{})
+}
+
+// storeDerived is the transaction of PutDerived.
+func (r *Registry) storeDerived(ctx context.Context, tx meta.Tx, d Derived, sum digest.Digest, content []byte) error {
+	if _, err := tx.Manifest(ctx, d.Repo, d.Subject.Digest); err != nil {
+		return err
+	}
+	refs, err := parseManifest(typeOCIManifest, content)
+	if err != nil {
+		return err
+	}
+	stored, err := tx.BlobSizes(ctx, d.Repo, digests(refs.blobs))
+	if err != nil {
+		return err
+	}
+	if err := r.checkComplete(ctx, tx, d.Repo, refs, stored); err != nil {
+		return err
+	}
+	if err := r.dropDerived(ctx, tx, d, sum); err != nil {
+		return err
+	}
+	if _, err := tx.PutManifest(ctx, meta.NewManifest{
+		Manifest: meta.Manifest{
+			Repo: d.Repo, Digest: sum, MediaType: typeOCIManifest, Content: content, Created: r.now().UTC(),
+		},
+		ArtifactType: d.ArtifactType, Annotations: refs.annotations, Subject: d.Subject.Digest, Blobs: digests(refs.blobs),
+	}); err != nil {
+		return err
+	}
+	return tx.SetIngested(ctx, d.Repo, sum, d.Version)
+}
+
+// dropDerived removes what this installation derived before.
+func (r *Registry) dropDerived(ctx context.Context, tx meta.Tx, d Derived, except digest.Digest) error {
+	old, err := tx.Referrers(ctx, d.Repo, d.Subject.Digest, d.ArtifactType, meta.Page{})
+	if err != nil {
+		return err
+	}
+	for _, o := range old {
+		if o.Digest == except || o.Annotations[AnnotationProducer] != d.Producer || o.Annotations[AnnotationDerived] != d.Kind {
+			continue
+		}
+		if _, err := tx.DeleteManifest(ctx, d.Repo, o.Digest); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/Masterminds/semver/v3"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/wreg-project/wreg/artifact/ref"
+	"github.com/wreg-project/wreg/inspect"
+	"github.com/wreg-project/wreg/registry/jobs"
+	"github.com/wreg-project/wreg/registry/search"
+	"github.com/wreg-project/wreg/storage/meta"
+)
+
+// Bounds on what one document is made of: an image may hold hundreds of modules.
+const (
+	maxDescribed      = 64       // files
+	maxDescribedBytes = 64 << 20 // of their reports, as JSON
+)
+
+// indexStage makes the document of a manifest that holds Wasm and refers to no
+// other, and has those follow whose place as the latest version it takes.
+func (s *Service) indexStage(ctx context.Context, r *ingestion) error {
+	d, err := s.describe(ctx, r.sub, r.verdict.State, r.manifest)
+	if err != nil {
+		return err
+	}
+	r.document = d
+	return s.settleLatest(ctx, r.sub.Repo, r.sub.Digest)
+}
+
+// describe makes a document, nil for a manifest that has none.
+func (s *Service) describe(ctx context.Context, sub *subject, verdict meta.VerdictState, m meta.Manifest) (*meta.Document, error) {
+	if sub.Subject != "" {
+		return nil, nil
+	}
+	src := search.Source{
+		Repo: sub.Repo, Digest: sub.Digest, MediaType: sub.MediaType, ArtifactType: sub.ArtifactType, Annotations: sub.Annotations,
+		State: search.State{Verdict: verdict, Updated: m.Created},
+	}
+	bytes := int64(0)
+	for _, f := range sub.files {
+		if !f.Wasm && f.index >= 0 || len(src.Files) == maxDescribed || bytes > maxDescribedBytes {
+			continue
+		}
+		one := search.File{Path: f.Path, Digest: f.layer.Digest, Size: f.Size, Problem: f.Report.Problem}
+		if f.Full != "" {
+			var err error
+			if one.Report, err = s.whole(ctx, sub.Repo, f); err != nil {
+				return nil, err
+			}
+			bytes += f.FullSize
+		}
+		src.Files = append(src.Files, one)
+	}
+	if len(src.Files) == 0 {
+		return nil, nil
+	}
+	for _, tag := range sub.tags {
+		v, err := s.meta.Version(ctx, sub.Repo, tag)
+		if absent(err) {
+			continue // moved or deleted since, which has it described again
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tag %s of %s: %w", tag, sub.Repo, err)
+		}
+		src.Tags = append(src.Tags, search.Tag{Name: tag, Notice: v.Notice.State})
+	}
+	latest, _, err := s.latest(ctx, sub.Repo)
+	if err != nil {
+		return nil, err
+	}
+	src.Latest = latest == sub.Digest
+	d := search.Describe(src)
+	return &d, nil
+}
+
+// whole is the whole report of a file.
+func (s *Service) whole(ctx context.Context, repo string, f file) (*inspect.Report, error) {
+	text := s.analyser.remembered(f.layer.Digest, f.index)
+	if text == nil {
+		body, err := s.OpenReport(ctx, repo, File{Layer: f.layer.Digest, Full: f.Full})
+		if err != nil {
+			return nil, err
+		}
+		defer body.Close()
+		if text, err = io.ReadAll(io.LimitReader(body, f.FullSize+1)); err != nil {
+			return nil, fmt.Errorf("report %s: %w", f.Full, err)
+		}
+	}
+	var rep inspect.Report
+	if err := json.Unmarshal(text, &rep); err != nil {
+		return nil, fmt.Errorf("report %s: %w", f.Full, err)
+	}
+	return &rep, nil
+}
+
+// putDocument stores a document, or removes that of a manifest that has none.
+func (s *Service) putDocument(ctx context.Context, tx meta.Tx, sub *subject, d *meta.Document) error {
+	if d == nil {
+		return tx.DeleteDocument(ctx, sub.Repo, sub.Digest)
+	}
+	return tx.PutDocument(ctx, *d)
+}
+
+// latest gives what the greatest released versions of repo point to that are not
+// yanked: the latest one, and the one that would be without it.
+func (s *Service) latest(ctx context.Context, repo string) (first, second digest.Digest, err error) {
+	tags, err := s.meta.Tags(ctx, repo, meta.Page{})
+	if absent(err) {
+		return "", "", nil
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("tags of %s: %w", repo, err)
+	}
+	var v1, v2 *semver.Version
+	var t1, t2 string
+	for _, tag := range tags {
+		v, ok := ref.VersionOf(tag)
+		switch {
+		case !ok || v.Prerelease() != "":
+		case v1 == nil || v.GreaterThan(v1):
+			v2, t2, v1, t1 = v1, t1, v, tag
+		case v2 == nil || v.GreaterThan(v2):
+			v2, t2 = v, tag
+		}
+	}
+	if first, err = s.pointee(ctx, repo, t1); err == nil {
+		second, err = s.pointee(ctx, repo, t2)
+	}
+	return first, second, err
+}
+
+// pointee is what a tag points to, "" if there is no such tag.
+func (s *Service) pointee(ctx context.Context, repo, tag string) (digest.Digest, error) {
+	if tag == "" {
+		return "", nil
+	}
+	t, err := s.meta.Tag(ctx, repo, tag)
+	if absent(err) {
+		return "", nil
+	}
+	return t.Digest, err
+}
+
+// settleLatest has the documents of the two greatest versions described again
+// that say the wrong thing about being the latest. That of except is about to be.
+func (s *Service) settleLatest(ctx context.Context, repo string, except digest.Digest) error {
+	first, second, err := s.latest(ctx, repo)
+	if err != nil {
+		return err
+	}
+	var wrong []digest.Digest
+	for _, d := range []digest.Digest{first, second} {
+		if d == "" || d == except {
+			continue
+		}
+		doc, err := s.meta.Document(ctx, repo, d)
+		if errors.Is(err, meta.ErrNotFound) || errors.Is(err, meta.ErrRepository) {
+			continue // not indexed yet: it will say the right thing
+		}
+		if err != nil {
+			return fmt.Errorf("document of %s in %s: %w", d, repo, err)
+		}
+		var l search.Listing
+		if err := json.Unmarshal(doc.Body, &l); err != nil {
+			return fmt.Errorf("document of %s in %s: %w", d, repo, err)
+		}
+		if l.Latest != (d == first) {
+			wrong = append(wrong, d)
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return s.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error { return s.Changed(ctx, tx, repo, wrong) })
+}
+
+// reindexOne does a job of kind index.
+func (s *Service) reindexOne(ctx context.Context, j meta.Job) error {
+	k := parseKey(j.Key)
+	m, err := s.meta.Manifest(ctx, k.Repo, k.Digest)
+	if err != nil && !absent(err) {
+		return err
+	}
+	if err == nil && m.Ingested >= Version { // else its own job does it
+		if err := s.redescribe(ctx, m); err != nil && !absent(err) {
+			return err
+		}
+	}
+	return s.settleLatest(ctx, k.Repo, "")
+}
+
+// redescribe stores the document of a manifest anew.
+func (s *Service) redescribe(ctx context.Context, m meta.Manifest) error {
+	sub, err := s.read(ctx, m)
+	if err != nil {
+		return jobs.Permanent(err)
+	}
+	if sub.Subject != "" {
+		return nil
+	}
+	if sub.files, err = s.files(ctx, sub, true, true); err != nil {
+		return err
+	}
+	d, err := s.describe(ctx, sub, m.Verdict, m)
+	if err != nil {
+		return err
+	}
+	return s.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error { return s.putDocument(ctx, tx, sub, d) })
+}

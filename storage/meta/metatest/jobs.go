@@ -338,23 +338,28 @@ var jobTests = []test{
 			{"all", meta.JobFilter{}, func(int, meta.JobState) bool { return true }},
 			{"a kind", meta.JobFilter{Kind: "k"}, func(i int, _ meta.JobState) bool { return i%2 == 0 }},
 			{
-				"waiting", meta.JobFilter{States: []meta.JobState{meta.JobWaiting}},
+				"waiting",
+				meta.JobFilter{States: []meta.JobState{meta.JobWaiting}},
 				func(_ int, s meta.JobState) bool { return s == meta.JobWaiting },
 			},
 			{
-				"dead", meta.JobFilter{States: []meta.JobState{meta.JobDead}},
+				"dead",
+				meta.JobFilter{States: []meta.JobState{meta.JobDead}},
 				func(_ int, s meta.JobState) bool { return s == meta.JobDead },
 			},
 			{
-				"dead or leased", meta.JobFilter{States: []meta.JobState{meta.JobDead, meta.JobLeased}},
+				"dead or leased",
+				meta.JobFilter{States: []meta.JobState{meta.JobDead, meta.JobLeased}},
 				func(_ int, s meta.JobState) bool { return s != meta.JobWaiting },
 			},
 			{
-				"waiting or dead of a kind", meta.JobFilter{Kind: "other", States: []meta.JobState{meta.JobDead, meta.JobWaiting}},
+				"waiting or dead of a kind",
+				meta.JobFilter{Kind: "other", States: []meta.JobState{meta.JobDead, meta.JobWaiting}},
 				func(i int, s meta.JobState) bool { return i%2 == 1 && s != meta.JobLeased },
 			},
 			{
-				"leased of a kind", meta.JobFilter{Kind: "other", States: []meta.JobState{meta.JobLeased}},
+				"leased of a kind",
+				meta.JobFilter{Kind: "other", States: []meta.JobState{meta.JobLeased}},
 				func(i int, s meta.JobState) bool { return i%2 == 1 && s == meta.JobLeased },
 			},
 			{"no such kind", meta.JobFilter{Kind: "none"}, func(int, meta.JobState) bool { return false }},

@@ -62,7 +62,7 @@ type Verdicts interface {
 	Verdict(ctx context.Context, repo string, d digest.Digest) (Verdict, error)
 	// StaleVerdicts lists manifests whose verdict is of a revision below the given
 	// one, in order of (repo, digest) after the given pair. A limit below one is
-	// no limit. It reads little more than it lists.
+	// no limit. Where there are none it reads one row for each repository.
 	StaleVerdicts(ctx context.Context, revision int64, after ManifestKey, limit int) ([]ManifestKey, error)
 	// Unindexed lists manifests that were never ingested by a pipeline of at least
 	// this version, in the same order.

@@ -1,12 +1,9 @@
 package sqlmeta
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
-	"math"
-	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -57,68 +54,40 @@ func (r reader) BlobAdmitted(ctx context.Context, repo string, d digest.Digest) 
 }
 
 func (r reader) StaleVerdicts(ctx context.Context, revision int64, after meta.ManifestKey, limit int) ([]meta.ManifestKey, error) {
-	return backlog{r.q, "next_revision", "revision_in", "revision_behind"}.below(ctx, revision, after, limit)
+	return r.below(ctx, "stale_in", "stale_behind", revision, after, limit)
 }
 
 func (r reader) Unindexed(ctx context.Context, version int, after meta.ManifestKey, limit int) ([]meta.ManifestKey, error) {
-	return backlog{r.q, "next_ingested", "ingested_in", "ingested_behind"}.below(ctx, int64(version), after, limit)
+	return r.below(ctx, "unindexed_in", "unindexed_behind", int64(version), after, limit)
 }
 
-// A backlog lists manifests that have a number below a wanted one. Ordinarily
-// there are none, or few numbers that many share: it asks for each number that
-// occurs by itself, of which an index has the order that is wanted.
-type backlog struct {
-	q          querier
-	next       string // the lowest number in a range
-	in, behind string // the manifests of one number in a repository, and in those behind it
-}
-
-func (b backlog) below(ctx context.Context, bound int64, after meta.ManifestKey, limit int) ([]meta.ManifestKey, error) {
+// below lists manifests that have a number below bound: with the statement in
+// the rest of the repository of after, with behind those that follow.
+func (r reader) below(
+	ctx context.Context, in, behind string, bound int64, after meta.ManifestKey, limit int,
+) ([]meta.ManifestKey, error) {
 	var out []meta.ManifestKey
-	number := int64(math.MinInt64)
-	for number < bound {
-		found, err := one(ctx, b.q, b.next, args(number, bound), &number)
-		if err != nil {
-			return nil, err
-		}
-		if !found {
-			break
-		}
-		keys, err := b.of(ctx, number, after, limit)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, keys...)
-		number++
-	}
-	slices.SortFunc(out, func(a, b meta.ManifestKey) int {
-		return cmp.Or(cmp.Compare(a.Repo, b.Repo), cmp.Compare(a.Digest, b.Digest))
-	})
-	return firstN(out, limit), nil
-}
-
-// of lists the manifests that have this very number.
-func (b backlog) of(ctx context.Context, number int64, after meta.ManifestKey, limit int) ([]meta.ManifestKey, error) {
-	var out []meta.ManifestKey
-	ds, err := list[digest.Digest](ctx, b.q, b.in, after.Repo, number, string(after.Digest), rowLimit(limit))
+	ds, err := list[digest.Digest](ctx, r.q, in, after.Repo, string(after.Digest), bound, rowLimit(limit))
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range ds {
 		out = append(out, meta.ManifestKey{Repo: after.Repo, Digest: d})
 	}
-	if limit > 0 && len(out) == limit {
-		return out, nil
+	if limit > 0 {
+		if limit -= len(ds); limit == 0 {
+			return out, nil
+		}
 	}
-	err = each(ctx, b.q, b.behind, args(after.Repo, number, rowLimit(limit)), func(rows *sql.Rows) error {
+	err = each(ctx, r.q, behind, args(after.Repo, bound, rowLimit(limit)), func(rows *sql.Rows) error {
 		var k meta.ManifestKey
 		if err := rows.Scan(&k.Repo, (*string)(&k.Digest)); err != nil {
-			return b.q.fail(b.behind, err)
+			return r.q.fail(behind, err)
 		}
 		out = append(out, k)
 		return nil
 	})
-	return firstN(out, limit), err
+	return out, err
 }
 
 func (t *tx) SetVerdict(ctx context.Context, repo string, d digest.Digest, v meta.Verdict) error {

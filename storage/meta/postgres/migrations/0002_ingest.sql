@@ -8,10 +8,10 @@ ALTER TABLE manifests ADD COLUMN verdict BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE manifests ADD COLUMN verdict_revision BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE manifests ADD COLUMN verdict_reasons BYTEA NOT NULL DEFAULT ''; -- JSON, or empty
 
--- These begin with what nearly all rows have in common: that there are no
--- others, and which, is found without reading the rest.
-CREATE INDEX manifests_by_ingested ON manifests (ingested, repository, digest);
-CREATE INDEX manifests_by_revision ON manifests (verdict_revision, repository, digest);
+-- These tell which repositories have rows below a number, of which there are few.
+-- They hold no digests, so that a push writes next to the one before.
+CREATE INDEX manifests_by_ingested ON manifests (repository, ingested);
+CREATE INDEX manifests_by_revision ON manifests (repository, verdict_revision);
 
 -- state: 0 waiting, 1 leased, 2 dead. A leased job has a holder, and in again
 -- the due time if it was enqueued meanwhile. An id is never used twice: it is

@@ -15,29 +15,27 @@ SELECT 1 FROM repositories r JOIN manifest_blobs p ON p.repository = r.id JOIN m
 WHERE r.name = ?1 AND p.digest = ?2 AND m.verdict <> 3
 LIMIT 1;
 
--- name: next_ingested
-SELECT ingested FROM manifests WHERE ingested >= ?1 AND ingested < ?2 ORDER BY ingested LIMIT 1;
-
--- name: ingested_in
+-- name: unindexed_in
+-- Here and below, a plus keeps a column from choosing the index: those by number
+-- find repositories, whose rows are then taken in order of digest, unsorted.
 SELECT m.digest FROM manifests m
-WHERE m.ingested = ?2 AND m.repository = (SELECT id FROM repositories WHERE name = ?1) AND m.digest > ?3
+WHERE m.repository = (SELECT id FROM repositories WHERE name = ?1) AND m.digest > ?2 AND +m.ingested < ?3
 ORDER BY m.digest LIMIT ?4;
 
--- name: ingested_behind
--- CROSS JOIN keeps SQLite at this order of the tables, which needs no sorting.
+-- name: unindexed_behind
+-- CROSS JOIN keeps SQLite at this order of the tables.
 SELECT r.name, m.digest FROM repositories r CROSS JOIN manifests m
-WHERE m.repository = r.id AND r.name > ?1 AND m.ingested = ?2
+WHERE m.repository = r.id AND r.name > ?1 AND +m.ingested < ?2
+  AND (SELECT min(x.ingested) FROM manifests x WHERE x.repository = r.id) < ?2
 ORDER BY r.name, m.digest LIMIT ?3;
 
--- name: next_revision
-SELECT verdict_revision FROM manifests WHERE verdict_revision >= ?1 AND verdict_revision < ?2 ORDER BY verdict_revision LIMIT 1;
-
--- name: revision_in
+-- name: stale_in
 SELECT m.digest FROM manifests m
-WHERE m.verdict_revision = ?2 AND m.repository = (SELECT id FROM repositories WHERE name = ?1) AND m.digest > ?3
+WHERE m.repository = (SELECT id FROM repositories WHERE name = ?1) AND m.digest > ?2 AND +m.verdict_revision < ?3
 ORDER BY m.digest LIMIT ?4;
 
--- name: revision_behind
+-- name: stale_behind
 SELECT r.name, m.digest FROM repositories r CROSS JOIN manifests m
-WHERE m.repository = r.id AND r.name > ?1 AND m.verdict_revision = ?2
+WHERE m.repository = r.id AND r.name > ?1 AND +m.verdict_revision < ?2
+  AND (SELECT min(x.verdict_revision) FROM manifests x WHERE x.repository = r.id) < ?2
 ORDER BY r.name, m.digest LIMIT ?3;

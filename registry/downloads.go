@@ -96,13 +96,16 @@ func (d *downloads) run() {
 	}
 }
 
-// close writes what is left.
-func (d *downloads) close() error {
+// close writes what is left. That it cannot is no reason for a server to end in
+// failure.
+func (d *downloads) close() {
 	close(d.stop)
 	<-d.done
 	ctx, cancel := context.WithTimeout(context.Background(), downloadGrace)
 	defer cancel()
-	return d.flush(ctx)
+	if err := d.flush(ctx); err != nil {
+		d.log.LogAttrs(ctx, slog.LevelWarn, "the last download counts are lost", slog.Any("err", err))
+	}
 }
 
 // flush writes the counts of this moment. Those that it cannot write are kept.

@@ -48,6 +48,7 @@ func (rs Results) Passed() bool {
 const (
 	maxCases = 500
 	maxLevel = 16 // of facts inside of facts
+	maxFacts = 200_000
 )
 
 // ParseCases reads a test file: a list of cases, and under facts what all of them
@@ -178,8 +179,14 @@ func (d *document) tree(n *yaml.Node) map[string]any {
 }
 
 func (d *document) any(n *yaml.Node, level int) any {
-	if level > maxLevel {
+	switch d.facts++; {
+	case level > maxLevel:
 		d.fail(n, "", "more than %d levels", maxLevel)
+		return nil
+	case d.facts > maxFacts:
+		if d.facts == maxFacts+1 {
+			d.fail(n, "", "the facts of all cases together are more than %d", maxFacts)
+		}
 		return nil
 	}
 	switch n.Kind {

@@ -16,10 +16,7 @@ import (
 // inspected gives the facts of a file.
 func inspected(t testing.TB, path string) (*Report, *Capabilities) {
 	t.Helper()
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := readFile(t, path)
 	rep, err := inspect.Inspect(file, inspect.Options{Strings: -1})
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
@@ -31,13 +28,18 @@ func inspected(t testing.TB, path string) (*Report, *Capabilities) {
 	return &r, &c
 }
 
-func parsed(t testing.TB, path string) *Policy {
+func readFile(t testing.TB, path string) []byte {
 	t.Helper()
-	source, err := os.ReadFile(path)
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Parse(source)
+	return b
+}
+
+func parsed(t testing.TB, path string) *Policy {
+	t.Helper()
+	p, err := Parse(readFile(t, path))
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}

@@ -28,6 +28,7 @@ type document struct {
 	lines []string
 	errs  Errors
 	rule  string // that is being read, for errors
+	facts int    // read so far, of test files
 }
 
 // open reads the one document of source. Anchors and aliases are refused where

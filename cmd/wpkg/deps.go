@@ -119,7 +119,7 @@ func importedInterfaces(rep *inspect.Report) []wire.Dependency {
 		if name == "" {
 			name = im.Name
 		}
-		host := capability.Lookup(im.Module, im.Name).Known()
+		host := strings.HasPrefix(name, "wasi:") || capability.Lookup(im.Module, im.Name).Known()
 		at, ok := seen[name]
 		if !ok {
 			at = len(out)

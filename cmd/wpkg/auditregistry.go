@@ -84,8 +84,8 @@ func auditedVersion(host string, f wire.Finding) audited {
 	return out
 }
 
-// violations are those of the wire. The registry does not know the name of a
-// policy that is not in its text.
+// violations are those of the wire. With a name they are all of the policy of that
+// name: a registry does not know it if it is not in the text.
 func violations(list []wire.Violation, name string) []policy.Violation {
 	var out []policy.Violation
 	for _, v := range list {
@@ -93,7 +93,7 @@ func violations(list []wire.Violation, name string) []policy.Violation {
 			Policy: v.Policy, Rule: v.Rule, Mode: policy.Mode(v.Mode), Severity: policy.Severity(v.Severity),
 			Message: v.Message, Fact: v.Fact, File: v.File, Error: v.Error, Approved: v.Approved,
 		}
-		if p.Policy == "" {
+		if name != "" {
 			p.Policy = name
 		}
 		out = append(out, p)

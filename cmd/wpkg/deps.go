@@ -131,8 +131,12 @@ func importedInterfaces(rep *inspect.Report) []wire.Dependency {
 	return out
 }
 
-// askExporters fills in who exports an import.
+// askExporters fills in who exports an import. What a core module calls the module
+// that it imports from, without a namespace, names no package.
 func askExporters(ctx context.Context, c *client.Catalog, d *wire.Dependency) error {
+	if !strings.Contains(d.Interface, ":") {
+		return nil
+	}
 	use, err := c.Interface(ctx, d.Interface)
 	if errors.Is(err, client.ErrNotFound) {
 		return nil

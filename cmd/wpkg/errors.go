@@ -105,7 +105,10 @@ func message(err error) string {
 	}
 	var said *client.CatalogError
 	if errors.As(err, &said) {
-		text = strings.ReplaceAll(text, said.Error(), said.Host+": "+problemText(said.Problem))
+		about := strings.ReplaceAll(text, said.Error(), "")
+		if text = about + said.Host + ": " + problemText(said.Problem); strings.Contains(about, said.Host) {
+			text = about + problemText(said.Problem)
+		}
 	}
 	var sent *url.Error
 	if errors.As(err, &sent) {
@@ -276,7 +279,7 @@ func problemText(p *wire.Problem) string {
 }
 
 func problemHint(e *client.CatalogError) string {
-	if e.Hint == "" && e.Status == http.StatusUnauthorized {
+	if e.Status == http.StatusUnauthorized {
 		return "wpkg login " + e.Host
 	}
 	return e.Hint

@@ -19,7 +19,7 @@ import (
 type packageView struct {
 	*wire.PackageInfo
 	Versions  []wire.Version `json:"versions"`
-	Downloads int64          `json:"downloads"` // of the last 30 days or so, as the registry counts
+	Downloads int64          `json:"downloads"` // of the last 90 days
 }
 
 func (t *tool) infoCommand() *cli.Command {

@@ -37,6 +37,7 @@ func (t *tool) policyCommand() *cli.Command {
 			t.policyRmCommand(),
 			t.policyVersionsCommand(),
 			t.policyDryRunCommand(),
+			t.policyDecisionsCommand(),
 		},
 	}
 }
@@ -414,24 +415,28 @@ be refused.
 			if err := arguments(c, 0, 1); err != nil {
 				return err
 			}
-			if name, ok := strings.CutPrefix(c.Args().First(), registryPrefix); ok {
-				req.Name = name
+			name := ""
+			if stored, ok := strings.CutPrefix(c.Args().First(), registryPrefix); ok {
+				req.Name = stored
 			} else if c.NArg() > 0 {
 				s, err := t.policySource(c.Context, c.Args().First())
 				if err != nil {
 					return err
 				}
-				if _, err := s.parse(); err != nil {
+				p, err := s.parse()
+				if err != nil {
 					return err
 				}
-				req.Source = string(s.text)
+				req.Source, name = string(s.text), p.Name
 			}
-			return t.dryRun(c.Context, req)
+			return t.dryRun(c.Context, req, name)
 		},
 	}
 }
 
-func (t *tool) dryRun(ctx context.Context, req wire.DryRunRequest) error {
+// dryRun asks for a verdict on what is stored, by the policy called name, or with
+// "" by those in the request.
+func (t *tool) dryRun(ctx context.Context, req wire.DryRunRequest, name string) error {
 	c, err := t.catalog()
 	if err != nil {
 		return err
@@ -443,7 +448,7 @@ func (t *tool) dryRun(ctx context.Context, req wire.DryRunRequest) error {
 		return c.DryRun(ctx, req)
 	}, func(f wire.Finding) {
 		item := auditedVersion(c.Host(), f)
-		item.Violations = violations(f.Violations, "")
+		item.Violations = violations(f.Violations, name)
 		a.report.add(item)
 	})
 	if err != nil {
@@ -454,4 +459,72 @@ func (t *tool) dryRun(ctx context.Context, req wire.DryRunRequest) error {
 		return err
 	}
 	return a.verdict()
+}
+
+// maxDecisions bounds --limit of decisions, which is the bound of a page.
+const maxDecisions = 1000
+
+func (t *tool) policyDecisionsCommand() *cli.Command {
+	var outcome string
+	var limit int
+	return &cli.Command{
+		Name:      "decisions",
+		Usage:     "list what the policies of a registry decided, newest first",
+		ArgsUsage: "[REPO|REF]",
+		Description: `A decision is of a push, a tag, or a verdict on what is stored, with the rules that
+were violated and the facts that broke them.
+
+   wpkg policy decisions --outcome deny
+   wpkg policy decisions demo/app --output json`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "outcome", Usage: "only what was as bad as `OUTCOME`: allow, warn or deny", Destination: &outcome},
+			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Value: 50, Usage: "show at most `N`", Destination: &limit},
+		},
+		Action: func(c *cli.Context) error {
+			if err := arguments(c, 0, 1); err != nil {
+				return err
+			}
+			f := client.DecisionFilter{Outcome: wire.Verdict(outcome)}
+			switch {
+			case limit < 1 || limit > maxDecisions:
+				return usagef("policy decisions: --limit %d: it is from 1 to %d", limit, maxDecisions)
+			case !slices.Contains([]wire.Verdict{"", wire.VerdictAllow, wire.VerdictWarn, wire.VerdictDeny}, f.Outcome):
+				return usagef("policy decisions: --outcome %s: it is allow, warn or deny", term.Clean(outcome))
+			}
+			return t.inRepository(c, func(at cataloged) error {
+				f.Repo, f.Digest = at.repo, at.ref.Digest
+				if at.version != "" && f.Digest == "" {
+					v, err := at.Version(c.Context, at.repo, at.version)
+					if err != nil {
+						return fmt.Errorf("policy decisions %s: %w", at.ref, err)
+					}
+					f.Digest = v.Digest
+				}
+				page, err := at.Decisions(c.Context, f, limit, "")
+				if err != nil {
+					return fmt.Errorf("policy decisions: %w", err)
+				}
+				return emitEach(t, page.Items, decisionRows(page.Items))
+			})
+		},
+	}
+}
+
+func decisionRows(list []wire.Decision) [][]string {
+	rows := [][]string{{"WHEN", "ACTION", "OUTCOME", "NAME", "TAGS", "DIGEST", "BY", "WHY"}}
+	for _, d := range list {
+		why := ""
+		if len(d.Violations) > 0 {
+			v := d.Violations[0]
+			why = v.Policy + "/" + v.Rule + ": " + v.Message
+			if n := len(d.Violations) - 1; n > 0 {
+				why += fmt.Sprintf(" (and %d more)", n)
+			}
+		}
+		rows = append(rows, []string{
+			timeText(d.Time), d.Action, string(d.Outcome), d.Repository, strings.Join(d.Tags, " "), shortDigest(d.Digest.String()),
+			d.Principal, clip(why, maxMessageCell),
+		})
+	}
+	return rows
 }

@@ -34,6 +34,8 @@ import (
 
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/auth"
+	"github.com/wreg-project/wreg/registry/catalog"
+	"github.com/wreg-project/wreg/registry/catalog/wire"
 	"github.com/wreg-project/wreg/registry/ociapi"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/storage/blob/mem"
@@ -105,8 +107,18 @@ func startWreg(e cleaner, work string, access policy.Access, users auth.Authenti
 		return "", err
 	}
 	e.Defer(func() { db.Close() })
+	log := slog.New(slog.DiscardHandler)
 	reg := registry.New(registry.Options{Blobs: mem.New(), Meta: db})
-	return start(e, ociapi.New(ociapi.Options{Registry: reg, Access: access, Auth: users, Log: slog.New(slog.DiscardHandler)})), nil
+	api := catalog.New(catalog.Options{Meta: db, Access: access, Auth: users, Log: log})
+	e.Defer(api.Close)
+	images := ociapi.New(ociapi.Options{Registry: reg, Access: access, Auth: users, Log: log})
+	return start(e, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, wire.Base+"/") {
+			api.ServeHTTP(w, r)
+			return
+		}
+		images.ServeHTTP(w, r)
+	})), nil
 }
 
 func distribution(e cleaner) http.Handler {

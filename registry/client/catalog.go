@@ -182,6 +182,25 @@ func (c *Catalog) DeletePolicy(ctx context.Context, name string) error {
 	return c.do(ctx, http.MethodDelete, policyPath(name), nil, nil, nil)
 }
 
+// DecisionFilter chooses decisions; the zero value chooses all.
+type DecisionFilter struct {
+	Repo    string        // only those about this repository
+	Digest  digest.Digest // only those about this manifest
+	Outcome wire.Verdict  // only outcomes as bad as this, or worse
+}
+
+// Decisions is one page of what policies decided, newest first.
+func (c *Catalog) Decisions(ctx context.Context, f DecisionFilter, limit int, cursor string) (*wire.List[wire.Decision], error) {
+	q := url.Values{"limit": {strconv.Itoa(limit)}}
+	if f.Repo != "" {
+		q.Set("package", wire.PackageName(f.Repo))
+	}
+	set(q, "digest", f.Digest.String())
+	set(q, "outcome", string(f.Outcome))
+	set(q, "cursor", cursor)
+	return get[wire.List[wire.Decision]](ctx, c, "/decisions", q)
+}
+
 // Quarantine calls fn with what was refused and is kept, page by page.
 func (c *Catalog) Quarantine(ctx context.Context, fn func([]wire.Quarantine) error) error {
 	return eachPage(ctx, c, "/quarantine", nil, fn)

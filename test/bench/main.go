@@ -7,6 +7,10 @@
 // the rows of one run do not, or much less. It never fails on a number: it
 // prints the budget beside it.
 //
+// Searches are measured on made-up packages, a million unless told otherwise:
+//
+//	go run ./test/bench -parts search -documents 100000
+//
 // The inspector is measured over the binaries of test/corpus, beside the tools
 // that read the same files.
 //
@@ -37,6 +41,11 @@ type options struct {
 
 	wasmtime string // the command of test/bench/wasmtime
 	rounds   int    // for each file of the corpus; the cheapest counts
+
+	documents  int      // that are searched
+	queries    int      // of each kind
+	databases  []string // that hold the documents
+	searchData string   // folder that keeps them for another run, "" for none
 }
 
 func main() {
@@ -48,7 +57,7 @@ func main() {
 		return
 	}
 	var o options
-	var parts, sizes, servers string
+	var parts, sizes, servers, databases string
 	flag.StringVar(&parts, "parts", "servers,inspector", "what to measure")
 	flag.StringVar(&o.bin, "bin", "bin", "folder of the wreg and wpkg binaries")
 	flag.StringVar(&o.peer, "peer", ".cache/clients/registry", "distribution's registry binary; left out if absent")
@@ -57,6 +66,10 @@ func main() {
 	flag.StringVar(&servers, "servers", "wreg-sqlite,wreg-postgres,distribution,nginx", "the servers to measure")
 	flag.StringVar(&o.wasmtime, "wasmtime", ".cache/clients/wasmtime", "the command of test/bench/wasmtime")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each file goes through the inspector; the cheapest counts")
+	flag.IntVar(&o.documents, "documents", 1_000_000, "how many made-up packages are searched")
+	flag.IntVar(&o.queries, "queries", 300, "searches of each kind")
+	flag.StringVar(&databases, "databases", "sqlite,postgres", "the databases that are searched")
+	flag.StringVar(&o.searchData, "search-data", "", "folder that keeps the filled databases, which takes an hour to fill")
 	flag.Float64Var(&o.seconds, "seconds", 3, "seconds of load for each operation")
 	flag.IntVar(&o.workers, "workers", 8, "concurrent clients")
 	flag.Parse()
@@ -69,7 +82,7 @@ func main() {
 		o.sizes = append(o.sizes, n)
 	}
 	slices.Sort(o.sizes)
-	o.servers, o.parts = strings.Split(servers, ","), strings.Split(parts, ",")
+	o.servers, o.parts, o.databases = strings.Split(servers, ","), strings.Split(parts, ","), strings.Split(databases, ",")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, o); err != nil {
@@ -87,6 +100,8 @@ func run(ctx context.Context, o options) error {
 			err = measureServers(ctx, o, report)
 		case "inspector":
 			err = measureInspector(ctx, o, report)
+		case "search":
+			err = measureSearch(ctx, o, report)
 		default:
 			err = fmt.Errorf("-parts: no part %q", part)
 		}

@@ -33,6 +33,9 @@ type report struct {
 
 	Inspector []inspectorRow `json:"inspector"`
 	Wall      []wallRow      `json:"reports"`
+
+	Searches []searchRow `json:"searches,omitempty"`
+	Indexes  []indexRow  `json:"indexes,omitempty"`
 }
 
 type row struct {
@@ -192,6 +195,7 @@ func (r *report) print(out io.Writer) {
 	fmt.Fprintf(out, "\n%s, %s, %d cores, %s, commit %s\n\n", r.Date, r.CPU, r.Cores, r.Go, r.Commit)
 	r.printServers(out)
 	r.printInspector(out)
+	r.printSearches(out)
 	for _, n := range r.Notes {
 		fmt.Fprintln(out, n)
 	}

@@ -279,7 +279,8 @@ func (s *server) syncs() (int, error) {
 	return n, nil
 }
 
-// startPostgres runs a database cluster of its own, durable as by default.
+// startPostgres runs a database cluster of its own, durable as by default: that
+// in dir, which it makes unless there is one.
 func startPostgres(ctx context.Context, dir string) (*server, string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if err != nil || len(found) == 0 {
@@ -294,11 +295,13 @@ func startPostgres(ctx context.Context, dir string) (*server, string, error) {
 		return nil, "", err
 	}
 	data := filepath.Join(dir, "data")
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "wreg", "-A", "trust", "--no-locale", "-E", "UTF8")
-	initdb.Dir = dir
-	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: as}
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, "", fmt.Errorf("initdb: %w: %s", err, out)
+	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); errors.Is(err, os.ErrNotExist) {
+		initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "wreg", "-A", "trust", "--no-locale", "-E", "UTF8")
+		initdb.Dir = dir
+		initdb.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+		if out, err := initdb.CombinedOutput(); err != nil {
+			return nil, "", fmt.Errorf("initdb: %w: %s", err, out)
+		}
 	}
 	port, err := freePort()
 	if err != nil {

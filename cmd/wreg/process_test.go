@@ -239,8 +239,8 @@ func (p *process) push(repo, tag, layer string, change ...func(*http.Request)) {
 			append(change, kind("application/octet-stream"))...)
 	}
 	manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,`+
-		`"config":{"mediaType":"application/vnd.wasm.config.v0+json","digest":%q,"size":%d},`+
-		`"layers":[{"mediaType":"application/wasm","digest":%q,"size":%d}]}`,
+		`"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":%q,"size":%d},`+
+		`"layers":[{"mediaType":"application/octet-stream","digest":%q,"size":%d}]}`,
 		imageManifest, digest.FromString(config), len(config), digest.FromString(layer), len(layer))
 	p.want(201, "PUT", "/v2/"+repo+"/manifests/"+tag, strings.NewReader(manifest), append(change, kind(imageManifest))...)
 }

@@ -19,8 +19,10 @@ import (
 	"github.com/wreg-project/wreg/internal/version"
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/auth"
+	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/storage/gc"
+	"github.com/wreg-project/wreg/storage/meta"
 )
 
 // closeGrace is what the last steps of a shutdown get, each: they write little.
@@ -49,6 +51,8 @@ type server struct {
 	log      *slog.Logger
 	stores   *stores
 	journal  *gc.Journaler
+	meta     meta.DB // the database, watched by the journal and by the workers
+	ingest   *ingest.Service
 	registry *registry.Registry
 	auth     auth.Authenticator // nil without authentication
 	access   policy.Access
@@ -130,11 +134,17 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *server, 
 		log.WarnContext(ctx, "repaired what an interruption left", slog.Any("repaired", repaired))
 	}
 	s.journal = gc.NewJournaler(s.stores.meta, s.stores.blobs, gc.JournalOptions{Log: log})
+	journaled := s.journal.Watch(s.stores.meta)
+	if s.ingest, err = openIngest(ctx, cfg, journaled, s.stores.blobs, log); err != nil {
+		return nil, errors.Join(err, s.stores.Close())
+	}
+	s.meta = s.ingest.Watch(journaled)
 	s.registry = registry.New(registry.Options{
-		Blobs: s.stores.blobs, Meta: s.journal.Watch(s.stores.meta), Log: log,
+		Blobs: s.stores.blobs, Meta: s.meta, Log: log,
 		MaxManifest: int64(cfg.Limits.MaxManifest), MaxBlob: int64(cfg.Limits.MaxBlob),
 		UploadExpiry: cfg.Limits.UploadExpiry, MaxUploads: cfg.Limits.MaxUploads,
 		MutableVersions: cfg.Registry.ImmutableTags == "none", Sparse: cfg.Registry.Sparse,
+		Admit: s.ingest, Guarded: s.ingest.Guarded, TagsMoved: s.ingest.TagsMoved,
 	})
 	if cfg.Metrics.Listen != "off" {
 		s.metrics = s.newMetrics()
@@ -161,6 +171,7 @@ func (s *server) newMetrics() *obs.Metrics {
 		lag(func(l gc.Lag) float64 { return l.Oldest.Seconds() }))
 	m.Gauge("wreg_journal_lag_entries", "Changes that are not in the journal yet; -1 if unknown.",
 		lag(func(l gc.Lag) float64 { return float64(l.Written - l.Done) }))
+	s.ingestMetrics(m)
 	return m
 }
 
@@ -214,6 +225,10 @@ func (s *server) run(asked context.Context, front *httpx.Server, main, side net.
 		gc.RunSnapshots(background, s.stores.meta, s.stores.blobs, gc.SnapshotOptions{Log: s.log})
 		return nil
 	})
+	part(&workers, "ingest", func() error {
+		s.ingest.Run(background, s.registry)
+		return nil
+	})
 	part(&parts, "serve", func() error { return front.Serve(main) })
 	var metrics *httpx.Server
 	if side != nil {
@@ -255,6 +270,7 @@ func (s *server) end(ctx context.Context, grace time.Duration, wrong string, ste
 
 // close ends what open began. Nothing is served any more.
 func (s *server) close(ctx context.Context) error {
+	s.ingest.Close()
 	err := s.registry.Close()
 	s.end(ctx, closeGrace, "journal not flushed, the next start does it", s.journal.Flush)
 	s.end(ctx, closeGrace, "traces not sent", s.tracer.Close)

@@ -50,6 +50,7 @@ type Config struct {
 	TLS      TLS      `key:"tls"`
 	Auth     Auth     `key:"auth"`
 	Registry Registry `key:"registry"`
+	Ingest   Ingest   `key:"ingest"`
 	Limits   Limits   `key:"limits"`
 	Log      Log      `key:"log"`
 	Metrics  Metrics  `key:"metrics"`
@@ -97,6 +98,55 @@ type Registry struct {
 	// Accept indexes and manifests whose parts are not stored here. Otherwise a
 	// push that names absent blobs or manifests is refused.
 	Sparse bool `key:"sparse" default:"false"`
+
+	// What becomes of a package that says it is WebAssembly and is broken. refuse
+	// answers its push with the offset and the reason; store keeps it, and policies
+	// see what is wrong with it.
+	BrokenWasm string `key:"broken_wasm" default:"refuse" oneof:"refuse store"`
+}
+
+// Ingest is how packages are inspected, indexed and held against policies.
+type Ingest struct {
+	// Packages that are ingested at the same time. Judging a push does not wait for
+	// them.
+	Workers int `key:"workers" default:"2"`
+
+	// Time after which the job of a server that died is taken over by another one.
+	Lease time.Duration `key:"lease" default:"1m"`
+
+	// Attempts at a job after which it is a dead letter. It stays until somebody
+	// retries or drops it.
+	MaxAttempts int `key:"max_attempts" default:"8"`
+
+	// Memory that all inspections may take at the same time. One takes about four
+	// times the size of its file; more than this has them wait for each other.
+	Memory Size `key:"memory" default:"512MiB"`
+
+	// Largest WebAssembly file that is inspected. A larger one is stored, and passes
+	// no enforced policy that asks for its content.
+	MaxModule Size `key:"max_module" default:"128MiB"`
+
+	// Bytes that the compressed layers and archives of one blob may unpack to while
+	// WebAssembly is looked for in them. What lies beyond is treated like a file that
+	// is too large.
+	MaxUnpacked Size `key:"max_unpacked" default:"2GiB"`
+
+	// Time that judging a push may take. Beyond it the push is answered with 503;
+	// what was found out until then is there when it is tried again.
+	AdmitTimeout time.Duration `key:"admit_timeout" default:"2m"`
+
+	// Days for which the bytes of refused packages are kept for approvers.
+	QuarantineDays int `key:"quarantine_days" default:"7"`
+
+	// Days for which decisions of policies are kept.
+	DecisionDays int `key:"decision_days" default:"90"`
+
+	// Days for which events are kept for those who follow them.
+	EventDays int `key:"event_days" default:"7"`
+
+	// Entries of the index of functions, each about 40 bytes. Beyond it every
+	// package is found by fewer of its functions.
+	FunctionEntries int `key:"function_entries" default:"20000000"`
 }
 
 // Limits bound what one client can use up.

@@ -15,6 +15,9 @@ const (
 	minManifest = 64 << 10 // bytes; the specification wants 4 MiB to work, small servers less
 	maxManifest = 64 << 20 // bytes, each held in memory while it is pushed
 	maxTimeout  = 30 * 24 * time.Hour
+	maxDays     = 3650
+	maxWorkers  = 256
+	minLease    = 5 * time.Second // it is prolonged three times as often, by a transaction
 )
 
 // validate checks what no single field can know. Every error is reported.
@@ -57,7 +60,7 @@ func (c Config) validate() error {
 	if c.Limits.MaxHeader > maxFile {
 		fail("limits.max_header: %s is more than %s", c.Limits.MaxHeader, Size(maxFile))
 	}
-	errs = append(errs, c.checkTimes())
+	errs = append(errs, c.Ingest.validate(), c.checkTimes())
 	if l := c.Metrics.Listen; l != "" && l != "off" {
 		errs = append(errs, named("metrics.listen", checkAddress(l)))
 	}
@@ -75,6 +78,24 @@ func (c Config) missing() string {
 		return "TLS (tls.cert)"
 	}
 	return ""
+}
+
+func (i Ingest) validate() error {
+	var errs []error
+	for key, days := range map[string]int{
+		"quarantine_days": i.QuarantineDays, "decision_days": i.DecisionDays, "event_days": i.EventDays,
+	} {
+		if days > maxDays {
+			errs = append(errs, fmt.Errorf("ingest.%s: %d is more than %d", key, days, maxDays))
+		}
+	}
+	if i.Workers > maxWorkers {
+		errs = append(errs, fmt.Errorf("ingest.workers: %d is more than %d", i.Workers, maxWorkers))
+	}
+	if i.Lease < minLease {
+		errs = append(errs, fmt.Errorf("ingest.lease: %s is less than %s", i.Lease, minLease))
+	}
+	return errors.Join(errs...)
 }
 
 func (c Config) checkTimes() error {

@@ -49,14 +49,17 @@ func (s *Service) Admit(ctx context.Context, a registry.Admission) (registry.Adm
 	if err := p.inspect(ctx); err != nil {
 		return registry.Admitted{}, err
 	}
+	count := &s.analyser.stats
 	if p.enforced {
 		if err := p.judge(ctx); err != nil {
 			return registry.Admitted{}, err
 		}
 		if p.result.Outcome == policy.Denied {
+			count.refused.Add(1)
 			return registry.Admitted{}, p.refuse(ctx)
 		}
 	}
+	count.admitted.Add(1)
 	return registry.Admitted{Commit: p.commit}, nil
 }
 
@@ -137,6 +140,7 @@ func (p *push) broken(files []file) error {
 		if f.Offset >= 0 {
 			detail["offset"] = f.Offset
 		}
+		p.s.analyser.stats.broken.Add(1)
 		what := "the layer " + f.layer.Digest.String()
 		if f.name != "" {
 			what += " (" + f.name + ")"

@@ -96,6 +96,8 @@ type analyser struct {
 	mu      sync.Mutex
 	flights map[digest.Digest]*flight
 	recent  recent
+
+	stats stats
 }
 
 // A flight is an analysis under way. Whoever wants the same joins it.
@@ -235,7 +237,11 @@ func (a *analyser) fly(f *flight) {
 	ctx, cancel := context.WithTimeout(a.ctx, analysisTimeout)
 	defer cancel()
 	d := f.received.Digest
+	began := time.Now()
 	f.result, f.err = a.analyse(ctx, f.received)
+	a.stats.analyses.Add(1)
+	a.stats.bytes.Add(f.received.Size)
+	a.stats.nanosecond.Add(int64(time.Since(began)))
 	close(f.done)
 	if f.err == nil {
 		select {

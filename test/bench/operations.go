@@ -26,13 +26,29 @@ var fresh atomic.Uint64
 // freshBlob makes template's bytes unique in place and returns their digest.
 func freshBlob(template []byte) (content []byte, digest string) {
 	content = append([]byte(nil), template...)
-	binary.LittleEndian.PutUint64(content, fresh.Add(1))
+	binary.LittleEndian.PutUint64(content[len(content)-8:], fresh.Add(1))
 	return content, digestOf(content)
 }
 
 func digestOf(b []byte) string {
 	sum := sha256.Sum256(b)
 	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// wasmBytes is a module of n bytes that is nothing but a custom section: a
+// registry that looks at what it stores takes it for what it says it is.
+func wasmBytes(n int) []byte {
+	b := []byte("\x00asm\x01\x00\x00\x00\x00")
+	const sizeBytes = 4 // the section's size, in as many bytes whatever it is
+	for i, size := 0, n-len(b)-sizeBytes; i < sizeBytes; i, size = i+1, size>>7 {
+		c := byte(size & 0x7f)
+		if i < sizeBytes-1 {
+			c |= 0x80
+		}
+		b = append(b, c)
+	}
+	b = append(b, 1, 'x')
+	return append(b, randomBytes(n-len(b))...)
 }
 
 func randomBytes(n int) []byte {
@@ -54,8 +70,8 @@ const manifestType = "application/vnd.oci.image.manifest.v1+json"
 // measureRegistry drives a registry through the operations of the budget table.
 func measureRegistry(ctx context.Context, o options, s *server, r *report) error {
 	base := "http://" + s.addr
-	config, layer := []byte("{}"), randomBytes(small)
-	big := randomBytes(large)
+	config, layer := []byte("{}"), wasmBytes(small)
+	big := wasmBytes(large)
 	for _, b := range [][]byte{config, layer, big} {
 		if err := pushBlob(ctx, base, repository, digestOf(b), b); err != nil {
 			return err
@@ -171,7 +187,7 @@ func measureFiles(ctx context.Context, o options, s *server, r *report) error {
 func countSyncs(ctx context.Context, s *server, r *report) error {
 	const n = 20
 	base := "http://" + s.addr
-	config, layer := []byte("{}"), randomBytes(small)
+	config, layer := []byte("{}"), wasmBytes(small)
 	for _, b := range [][]byte{config, layer} {
 		if err := pushBlob(ctx, base, repository, digestOf(b), b); err != nil {
 			return err

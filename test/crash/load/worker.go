@@ -265,7 +265,7 @@ func (w *Worker) newImage(ctx context.Context, subject *v1.Descriptor) (*manifes
 			}
 		}
 		m.blobs = append(m.blobs, c)
-		desc := v1.Descriptor{MediaType: "application/wasm", Digest: c.digest, Size: c.size}
+		desc := v1.Descriptor{MediaType: "application/octet-stream", Digest: c.digest, Size: c.size}
 		if i == 0 {
 			desc.MediaType = v1.MediaTypeImageConfig
 			image.Config = desc

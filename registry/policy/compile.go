@@ -225,13 +225,14 @@ func ownMessage(r *Rule) string {
 
 // add notes that the fact at path is read.
 func (n *Needs) add(path string) {
-	switch root, rest, _ := strings.Cut(path, "."); root {
-	case "report", "file": // files are found by inspection
+	switch root, _, _ := strings.Cut(path, "."); {
+	case path == hashedFact:
+		n.Hashes = true
+	case root == "report":
 		n.Report = true
-		n.Hashes = n.Hashes || rest == "hashed"
-	case "capabilities":
+	case root == "capabilities":
 		n.Capabilities = true
-	case "previous":
+	case root == "previous":
 		n.Previous = true
 	}
 }

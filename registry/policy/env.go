@@ -55,7 +55,7 @@ var celEnv = sync.OnceValue(func() *cel.Env {
 
 func newEnv() (*cel.Env, error) {
 	options := []cel.EnvOption{
-		ext.NativeTypes(ext.ParseStructTag("json"), reflect.TypeFor[Facts]()),
+		ext.NativeTypes(ext.ParseStructField(fieldName), reflect.TypeFor[Facts]()),
 		cel.ParserExpressionSizeLimit(maxExpression),
 		cel.ParserRecursionLimit(maxNesting),
 		cel.ExpressionNodeLimit(maxNodes),
@@ -75,6 +75,16 @@ func newEnv() (*cel.Env, error) {
 		options = append(options, f.option()...)
 	}
 	return cel.NewEnv(options...)
+}
+
+// fieldName is what expressions call a field of facts: what JSON does, unless the
+// field is none of their business.
+func fieldName(f reflect.StructField) string {
+	if f.Tag.Get("cel") == "-" {
+		return "-"
+	}
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
 }
 
 // namedIn makes imports(p) stand for report.imports.named(p).

@@ -206,6 +206,14 @@ func TestRulesThatCannotBeEvaluatedDeny(t *testing.T) {
 			func(f *Facts) { f.Previous.Capabilities.Truncated = true }, "previous.capabilities.unknown is not known",
 		},
 		{
+			"hashes that were not made", Rule{Deny: `report.exports.exists(e, e.hash == "00")`}, nil,
+			"report.hashed is not known: the hashes of exported functions were not made",
+		},
+		{
+			"hashes of the previous version", Rule{Require: `report.exports.all(e, previous.report.exports[0].hash != e.name)`},
+			func(f *Facts) { f.Report.Hashed = true }, "previous.report.hashed is not known",
+		},
+		{
 			"too much work", Rule{Require: `report.imports.all(i, !i.name.contains(i.type))`},
 			func(f *Facts) {
 				for i := range f.Report.Imports {
@@ -246,6 +254,10 @@ func TestRulesNotTouchedByWhatIsUnknown(t *testing.T) {
 		{"a name that only begins like the unknown one", Rule{Require: "report.imports.size() == 61"}, func(f *Facts) {
 			f.Report.Truncated = []string{"importModules"}
 		}},
+		{"hashes of this version alone", Rule{Require: `report.exports.all(e, e.hash == "") && previous.report.valid`}, func(f *Facts) {
+			f.Report.Hashed = true
+		}},
+		{"the report as a whole, without hashes", Rule{Require: `[report].size() == 1`}, func(*Facts) {}},
 		{"a package without WebAssembly", Rule{Deny: "report.size == 0"}, func(f *Facts) { f.Report, f.Capabilities, f.File = nil, nil, File{Path: "a.txt"} }},
 	}
 	for _, tt := range tests {
@@ -323,7 +335,11 @@ rules:
 		t.Fatal(err)
 	}
 	check.Name, check.Scope = "check", Scope{Repositories: []string{"check/*"}, Actions: []Action{Tag}}
-	s, err := Compile(p, check)
+	hashes := &Policy{
+		Name: "hashes", Scope: Scope{Repositories: []string{"hash/*"}},
+		Rules: []Rule{{Name: "a", Mode: Enforce, Deny: `report.exports.exists(e, e.hash == "00")`}},
+	}
+	s, err := Compile(p, check, hashes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,6 +356,7 @@ rules:
 		{"team/app", Push, false, Needs{}},
 		{"check/app", Tag, true, Needs{Report: true, Hashes: true}},
 		{"check/app", Push, false, Needs{}},
+		{"hash/app", Push, true, Needs{Report: true, Hashes: true}},
 	}
 	for _, tt := range tests {
 		if got := s.Enforces(tt.repo, tt.action); got != tt.enforces {

@@ -146,6 +146,11 @@ func (a *activation) Parent() cel.Activation { return nil }
 func readsOf(e ast.Expr) []string {
 	w := walker{local: map[string]int{}}
 	w.walk(e)
+	for _, root := range []string{"", "previous."} {
+		if w.hashes && readsOne(w.reads, root+"report.exports") {
+			w.reads = append(w.reads, root+hashedFact)
+		}
+	}
 	slices.Sort(w.reads)
 	return slices.Compact(w.reads)
 }
@@ -153,11 +158,16 @@ func readsOf(e ast.Expr) []string {
 // A walker collects facts. local counts the loops around that have a variable of
 // that name.
 type walker struct {
-	local map[string]int
-	reads []string
+	local  map[string]int
+	reads  []string
+	hashes bool // a field called hash is asked for, which exports alone have
 }
 
+// hashedFact stands for the hashes of exports among the facts that are read.
+const hashedFact = "report.hashed"
+
 func (w *walker) walk(e ast.Expr) {
+	w.hashes = w.hashes || e.Kind() == ast.SelectKind && e.AsSelect().FieldName() == "hash"
 	if path, ok := w.path(e); ok {
 		w.reads = append(w.reads, path)
 		return

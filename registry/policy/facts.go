@@ -46,8 +46,8 @@ type Package struct {
 // PrincipalFacts are who asks. They are unknown for pulls, whose verdict is the
 // same for everybody.
 type PrincipalFacts struct {
-	Name      string `json:"name"`
-	Anonymous bool   `json:"anonymous"`
+	Name      string `json:"name"`      // of the user, "" for an anonymous caller
+	Anonymous bool   `json:"anonymous"` // whether nobody is known to ask
 }
 
 // Facts gives what rules can ask about p.
@@ -81,15 +81,13 @@ type Report struct {
 	Hosts      []string `json:"hosts"`      // "Proxy-Wasm", "WASI preview 1", likeliest first
 	Features   []string `json:"features"`   // beyond WebAssembly 1.0 that a host must have: "simd", "threads"
 
-	Imports     []Import `json:"imports"`
-	Exports     []Export `json:"exports"`
-	ImportCount int      `json:"importCount"` // exact, also if Imports is cut
-	ExportCount int      `json:"exportCount"`
+	Imports     []Import `json:"imports"`     // in the order of the file
+	Exports     []Export `json:"exports"`     // in the order of the file
+	ImportCount int      `json:"importCount"` // exact, also if the list is cut
+	ExportCount int      `json:"exportCount"` // exact, also if the list is cut
 
-	// ImportModules are the modules that a core module imports from, or the names
-	// that a component imports.
-	ImportModules []string   `json:"importModules"`
-	Interfaces    Interfaces `json:"interfaces"` // of a component
+	ImportModules []string   `json:"importModules"` // modules that a core module imports from, or names that a component imports
+	Interfaces    Interfaces `json:"interfaces"`    // of a component, with versions: "wasi:http/types@0.2.0"
 
 	Memories []Memory `json:"memories"` // of all core modules
 	Start    bool     `json:"start"`    // a start function runs at instantiation
@@ -104,40 +102,37 @@ type Report struct {
 	Signals   []Signal `json:"signals"`   // by falling score
 
 	CustomSections []string `json:"customSections"` // names, sorted, each once
-	Metadata       Metadata `json:"metadata"`
+	Metadata       Metadata `json:"metadata"`       // what authors and tools wrote into the file; nothing proves it
 
-	// Hashed says that HashExports was called.
-	Hashed bool `json:"hashed,omitempty"`
+	// Hashed says that HashExports was called; a rule that reads hashes otherwise
+	// counts as violated.
+	Hashed bool `json:"hashed,omitempty" cel:"-"`
 
 	// Truncated names the lists above that are cut. A rule that reads one counts as
 	// violated.
-	Truncated []string `json:"truncated,omitempty"`
+	Truncated []string `json:"truncated,omitempty" cel:"-"`
 }
 
 // Import is something that a file needs of its host.
 type Import struct {
 	Module string `json:"module"` // "" for components
-	Name   string `json:"name"`
-	Kind   string `json:"kind"` // "func", "memory", "table", "global", "tag"; of components "instance", "func", "type", …
-	Type   string `json:"type"` // "(func (param i32 i32) (result i32))"
+	Name   string `json:"name"`   // of the function, memory and so on, or of the interface
+	Kind   string `json:"kind"`   // "func", "memory", "table", "global", "tag"; of components "instance", "func", "type", …
+	Type   string `json:"type"`   // "(func (param i32 i32) (result i32))"
 }
 
 // Export is something that a file offers.
 type Export struct {
-	Name string `json:"name"`
-	Kind string `json:"kind"`
-	Type string `json:"type"`
-
-	// Hash is the SHA-256 of a function's entry in the code section, its size
-	// included, in hexadecimal digits; "" for everything else.
-	Hash string `json:"hash,omitempty"`
+	Name string `json:"name"`           // as the host calls it
+	Kind string `json:"kind"`           // as that of imports
+	Type string `json:"type"`           // as that of imports
+	Hash string `json:"hash,omitempty"` // SHA-256 of a function's entry in the code section with its size, in hexadecimal digits; "" for everything else
 }
 
-// Interfaces are the names of the interfaces of a component, with versions:
-// "wasi:http/types@0.2.0".
+// Interfaces are the names of the interfaces of a component.
 type Interfaces struct {
-	Imports []string `json:"imports"`
-	Exports []string `json:"exports"`
+	Imports []string `json:"imports"` // sorted
+	Exports []string `json:"exports"` // sorted
 }
 
 // Memory is a linear memory.
@@ -152,22 +147,22 @@ type Memory struct {
 // Signal is something that deserves a second look; docs/spec/signals.md lists
 // the ids.
 type Signal struct {
-	ID       string `json:"id"`
-	Severity string `json:"severity"`
-	Score    int64  `json:"score"` // 0 to 100
-	Count    int64  `json:"count"` // of places
+	ID       string `json:"id"`       // "secret-aws-key", see signals.md
+	Severity string `json:"severity"` // "info", "low", "medium", "high"
+	Score    int64  `json:"score"`    // 0 to 100
+	Count    int64  `json:"count"`    // of places
 }
 
 // Metadata is what authors and tools wrote into the file; nothing proves it.
 type Metadata struct {
-	Name        string `json:"name"`
-	Authors     string `json:"authors"`
-	Description string `json:"description"`
-	Licenses    string `json:"licenses"`
-	Source      string `json:"source"`
-	Homepage    string `json:"homepage"`
-	Revision    string `json:"revision"`
-	Version     string `json:"version"`
+	Name        string `json:"name"`        // of the module
+	Authors     string `json:"authors"`     // as they wrote it
+	Description string `json:"description"` // of the package
+	Licenses    string `json:"licenses"`    // an SPDX expression, unchecked
+	Source      string `json:"source"`      // URL
+	Homepage    string `json:"homepage"`    // URL
+	Revision    string `json:"revision"`    // of the source
+	Version     string `json:"version"`     // of the package
 }
 
 // Capabilities are what a file may do to the world around it, by the ids of
@@ -176,21 +171,21 @@ type Capabilities struct {
 	Declared  []string `json:"declared"`  // all that its imports give it
 	Reachable []string `json:"reachable"` // those its code can come to
 	Hidden    []string `json:"hidden"`    // those that a component has for an adapter alone, whose word it is
-	Program   []string `json:"program"`   // of Reachable, those that the program asks for, and not its language's runtime
+	Program   []string `json:"program"`   // of those reachable, the ones that the program asks for, and not its language's runtime
+	Unknown   []string `json:"unknown"`   // imports whose meaning is not known, as "module.name"
 
-	// Unknown are imports whose meaning is not known, as "module.name". Truncated
-	// says that there may be more; a rule that reads Unknown then counts as violated.
-	Unknown   []string `json:"unknown"`
-	Truncated bool     `json:"truncated,omitempty"`
+	// Truncated says that Unknown is cut; a rule that reads it counts as violated.
+	Truncated bool `json:"truncated,omitempty" cel:"-"`
 }
 
 // Previous is the version before: the greatest semantic version in the repository
 // that is less than this one, not yanked, and, if this one is no prerelease, not
-// one either.
+// one either. Where Report or Capabilities cannot be had, "previous.report" or
+// "previous.capabilities" belongs into Facts.Unknown.
 type Previous struct {
-	Exists       bool         `json:"exists"`
-	Version      string       `json:"version"`
-	Digest       string       `json:"digest"`
-	Report       Report       `json:"report"`
-	Capabilities Capabilities `json:"capabilities"`
+	Exists       bool         `json:"exists"`       // whether there is one
+	Version      string       `json:"version"`      // as that of pkg
+	Digest       string       `json:"digest"`       // of its manifest
+	Report       Report       `json:"report"`       // of its file of the same path, or of its only file, and else unknown
+	Capabilities Capabilities `json:"capabilities"` // of all its files together
 }

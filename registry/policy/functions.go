@@ -28,6 +28,8 @@ type function struct {
 	member   bool
 	args     []*cel.Type
 	result   *cel.Type
+	usage    string // for the documentation
+	doc      string
 	call     func(args []ref.Val) ref.Val
 
 	// check looks at an argument that is a constant text, when a rule is compiled.
@@ -40,58 +42,82 @@ var (
 	exportsType = cel.ListType(cel.ObjectType("policy.Export"))
 )
 
-// functions are documented in docs/spec/policy.md, which a test holds to this list.
+// docs/spec/policy.md lists the functions, and a test holds it to this.
 var functions = []function{
 	{
-		name: "glob", overload: "glob_string_string", args: []*cel.Type{cel.StringType, cel.StringType}, result: cel.BoolType,
+		name: "glob", overload: "glob_string_string",
+		usage: "glob(text, pattern)", doc: "whether a text matches a pattern",
+		args: []*cel.Type{cel.StringType, cel.StringType}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val { return globOf(args[0], args[1]) }, check: second(checkGlob),
 	},
 	{
-		name: "named", overload: "imports_named", member: true, args: []*cel.Type{importsType, cel.StringType}, result: cel.BoolType,
+		name: "named", overload: "imports_named",
+		usage: "report.imports.named(pattern)", doc: "whether an import is called like that, see patterns of names",
+		member: true, args: []*cel.Type{importsType, cel.StringType}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val { return importsNamed(args[0], args[1]) }, check: second(checkGlob),
 	},
 	{
-		name: "named", overload: "exports_named", member: true, args: []*cel.Type{exportsType, cel.StringType}, result: cel.BoolType,
+		name: "named", overload: "exports_named",
+		usage: "report.exports.named(pattern)", doc: "the same for exports",
+		member: true, args: []*cel.Type{exportsType, cel.StringType}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val { return exportsNamed(args[0], args[1]) }, check: second(checkGlob),
 	},
 	{
-		name: "matching", overload: "texts_matching", member: true, args: []*cel.Type{texts, texts}, result: texts,
+		name: "matching", overload: "texts_matching",
+		usage: "list.matching(patterns)", doc: "the texts of a list that match one of some patterns",
+		member: true, args: []*cel.Type{texts, texts}, result: texts,
 		call: func(args []ref.Val) ref.Val { return filter(args[0], args[1], true) }, check: second(checkGlob),
 	},
 	{
-		name: "except", overload: "texts_except", member: true, args: []*cel.Type{texts, texts}, result: texts,
+		name: "except", overload: "texts_except",
+		usage: "list.except(patterns)", doc: "the texts of a list that match none of some patterns",
+		member: true, args: []*cel.Type{texts, texts}, result: texts,
 		call: func(args []ref.Val) ref.Val { return filter(args[0], args[1], false) }, check: second(checkGlob),
 	},
 	{
-		name: "without", overload: "texts_without", member: true, args: []*cel.Type{texts, texts}, result: texts,
+		name: "without", overload: "texts_without",
+		usage: "list.without(list)", doc: "the texts of a list that are not in another one",
+		member: true, args: []*cel.Type{texts, texts}, result: texts,
 		call: func(args []ref.Val) ref.Val { return members(args[0], args[1], false) },
 	},
 	{
-		name: "common", overload: "texts_common", member: true, args: []*cel.Type{texts, texts}, result: texts,
+		name: "common", overload: "texts_common",
+		usage: "list.common(list)", doc: "the texts of a list that are in another one too",
+		member: true, args: []*cel.Type{texts, texts}, result: texts,
 		call: func(args []ref.Val) ref.Val { return members(args[0], args[1], true) },
 	},
 	{
-		name: "within", overload: "texts_within", member: true, args: []*cel.Type{texts, texts}, result: cel.BoolType,
+		name: "within", overload: "texts_within",
+		usage: "list.within(list)", doc: "whether all texts of a list are in another one",
+		member: true, args: []*cel.Type{texts, texts}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val { return within(args[0], args[1]) },
 	},
 	{
-		name: "overlaps", overload: "texts_overlaps", member: true, args: []*cel.Type{texts, texts}, result: cel.BoolType,
+		name: "overlaps", overload: "texts_overlaps",
+		usage: "list.overlaps(list)", doc: "whether one of the texts of a list is in another one",
+		member: true, args: []*cel.Type{texts, texts}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val { return overlaps(args[0], args[1]) },
 	},
 	{
-		name: "signatures", overload: "imports_signatures", member: true, args: []*cel.Type{importsType}, result: texts,
+		name: "signatures", overload: "imports_signatures",
+		usage: "report.imports.signatures()", doc: "names and types as texts: `env.log (func (param i32))`",
+		member: true, args: []*cel.Type{importsType}, result: texts,
 		call: func(args []ref.Val) ref.Val {
 			return signatures(args[0], func(im *Import) string { return externSignature(importName(im.Module, im.Name), im.Kind, im.Type) })
 		},
 	},
 	{
-		name: "signatures", overload: "exports_signatures", member: true, args: []*cel.Type{exportsType}, result: texts,
+		name: "signatures", overload: "exports_signatures",
+		usage: "report.exports.signatures()", doc: "the same for exports: `_start (func)`",
+		member: true, args: []*cel.Type{exportsType}, result: texts,
 		call: func(args []ref.Val) ref.Val {
 			return signatures(args[0], func(ex *Export) string { return externSignature(ex.Name, ex.Kind, ex.Type) })
 		},
 	},
 	{
-		name: "parseSize", overload: "parse_size_string", args: []*cel.Type{cel.StringType}, result: cel.IntType,
+		name: "parseSize", overload: "parse_size_string",
+		usage: "parseSize(text)", doc: "bytes of a size like `4MB` (powers of 1000) or `4MiB` (of 1024)",
+		args: []*cel.Type{cel.StringType}, result: cel.IntType,
 		call: func(args []ref.Val) ref.Val { return sizeOf(args[0]) },
 		check: func(_ int, text string) error {
 			_, err := ParseSize(text)
@@ -99,14 +125,18 @@ var functions = []function{
 		},
 	},
 	{
-		name: "semver.valid", overload: "semver_valid_string", args: []*cel.Type{cel.StringType}, result: cel.BoolType,
+		name: "semver.valid", overload: "semver_valid_string",
+		usage: "semver.valid(text)", doc: "whether a text is a semantic version; it may begin with `v`",
+		args: []*cel.Type{cel.StringType}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val {
 			_, err := version(args[0])
 			return types.Bool(err == nil)
 		},
 	},
 	{
-		name: "semver.compare", overload: "semver_compare_string_string", args: []*cel.Type{cel.StringType, cel.StringType}, result: cel.IntType,
+		name: "semver.compare", overload: "semver_compare_string_string",
+		usage: "semver.compare(a, b)", doc: "-1, 0 or 1 as version `a` is before, the same as or after `b`",
+		args: []*cel.Type{cel.StringType, cel.StringType}, result: cel.IntType,
 		call: func(args []ref.Val) ref.Val { return compareVersions(args[0], args[1]) },
 		check: func(_ int, text string) error {
 			_, err := parseVersion(text)
@@ -114,7 +144,9 @@ var functions = []function{
 		},
 	},
 	{
-		name: "semver.within", overload: "semver_within_string_string", args: []*cel.Type{cel.StringType, cel.StringType}, result: cel.BoolType,
+		name: "semver.within", overload: "semver_within_string_string",
+		usage: "semver.within(version, range)", doc: "whether a version is in a range like `>=1.2, <2`, `^1.2`, `~1.2.3` or `1.x`",
+		args: []*cel.Type{cel.StringType, cel.StringType}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val { return versionWithin(args[0], args[1]) },
 		check: func(arg int, text string) error {
 			if arg == 0 {

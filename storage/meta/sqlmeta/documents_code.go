@@ -36,33 +36,36 @@ func encodeIDs(ids []int64) []byte {
 	return buf
 }
 
-func decodeIDs(buf []byte) ([]int64, error) {
-	ids := make([]int64, 0, len(buf)*3/4+1)
-	last := uint64(0)
-	for len(buf) > 0 {
-		d, n := binary.Uvarint(buf)
-		if n <= 0 || d > math.MaxInt64-last {
-			return nil, fmt.Errorf("%w: its list of terms", errPacked)
-		}
-		last += d
-		ids = append(ids, int64(last))
-		buf = buf[n:]
-	}
-	return ids, nil
+// An idReader goes through such a list. Behind its end, or where it is damaged,
+// id is greater than any.
+type idReader struct {
+	buf  []byte
+	id   int64
+	last uint64
+	err  error
 }
 
-// subtract is what sorted a has and sorted b has not.
-func subtract(a, b []int64) []int64 {
-	var out []int64
-	for _, id := range a {
-		for len(b) > 0 && b[0] < id {
-			b = b[1:]
-		}
-		if len(b) == 0 || b[0] != id {
-			out = append(out, id)
-		}
+func (r *idReader) next() {
+	if len(r.buf) == 0 {
+		r.id = math.MaxInt64
+		return
 	}
-	return out
+	d, n := binary.Uvarint(r.buf)
+	if n <= 0 || d >= math.MaxInt64-r.last {
+		r.id, r.err = math.MaxInt64, fmt.Errorf("%w: its list of terms", errPacked)
+		return
+	}
+	r.last += d
+	r.id, r.buf = int64(r.last), r.buf[n:]
+}
+
+func decodeIDs(buf []byte) ([]int64, error) {
+	ids := make([]int64, 0, len(buf)*3/4+1)
+	r := idReader{buf: buf}
+	for r.next(); r.id < math.MaxInt64; r.next() {
+		ids = append(ids, r.id)
+	}
+	return ids, r.err
 }
 
 // overlap reports whether two sorted lists have something in common. The second

@@ -12,8 +12,8 @@ import (
 // Bounds of a fold.
 const (
 	foldFrom     = 256  // changes that make one worth its while
-	foldMost     = 8192 // documents of one
-	foldPostings = 4000 // what one step packs at least of them, if there is as much
+	foldMost     = 4096 // documents of one
+	foldPostings = 8000 // what one step packs of them, and the rest of its last term
 	foldSegments = 4    // columns of how many segments one step packs
 )
 
@@ -29,14 +29,10 @@ func (t *tx) PackDocuments(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	c, err := loadChanges(ctx, t)
-	if err != nil {
-		return false, err
-	}
 	if position >= columnsFrom {
-		position, err = t.foldColumns(ctx, c, position)
+		position, err = t.foldColumns(ctx, position)
 	} else {
-		position, err = t.foldTerms(ctx, c, position)
+		position, err = t.foldTerms(ctx, position)
 	}
 	if err != nil {
 		return false, fmt.Errorf("pack documents: %w", err)
@@ -47,7 +43,7 @@ func (t *tx) PackDocuments(ctx context.Context) (bool, error) {
 	if position != 0 {
 		return true, nil
 	}
-	return t.endFold(ctx, c)
+	return t.endFold(ctx)
 }
 
 func (t *tx) beginFold(ctx context.Context) (bool, error) {
@@ -61,17 +57,18 @@ func (t *tx) beginFold(ctx context.Context) (bool, error) {
 
 // endFold forgets what was packed, and terms that no document has any more. It
 // reports whether there is enough for another fold.
-func (t *tx) endFold(ctx context.Context, c *changes) (bool, error) {
-	folded, err := t.exec(ctx, "end_fold")
+func (t *tx) endFold(ctx context.Context) (bool, error) {
+	if _, err := t.exec(ctx, "end_fold"); err != nil {
+		return false, err
+	}
+	c, err := loadChanges(ctx, t)
 	if err != nil {
 		return false, err
 	}
 	used := map[int64]bool{}
 	for i := range c.list {
-		if d := &c.list[i]; !d.folding {
-			for _, id := range d.terms {
-				used[id] = true
-			}
+		for _, id := range c.list[i].terms {
+			used[id] = true
 		}
 	}
 	unused, err := t.listIDs(ctx, "unused_terms", int64(len(used)+foldPostings))
@@ -84,7 +81,7 @@ func (t *tx) endFold(ctx context.Context, c *changes) (bool, error) {
 		_, err := t.exec(ctx, "delete_terms", params...)
 		return err
 	})
-	return int64(len(c.list))-folded >= foldFrom, err
+	return len(c.list) >= foldFrom, err
 }
 
 func (t *tx) listIDs(ctx context.Context, name string, params ...any) ([]int64, error) {
@@ -120,48 +117,79 @@ func (a place) compare(b place) int {
 }
 
 // foldTerms packs terms from position on and returns where to go on.
-func (t *tx) foldTerms(ctx context.Context, c *changes, position int64) (int64, error) {
-	edits := collectEdits(c, position)
-	next := int64(columnsFrom)
-	if len(edits) > foldPostings {
-		// Whole terms, so that one number says how far the fold is.
-		end := foldPostings
-		for end < len(edits) && edits[end].term == edits[end-1].term {
-			end++
+func (t *tx) foldTerms(ctx context.Context, position int64) (int64, error) {
+	c := editCollector{from: position, ceiling: columnsFrom - 1}
+	err := each(ctx, t, "folding_terms", nil, func(rows *sql.Rows) error {
+		var (
+			number        int64
+			packed, terms sql.RawBytes
+		)
+		if err := rows.Scan(&number, &packed, &terms); err != nil {
+			return t.fail("folding_terms", err)
 		}
-		if edits = edits[:end]; end > 0 {
-			next = edits[end-1].term + 1
+		if err := c.collect(uint32(number), packed, terms); err != nil {
+			return fmt.Errorf("changes of document %d: %w", number, err)
 		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
 	}
-	for len(edits) > 0 {
+	c.trim()
+	for edits := c.edits; len(edits) > 0; {
 		n := editChunk(edits)
 		if err := t.pack(ctx, edits[:n]); err != nil {
 			return 0, err
 		}
 		edits = edits[n:]
 	}
-	return next, nil
+	return c.ceiling + 1, nil
 }
 
-// collectEdits lists what the fold has to do, in order of term and document. As
-// position says what is done, none of it is behind that.
-func collectEdits(c *changes, position int64) []edit {
-	var edits []edit
-	for i := range c.list {
-		d := &c.list[i]
-		if !d.folding {
-			continue
+// An editCollector finds the first edits of a fold, in order of term: as many as
+// a step takes, and all that concern the same terms.
+type editCollector struct {
+	from, ceiling int64 // terms that are looked at
+	edits         []edit
+}
+
+// collect adds what a document got and lost since it was packed.
+func (c *editCollector) collect(number uint32, packed, terms []byte) error {
+	was, is := idReader{buf: packed}, idReader{buf: terms}
+	was.next()
+	is.next()
+	for min(was.id, is.id) <= c.ceiling && was.err == nil && is.err == nil {
+		e := edit{term: min(was.id, is.id), number: number, lost: was.id < is.id}
+		if was.id != is.id && e.term >= c.from {
+			c.edits = append(c.edits, e)
 		}
-		for _, id := range subtract(d.terms, d.packed) {
-			edits = append(edits, edit{term: id, number: d.number})
+		if was.id == e.term {
+			was.next()
 		}
-		for _, id := range subtract(d.packed, d.terms) {
-			edits = append(edits, edit{term: id, number: d.number, lost: true})
+		if is.id == e.term {
+			is.next()
 		}
 	}
-	edits = slices.DeleteFunc(edits, func(e edit) bool { return e.term < position })
-	slices.SortFunc(edits, func(a, b edit) int { return cmp.Or(cmp.Compare(a.term, b.term), cmp.Compare(a.number, b.number)) })
-	return edits
+	if len(c.edits) > 4*foldPostings {
+		c.trim()
+	}
+	return cmp.Or(was.err, is.err)
+}
+
+// trim sorts the edits, and leaves those of the last terms for another step if
+// they are too many.
+func (c *editCollector) trim() {
+	slices.SortFunc(c.edits, func(a, b edit) int { return cmp.Or(cmp.Compare(a.term, b.term), cmp.Compare(a.number, b.number)) })
+	if len(c.edits) <= foldPostings {
+		return
+	}
+	end := foldPostings
+	for end < len(c.edits) && c.edits[end].term == c.edits[end-1].term {
+		end++
+	}
+	if end < len(c.edits) {
+		c.ceiling, c.edits = c.edits[end-1].term, c.edits[:end]
+	}
 }
 
 // editChunk is how many of the first edits concern no more terms than a
@@ -296,18 +324,29 @@ func (t *tx) writeCounts(ctx context.Context, counts map[int64]int64) error {
 	return err
 }
 
+// A valued document is one with its values.
+type valued struct {
+	number uint32
+	values [columnCount]int64
+}
+
 // foldColumns packs the values of some segments and returns where to go on, 0
 // behind the last.
-func (t *tx) foldColumns(ctx context.Context, c *changes, position int64) (int64, error) {
-	bySegment := map[uint32][]*changed{}
-	for i := range c.list {
-		d := &c.list[i]
-		if segment := segmentOf(d.number); d.folding && d.present && int64(segment) >= position-columnsFrom {
-			bySegment[segment] = append(bySegment[segment], d)
+func (t *tx) foldColumns(ctx context.Context, position int64) (int64, error) {
+	bySegment := map[uint32][]valued{}
+	err := each(ctx, t, "folding_values", args((position-columnsFrom)*segmentSize), func(rows *sql.Rows) error {
+		var number, updated, size, pulls int64
+		if err := rows.Scan(&number, &updated, &size, &pulls); err != nil {
+			return t.fail("folding_values", err)
 		}
+		segment := segmentOf(uint32(number))
+		bySegment[segment] = append(bySegment[segment], valued{uint32(number), columns(updated, size, pulls)})
+		return nil
+	})
+	if err != nil {
+		return 0, err
 	}
-	segments := slices.Sorted(maps.Keys(bySegment))
-	for i, segment := range segments {
+	for i, segment := range slices.Sorted(maps.Keys(bySegment)) {
 		if i == foldSegments {
 			return columnsFrom + int64(segment), nil
 		}
@@ -320,7 +359,7 @@ func (t *tx) foldColumns(ctx context.Context, c *changes, position int64) (int64
 	return 0, nil
 }
 
-func (t *tx) packValues(ctx context.Context, column int, segment uint32, ds []*changed) error {
+func (t *tx) packValues(ctx context.Context, column int, segment uint32, ds []valued) error {
 	key := valueKey(column, segment)
 	var (
 		values [segmentSize]int64

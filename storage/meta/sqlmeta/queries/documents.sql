@@ -37,6 +37,13 @@ DELETE FROM document_changes WHERE number = ?1;
 -- name: changes
 SELECT number, folding, packed, present, updated, size, pulls, terms FROM document_changes;
 
+-- name: folding_terms
+SELECT number, packed, terms FROM document_changes WHERE folding = 1;
+
+-- name: folding_values
+SELECT number, updated, size, pulls FROM document_changes
+WHERE folding = 1 AND present = 1 AND number >= ?1;
+
 -- name: fold_position
 SELECT value FROM state WHERE name = 'fold';
 

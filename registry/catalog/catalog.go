@@ -23,6 +23,7 @@ import (
 	"github.com/wreg-project/wreg/internal/httpx"
 	"github.com/wreg-project/wreg/registry/auth"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
+	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/storage/meta"
 )
@@ -38,7 +39,7 @@ const (
 // logged in.
 type Options struct {
 	Meta   meta.DB
-	Ingest Ingest // nil if nothing is ever ingested
+	Ingest *ingest.Service // nil if nothing is ever ingested
 	Access policy.Access
 	Auth   auth.Authenticator // nil takes every caller for anonymous
 	Log    *slog.Logger       // nil discards

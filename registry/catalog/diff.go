@@ -12,6 +12,7 @@ import (
 	"github.com/wreg-project/wreg/inspect/diff"
 	"github.com/wreg-project/wreg/internal/term"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
+	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/policy"
 )
 
@@ -20,7 +21,7 @@ type side struct {
 	repo    string
 	version registryRef
 	digest  digest.Digest
-	files   []File
+	files   []ingest.File
 }
 
 func (s side) name() string {
@@ -93,7 +94,7 @@ func (a *API) side(ctx context.Context, q *request, name string) (s side, err er
 }
 
 // A pair is a file of each side, one of which may be absent.
-type pair struct{ from, to *File }
+type pair struct{ from, to *ingest.File }
 
 func (p pair) name() string {
 	if p.to != nil {
@@ -104,7 +105,7 @@ func (p pair) name() string {
 
 // pairFiles matches files of the same name, and the only files of either side
 // whatever they are called: a new version often has its number in its name.
-func pairFiles(from, to []File) (pairs []pair) {
+func pairFiles(from, to []ingest.File) (pairs []pair) {
 	if len(from) == 1 && len(to) == 1 {
 		return []pair{{&from[0], &to[0]}}
 	}

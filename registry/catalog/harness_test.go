@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,11 +10,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -21,6 +24,7 @@ import (
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/auth"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
+	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/storage/blob/mem"
 	"github.com/wreg-project/wreg/storage/meta"
@@ -62,9 +66,20 @@ func start(tb testing.TB, change func(*Options)) *env {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	reg := registry.New(registry.Options{Meta: db, Blobs: mem.New(), MutableVersions: true})
+	blobs := mem.New()
+	svc, err := ingest.New(tb.Context(), ingest.Options{Meta: db, Blobs: blobs, Producer: "test"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	watched := svc.Watch(db)
+	reg := registry.New(registry.Options{
+		Meta: watched, Blobs: blobs, MutableVersions: true, Admit: svc, Guarded: svc.Guarded, TagsMoved: svc.TagsMoved,
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { svc.Run(ctx, reg) })
 	o := Options{
-		Meta: db, Auth: passwords{}, Access: policy.Access{AnonymousPull: []string{"public"}, Admins: []string{"root"}, Approvers: []string{"boss"}},
+		Meta: watched, Ingest: svc, Auth: passwords{}, Access: policy.Access{AnonymousPull: []string{"public"}, Admins: []string{"root"}, Approvers: []string{"boss"}},
 	}
 	if change != nil {
 		change(&o)
@@ -74,6 +89,9 @@ func start(tb testing.TB, change func(*Options)) *env {
 	tb.Cleanup(func() {
 		api.Close()
 		srv.Close()
+		stop()
+		running.Wait()
+		svc.Close()
 		if err := errors.Join(reg.Close(), db.Close()); err != nil {
 			tb.Errorf("Close() = %v", err)
 		}
@@ -288,7 +306,34 @@ const ociManifest = "application/vnd.oci.image.manifest.v1+json"
 // push stores a manifest with one layer under tags, and returns its digest.
 func (e *env) push(repo string, layer []byte, annotations map[string]string, tags ...string) digest.Digest {
 	e.Helper()
+	content := e.manifest(repo, layer, annotations)
+	for _, tag := range tags {
+		if err := e.pushManifest(repo, tag, content); err != nil {
+			e.Fatalf("push %s:%s: %v", repo, tag, err)
+		}
+	}
+	return digest.FromBytes(content)
+}
+
+// refusedPush pushes what policy refuses.
+func (e *env) refusedPush(repo string, layer []byte, tag string) digest.Digest {
+	e.Helper()
+	content := e.manifest(repo, layer, nil)
+	var refused *registry.Error
+	if err := e.pushManifest(repo, tag, content); !errors.As(err, &refused) || refused.Code != registry.Denied {
+		e.Fatalf("push %s:%s = %v, want it denied", repo, tag, err)
+	}
+	return digest.FromBytes(content)
+}
+
+// manifest pushes what a manifest names, and makes it.
+func (e *env) manifest(repo string, layer []byte, annotations map[string]string) []byte {
+	e.Helper()
 	config := []byte("{}")
+	mediaType := "application/octet-stream"
+	if bytes.HasPrefix(layer, []byte("\x00asm")) {
+		mediaType = "application/wasm"
+	}
 	for _, content := range [][]byte{config, layer} {
 		by := policy.Principal{Name: "pusher"}
 		if err := e.reg.PushBlob(e.Context(), repo, digest.FromBytes(content), bytes.NewReader(content), int64(len(content)), by); err != nil {
@@ -303,19 +348,55 @@ func (e *env) push(repo string, layer []byte, annotations map[string]string, tag
 	}
 	content, err := json.Marshal(map[string]any{
 		"schemaVersion": 2, "mediaType": ociManifest, "annotations": annotations,
-		"config": desc{"application/vnd.wasm.config.v0+json", digest.FromBytes(config), len(config), nil},
-		"layers": []desc{{"application/wasm", digest.FromBytes(layer), len(layer), map[string]string{"org.opencontainers.image.title": "app.wasm"}}},
+		"config": desc{"application/vnd.oci.image.config.v1+json", digest.FromBytes(config), len(config), nil},
+		"layers": []desc{{mediaType, digest.FromBytes(layer), len(layer), map[string]string{"org.opencontainers.image.title": "app.wasm"}}},
 	})
 	if err != nil {
 		e.Fatal(err)
 	}
-	for _, tag := range tags {
-		_, err := e.reg.PushManifest(e.Context(), registry.ManifestPush{
-			Repo: repo, Tags: []string{tag}, ContentType: ociManifest, Content: content, Caller: policy.Principal{Name: "pusher"},
-		})
+	return content
+}
+
+func (e *env) pushManifest(repo, tag string, content []byte) error {
+	_, err := e.reg.PushManifest(e.Context(), registry.ManifestPush{
+		Repo: repo, Tags: []string{tag}, ContentType: ociManifest, Content: content, Caller: policy.Principal{Name: "pusher"},
+	})
+	return err
+}
+
+// wasm is a binary of the tests of other packages.
+func wasm(tb testing.TB, file string) []byte {
+	tb.Helper()
+	content, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(file)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return content
+}
+
+// settled waits until everything that was pushed is ingested.
+func (e *env) settled() {
+	e.Helper()
+	e.waitFor(func() bool {
+		jobs, err := e.db.Jobs(e.Context(), meta.JobFilter{}, 0, 1)
 		if err != nil {
-			e.Fatalf("push %s:%s: %v", repo, tag, err)
+			e.Fatal(err)
+		}
+		return len(jobs) == 0
+	})
+}
+
+// waitFor waits for what happens in the background.
+func (e *env) waitFor(done func() bool) {
+	e.Helper()
+	timeout := time.After(time.Minute)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			e.Fatal("it has not happened after a minute")
 		}
 	}
-	return digest.FromBytes(content)
 }

@@ -15,11 +15,11 @@ func TestJobs(t *testing.T) {
 	var dead, leased int64
 	err := e.db.Update(t.Context(), func(ctx context.Context, tx meta.Tx) error {
 		for _, key := range []string{"a", "b", "c"} {
-			if _, err := tx.Enqueue(ctx, meta.NewJob{Kind: "ingest", Key: key, Due: now.Add(-time.Hour)}); err != nil {
+			if _, err := tx.Enqueue(ctx, meta.NewJob{Kind: "other", Key: key, Due: now.Add(-time.Hour)}); err != nil {
 				return err
 			}
 		}
-		jobs, err := tx.Lease(ctx, []string{"ingest"}, 2, "me", now, now.Add(time.Hour))
+		jobs, err := tx.Lease(ctx, []string{"other"}, 2, "me", now, now.Add(time.Hour))
 		if err != nil {
 			return err
 		}
@@ -30,7 +30,7 @@ func TestJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, n := range []int{1, 2, 10} {
-		if got := all[wire.Job](e, "/jobs?kind=ingest", n); len(got) != 3 {
+		if got := all[wire.Job](e, "/jobs?kind=other", n); len(got) != 3 {
 			t.Errorf("jobs in pages of %d = %+v, want three", n, got)
 		}
 	}
@@ -38,7 +38,7 @@ func TestJobs(t *testing.T) {
 	if len(list.Items) != 1 || list.Items[0].ID != dead || list.Items[0].Failure != "it is broken" || list.Items[0].State != wire.JobDead {
 		t.Errorf("dead jobs = %+v, want job %d", list.Items, dead)
 	}
-	if len(list.Counts) != 1 || list.Counts[0].Kind != "ingest" || list.Counts[0].Waiting != 1 || list.Counts[0].Leased != 1 || list.Counts[0].Dead != 1 {
+	if len(list.Counts) != 1 || list.Counts[0].Kind != "other" || list.Counts[0].Waiting != 1 || list.Counts[0].Leased != 1 || list.Counts[0].Dead != 1 {
 		t.Errorf("counts = %+v, want one in each state", list.Counts)
 	}
 	path := func(id int64, more string) string { return "/jobs/" + itoa(id) + more }

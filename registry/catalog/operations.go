@@ -283,7 +283,7 @@ func maintenanceOperations() []*operation {
 		{
 			id: "reindex", method: http.MethodPost, path: "/reindex", action: policy.Administer, status: http.StatusAccepted,
 			summary: "Inspect and index again: a manifest, a package, or with neither everything.",
-			body:    wire.ReindexRequest{}, answer: wire.Reindexed{}, fails: []wire.Code{wire.CodeNotFound}, serve: (*API).postReindex,
+			body:    wire.ReindexRequest{}, answer: wire.Reindexed{}, fails: []wire.Code{wire.CodeNotFound, wire.CodeConflict}, serve: (*API).postReindex,
 		},
 		{
 			id: "streamEvents", method: http.MethodGet, path: "/events", summary: "Follow what happens, as server-sent events.",

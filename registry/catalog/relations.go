@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/wreg-project/wreg/registry/catalog/wire"
+	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/search"
 	"github.com/wreg-project/wreg/storage/meta"
 )
@@ -64,7 +65,7 @@ func (t *tree) imports(ctx context.Context, key meta.ManifestKey, depth int, pat
 }
 
 // imported are the interfaces and modules that files import, sorted.
-func imported(files []File) (names []string) {
+func imported(files []ingest.File) (names []string) {
 	for _, f := range files {
 		names = append(names, f.Report.ImportModules...)
 		names = append(names, f.Report.Interfaces.Imports...)
@@ -74,7 +75,7 @@ func imported(files []File) (names []string) {
 }
 
 // exported are the interfaces that files export, sorted.
-func exported(files []File) (names []string) {
+func exported(files []ingest.File) (names []string) {
 	for _, f := range files {
 		names = append(names, f.Report.Interfaces.Exports...)
 	}
@@ -108,7 +109,8 @@ func (t *tree) providers(ctx context.Context, name string, depth int, path []met
 	if !ok || !strings.Contains(name, ":") {
 		return list, false, nil // what a core module calls the module that it imports from names no package
 	}
-	got, err := t.api.find(ctx, t.q, query, search.SortUpdated, "", findProvider)
+	// A WIT package has the interface and nothing behind it.
+	got, err := t.api.find(ctx, t.q, query+" -kind:wit-package", search.SortUpdated, "", findProvider)
 	if err != nil {
 		return nil, false, err
 	}

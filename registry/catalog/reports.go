@@ -12,11 +12,12 @@ import (
 
 	"github.com/wreg-project/wreg/artifact"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
+	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
 // filesOf are the Wasm files of a manifest, none if it was not analysed yet.
-func (a *API) filesOf(ctx context.Context, repo string, d digest.Digest) ([]File, bool, error) {
+func (a *API) filesOf(ctx context.Context, repo string, d digest.Digest) ([]ingest.File, bool, error) {
 	if a.Ingest == nil {
 		return nil, false, nil
 	}
@@ -61,7 +62,7 @@ func (a *API) files(ctx context.Context, repo string, d digest.Digest, m manifes
 	return list, nil
 }
 
-func wireFile(f File) wire.File {
+func wireFile(f ingest.File) wire.File {
 	rep := f.Report
 	w := wire.File{
 		Name: f.Name, Digest: f.Digest, Layer: f.Layer, MediaType: f.MediaType, Size: f.Size, Analysed: true, Report: f.Full,
@@ -84,7 +85,7 @@ func wireFile(f File) wire.File {
 func cutList(list []string) []string { return list[:min(len(list), maxListed)] }
 
 // complete takes from a binary's sections what annotations do not say.
-func complete(m *wire.Metadata, f File) {
+func complete(m *wire.Metadata, f ingest.File) {
 	s := f.Report.Metadata
 	m.Title, m.Description, m.Licenses = or(m.Title, s.Name), or(m.Description, s.Description), or(m.Licenses, s.Licenses)
 	m.Authors, m.Source, m.Homepage = or(m.Authors, s.Authors), or(m.Source, s.Source), or(m.Homepage, s.Homepage)
@@ -110,10 +111,10 @@ func (a *API) getReport(ctx context.Context, q *request) (answer, error) {
 }
 
 // chooseFile is the file that the parameter names, or the first with a report.
-func (a *API) chooseFile(ctx context.Context, q *request, d digest.Digest) (File, error) {
+func (a *API) chooseFile(ctx context.Context, q *request, d digest.Digest) (ingest.File, error) {
 	files, _, err := a.filesOf(ctx, q.repo, d)
 	if err != nil {
-		return File{}, err
+		return ingest.File{}, err
 	}
 	wanted := digest.Digest(q.text("file"))
 	for _, f := range files {
@@ -121,7 +122,7 @@ func (a *API) chooseFile(ctx context.Context, q *request, d digest.Digest) (File
 			return f, nil
 		}
 	}
-	return File{}, reportProblem(q, d, meta.ErrNotFound)
+	return ingest.File{}, reportProblem(q, d, meta.ErrNotFound)
 }
 
 func reportProblem(q *request, d digest.Digest, err error) error {
@@ -175,7 +176,7 @@ func (a *API) listFunctions(ctx context.Context, q *request) (answer, error) {
 
 // rows adds functions of a file behind place until the list is full, moves place
 // on, and reports whether there are more. A file that is not valid has none.
-func (a *API) rows(ctx context.Context, q *request, list *wire.List[wire.Function], f File, place *functionPlace) (more bool, err error) {
+func (a *API) rows(ctx context.Context, q *request, list *wire.List[wire.Function], f ingest.File, place *functionPlace) (more bool, err error) {
 	if f.Full == "" {
 		return false, nil
 	}
@@ -209,7 +210,7 @@ func (a *API) rows(ctx context.Context, q *request, list *wire.List[wire.Functio
 }
 
 // layersOf are the digests of files, each once.
-func layersOf(files []File) (list []digest.Digest) {
+func layersOf(files []ingest.File) (list []digest.Digest) {
 	for _, f := range files {
 		if !slices.Contains(list, f.Layer) {
 			list = append(list, f.Layer)

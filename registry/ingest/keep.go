@@ -56,11 +56,7 @@ func (s *Service) forget(ctx context.Context) {
 		{"analyses", func(ctx context.Context, tx meta.Tx) (int64, error) { return tx.ForgetAnalyses(ctx, Version) }},
 	}
 	for _, t := range tasks {
-		var n int64
-		err := s.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) (err error) {
-			n, err = t.do(ctx, tx)
-			return err
-		})
+		n, err := s.forgetAll(ctx, t.do)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -70,6 +66,21 @@ func (s *Service) forget(ctx context.Context) {
 			s.log.LogAttrs(ctx, slog.LevelInfo, "forgot what is over", slog.String("what", t.what), slog.Int64("rows", n))
 		}
 	}
+}
+
+// forgetAll calls forget in a transaction of its own until nothing more is
+// forgotten: one call is bounded, as pushes wait for it.
+func (s *Service) forgetAll(ctx context.Context, forget func(context.Context, meta.Tx) (int64, error)) (all int64, err error) {
+	for n := int64(1); n > 0; all += n {
+		err := s.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) (err error) {
+			n, err = forget(ctx, tx)
+			return err
+		})
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
 }
 
 // pack packs the index until there is nothing to do, and keeps the index of

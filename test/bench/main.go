@@ -12,7 +12,8 @@
 //	go run ./test/bench -parts search -documents 100000
 //
 // The inspector is measured over the binaries of test/corpus, beside the tools
-// that read the same files.
+// that read the same files; ingest by what a package costs until it is found,
+// beyond its push and its analysis.
 //
 //	go run ./test/bench -bin bin -out docs/bench
 package main
@@ -58,7 +59,7 @@ func main() {
 	}
 	var o options
 	var parts, sizes, servers, databases string
-	flag.StringVar(&parts, "parts", "servers,inspector", "what to measure")
+	flag.StringVar(&parts, "parts", "servers,inspector,ingest,search", "what to measure")
 	flag.StringVar(&o.bin, "bin", "bin", "folder of the wreg and wpkg binaries")
 	flag.StringVar(&o.peer, "peer", ".cache/clients/registry", "distribution's registry binary; left out if absent")
 	flag.StringVar(&o.out, "out", "", "folder to keep the results in")
@@ -102,6 +103,8 @@ func run(ctx context.Context, o options) error {
 			err = measureInspector(ctx, o, report)
 		case "search":
 			err = measureSearch(ctx, o, report)
+		case "ingest":
+			err = measureIngest(ctx, o, report)
 		default:
 			err = fmt.Errorf("-parts: no part %q", part)
 		}

@@ -57,12 +57,21 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-// manifest is a canonical Wasm artifact over a config and one layer.
+// manifest is an image over a config and one layer, which no registry looks
+// into: what wreg does with Wasm is measured apart.
 func manifest(config, layer string, configSize, layerSize, serial int) []byte {
 	return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",`+
-		`"config":{"mediaType":"application/vnd.wasm.config.v0+json","digest":%q,"size":%d},`+
-		`"layers":[{"mediaType":"application/wasm","digest":%q,"size":%d}],`+
+		`"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":%d},`+
+		`"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":%q,"size":%d}],`+
 		`"annotations":{"org.opencontainers.image.version":"1.0.%d"}}`, config, configSize, layer, layerSize, serial)
+}
+
+// artifactManifest is an artifact of one layer of a given type; for Wasm it is
+// the canonical form.
+func artifactManifest(config, layer, mediaType string, configSize, layerSize int) []byte {
+	return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",`+
+		`"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":%q,"size":%d},`+
+		`"layers":[{"mediaType":%q,"digest":%q,"size":%d}]}`, config, configSize, mediaType, layer, layerSize)
 }
 
 const manifestType = "application/vnd.oci.image.manifest.v1+json"

@@ -36,6 +36,8 @@ type report struct {
 
 	Searches []searchRow `json:"searches,omitempty"`
 	Indexes  []indexRow  `json:"indexes,omitempty"`
+	Ingest []ingestRow `json:"ingest,omitempty"`
+	Admit  []admitRow  `json:"admission,omitempty"`
 }
 
 type row struct {
@@ -196,6 +198,7 @@ func (r *report) print(out io.Writer) {
 	r.printServers(out)
 	r.printInspector(out)
 	r.printSearches(out)
+	r.printIngest(out)
 	for _, n := range r.Notes {
 		fmt.Fprintln(out, n)
 	}

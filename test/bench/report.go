@@ -36,8 +36,8 @@ type report struct {
 
 	Searches []searchRow `json:"searches,omitempty"`
 	Indexes  []indexRow  `json:"indexes,omitempty"`
-	Ingest []ingestRow `json:"ingest,omitempty"`
-	Admit  []admitRow  `json:"admission,omitempty"`
+	Ingest   []ingestRow `json:"ingest,omitempty"`
+	Admit    []admitRow  `json:"admission,omitempty"`
 }
 
 type row struct {

@@ -7,22 +7,25 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/wreg-project/wreg/internal/httpx"
 	"github.com/wreg-project/wreg/internal/version"
+	"github.com/wreg-project/wreg/registry/catalog"
 	"github.com/wreg-project/wreg/registry/ociapi"
 	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/web"
 )
 
-// handler is everything that the main address serves. The API has paths that
-// only it understands, so it is asked before the ServeMux, which would clean
+// handler is everything that the main address serves. The APIs have paths that
+// only they understand, so they are asked before the ServeMux, which would clean
 // them.
 func (s *server) handler() (http.Handler, error) {
 	api := ociapi.New(ociapi.Options{Registry: s.registry, Access: s.access, Auth: s.auth, Log: s.log})
+	s.catalog = catalog.New(catalog.Options{Meta: s.meta, Ingest: s.ingest, Access: s.access, Auth: s.auth, Log: s.log})
 	o := web.Options{Source: pages{meta: s.stores.meta, auth: s.auth, access: s.access}, Log: s.log, Version: version.Get().Version}
 	if s.auth != nil {
 		o.Challenge = s.auth.Challenge()
@@ -39,11 +42,14 @@ func (s *server) handler() (http.Handler, error) {
 	mux.HandleFunc("GET /.well-known/wasm-pkg/registry.json", wellKnown)
 	mux.Handle("/", site)
 	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.Path; len(p) >= 3 && p[:3] == "/v2" && (len(p) == 3 || p[3] == '/') {
+		switch p := r.URL.Path; {
+		case p == "/v2" || strings.HasPrefix(p, "/v2/"):
 			api.ServeHTTP(w, r)
-			return
+		case p == "/api" || strings.HasPrefix(p, "/api/"):
+			s.catalog.ServeHTTP(w, r)
+		default:
+			mux.ServeHTTP(w, r)
 		}
-		mux.ServeHTTP(w, r)
 	})
 	wrap := httpx.Options{
 		Log: s.log, MaxConcurrent: s.cfg.Limits.MaxConcurrent, Exempt: health, StallTimeout: s.cfg.Limits.StallTimeout,

@@ -19,6 +19,7 @@ import (
 	"github.com/wreg-project/wreg/internal/version"
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/auth"
+	"github.com/wreg-project/wreg/registry/catalog"
 	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/storage/gc"
@@ -53,6 +54,7 @@ type server struct {
 	journal  *gc.Journaler
 	meta     meta.DB // the database, watched by the journal and by the workers
 	ingest   *ingest.Service
+	catalog  *catalog.API // made with the handler
 	registry *registry.Registry
 	auth     auth.Authenticator // nil without authentication
 	access   policy.Access
@@ -254,6 +256,7 @@ func (s *server) run(asked context.Context, front *httpx.Server, main, side net.
 // shutdown stops accepting and waits for running requests.
 func (s *server) shutdown(ctx context.Context, front *httpx.Server) {
 	s.draining.Store(true)
+	s.catalog.Close() // streams of events would not end by themselves
 	s.log.InfoContext(ctx, "shutting down", slog.Duration("grace", s.cfg.ShutdownGrace), slog.Int("uploads", s.registry.OpenUploads()))
 	s.end(ctx, s.cfg.ShutdownGrace, "requests cut off", front.Shutdown)
 }

@@ -19,6 +19,7 @@ const (
 	eventBatch = 100              // events read at once
 	eventPause = time.Second      // between looking for new ones
 	heartbeat  = 15 * time.Second // of a stream without events
+	lastWrite  = time.Second      // of a stream that has to end
 )
 
 // streamEvents sends what the caller may see of what happens until either side
@@ -42,7 +43,11 @@ func (a *API) streamEvents(w http.ResponseWriter, q *request) error {
 	defer a.open.Done()
 	ctx, cancel := context.WithCancel(q.http.Context())
 	defer cancel()
-	defer context.AfterFunc(a.closing, cancel)()
+	defer context.AfterFunc(a.closing, func() {
+		cancel()
+		// A client that takes nothing is not waited for. A recorder has no deadline.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(lastWrite))
+	})()
 
 	s := &stream{api: a, w: w, q: q, last: last}
 	if s.forgotten, err = a.forgotten(ctx, last); err != nil {

@@ -24,10 +24,12 @@ const (
 	maxDelay  = 3 * time.Millisecond
 	resample  = 30 // older keys that are looked at again in each round
 	inspected = 10 // rounds between two inspections of everything, with fsck
+	lease     = 5 * time.Second
 )
 
 // Killed with SIGKILL at any moment under load, wreg has everything that it
-// acknowledged after the next start, whole, and nothing else.
+// acknowledged after the next start, whole, and nothing else; and in the end each
+// package is inspected and can be found, once.
 func TestKill(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) { killing(t, *kills, "") })
 	t.Run("PostgreSQL", func(t *testing.T) { killing(t, max(1, *kills/5), testenv.Postgres(t)) })
@@ -40,11 +42,15 @@ type crasher struct {
 	seed    uint64
 	rand    *rand.Rand
 
-	removed int // leftovers of uploads that a start removed, as its log says
+	removed  int // leftovers of uploads that a start removed, as its log says
+	packages int // that were found ingested the last time
 }
 
 func killing(t *testing.T, rounds int, database string) {
-	c := &crasher{options: server.Options{Bin: binary(t), Data: t.TempDir() + "/data", Database: database}, ledger: load.NewLedger()}
+	c := &crasher{ledger: load.NewLedger(), options: server.Options{
+		Bin: binary(t), Data: t.TempDir() + "/data", Database: database,
+		Args: []string{"--ingest-lease", lease.String()}, // what a killed server was at has to wait for so long
+	}}
 	c.seed, c.rand = random(t)
 	began := time.Now()
 	s := start(t, c.options)
@@ -70,8 +76,8 @@ func killing(t *testing.T, rounds int, database string) {
 	if c.removed == 0 && rounds >= 20 {
 		t.Errorf("in %d rounds no start had to remove an interrupted upload: the kills come at the wrong moments", rounds)
 	}
-	t.Logf("%d kills, %d acknowledged writes, %d keys, %d interrupted uploads removed, %.2f s a round",
-		rounds, c.ledger.Acks(), len(c.ledger.Keys()), c.removed, time.Since(began).Seconds()/float64(rounds))
+	t.Logf("%d kills, %d acknowledged writes, %d keys, %d packages ingested, %d interrupted uploads removed, %.2f s a round",
+		rounds, c.ledger.Acks(), len(c.ledger.Keys()), c.packages, c.removed, time.Since(began).Seconds()/float64(rounds))
 }
 
 // strain writes with all pushers until the server is killed.
@@ -156,14 +162,19 @@ func (c *crasher) sample() []load.Key {
 	return some
 }
 
-// inspect stops the server, checks its storage, and starts it again.
+// inspect waits until the server has ingested what there is and stops it, checks
+// its storage, and starts it again.
 func (c *crasher) inspect(t *testing.T, s *server.Server, round int) *server.Server {
 	t.Helper()
+	if err := idle(t.Context(), s); err != nil {
+		t.Fatalf("round %d: %v\n%s", round, err, s.Text())
+	}
 	if err := s.Stop(); err != nil {
 		t.Fatalf("round %d: %v", round, err)
 	}
 	if err := server.Fsck(t.Context(), c.options); err != nil {
 		t.Fatalf("round %d: %v", round, err)
 	}
+	c.wantIngested(t, round)
 	return start(t, c.options)
 }

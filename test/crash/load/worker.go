@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -132,9 +133,18 @@ func (w *Worker) size() int {
 	return 64 + w.Rand.IntN(4032) // long enough that no two workers make the same
 }
 
-// pushBlob pushes new content in one of the ways that the specification has.
+// module is a WebAssembly module of about n bytes that no other is equal to: the
+// smallest one, with a custom section of noise.
+func (w *Worker) module(n int) []byte {
+	section := append([]byte{5, 'n', 'o', 'i', 's', 'e'}, w.bytes(n)...)
+	b := append([]byte("\x00asm\x01\x00\x00\x00"), 0) // the id of custom sections
+	b = binary.AppendUvarint(b, uint64(len(section)))
+	return append(b, section...)
+}
+
+// pushBlob pushes a new module in one of the ways that the specification has.
 func (w *Worker) pushBlob(ctx context.Context) (*content, error) {
-	b := w.bytes(w.size())
+	b := w.module(w.size())
 	c := &content{digest: digest.FromBytes(b), size: int64(len(b))}
 	if w.Rand.IntN(10) == 0 {
 		c.digest = digest.SHA512.FromBytes(b)

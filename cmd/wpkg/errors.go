@@ -282,6 +282,9 @@ func problemHint(e *client.CatalogError) string {
 	if e.Status == http.StatusUnauthorized {
 		return "wpkg login " + e.Host
 	}
+	if strings.HasPrefix(e.Hint, "GET ") { // for those who speak to the API themselves
+		return ""
+	}
 	return e.Hint
 }
 

@@ -72,6 +72,9 @@ func Copy(ctx context.Context, src Target, reference string, dst Target, o CopyO
 		}
 	}
 	out := Copied{Root: root}
+	if !o.Referrers { // which want it there first
+		c.keepForTag(root)
+	}
 	if err := c.copy(ctx, root); err != nil {
 		return out, err
 	}
@@ -90,6 +93,7 @@ func Copy(ctx context.Context, src Target, reference string, dst Target, o CopyO
 func Push(ctx context.Context, p *artifact.Package, dst Target, o CopyOptions) (Copied, error) {
 	c := newCopier(packed{p}, dst, o)
 	defer c.close()
+	c.keepForTag(p.Manifest)
 	err := c.copy(ctx, p.Manifest)
 	if err == nil {
 		err = c.tag(ctx, p.Manifest)
@@ -114,6 +118,7 @@ type copier struct {
 	graph oras.CopyGraphOptions
 
 	moved, present atomic.Int64
+	kept           bool // the root goes with its first tag
 }
 
 func newCopier(src content.ReadOnlyStorage, dst Target, o CopyOptions) *copier {
@@ -147,6 +152,22 @@ func (c *copier) count(n *atomic.Int64) func(context.Context, ocispec.Descriptor
 // copy copies a manifest and what it consists of, parts first.
 func (c *copier) copy(ctx context.Context, root ocispec.Descriptor) error {
 	return plain(oras.CopyGraph(ctx, c.src, c.dst, root, c.graph))
+}
+
+// keepForTag leaves the manifest root to the request that sets the first tag: a
+// registry that judges what it gets then knows under which version, and there is
+// one request less.
+func (c *copier) keepForTag(root ocispec.Descriptor) {
+	if _, ok := c.dst.(*Repository); !ok || len(c.opts.Tags) == 0 {
+		return
+	}
+	c.graph.PreCopy = func(_ context.Context, d ocispec.Descriptor) error {
+		if d.Digest != root.Digest {
+			return nil
+		}
+		c.kept = true
+		return oras.SkipNode
+	}
 }
 
 // referrers copies what refers to root, to a part of it, or to any such
@@ -245,6 +266,9 @@ func (c *copier) tag(ctx context.Context, root ocispec.Descriptor) error {
 			return fmt.Errorf("tag %s: %w", tag, err)
 		case err != nil: // the caller knows which
 			return err
+		case c.kept:
+			c.kept = false
+			c.moved.Add(root.Size)
 		}
 	}
 	return nil

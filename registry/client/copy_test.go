@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -143,6 +144,45 @@ func TestCopyMountsWithinARegistry(t *testing.T) {
 }
 
 // The second copy of the same package moves nothing.
+// A registry that judges manifests has to know under which tag each one comes.
+func TestAManifestGoesOnceWithItsTag(t *testing.T) {
+	tests := []struct {
+		name string
+		tags []string
+		want []string
+	}{
+		{"one tag", []string{"1.0.0"}, []string{"/v2/a/manifests/1.0.0"}},
+		{"two tags", []string{"1.0.0", "latest"}, []string{"/v2/a/manifests/1.0.0", "/v2/a/manifests/latest"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			src, root, _, _ := family(t)
+			inner := distributionHandler(t)
+			var mu sync.Mutex
+			var got []string
+			host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
+					mu.Lock()
+					got = append(got, r.URL.Path)
+					mu.Unlock()
+				}
+				inner.ServeHTTP(w, r)
+			}))
+			dst := repository(t, newClient(Options{}), host, "a")
+			out, err := Copy(t.Context(), src, "1.0.0", dst, CopyOptions{Tags: tt.tags})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("manifests were put to (-want +got):\n%s", diff)
+			}
+			if out.Moved <= 100000+root.Size || out.Present != 0 {
+				t.Errorf("Copy moved %d bytes and found %d; the layer has 100000, the manifest %d", out.Moved, out.Present, root.Size)
+			}
+		})
+	}
+}
+
 func TestCopyAgainMovesNothing(t *testing.T) {
 	src, _, _, _ := family(t)
 	r := repository(t, newClient(Options{}), serve(t, distributionHandler(t)), "team/a")

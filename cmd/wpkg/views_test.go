@@ -213,23 +213,28 @@ func TestExclusionsAreNoFlags(t *testing.T) {
 		want []string
 	}{
 		{
-			"a condition that must not hold", []string{"wpkg", "search", "a", "-lang:rust", "--limit", "3"},
+			"a condition that must not hold",
+			[]string{"wpkg", "search", "a", "-lang:rust", "--limit", "3"},
 			[]string{"wpkg", "search", "--limit", "3", "--", "a", "-lang:rust"},
 		},
 		{
-			"a field that is called like a flag", []string{"wpkg", "search", "-n:3", "x"},
+			"a field that is called like a flag",
+			[]string{"wpkg", "search", "-n:3", "x"},
 			[]string{"wpkg", "search", "-n:3", "--", "x"},
 		},
 		{
-			"a flag with a value with a colon", []string{"wpkg", "search", "-registry=h:1", "x"},
+			"a flag with a value with a colon",
+			[]string{"wpkg", "search", "-registry=h:1", "x"},
 			[]string{"wpkg", "search", "-registry=h:1", "--", "x"},
 		},
 		{
-			"a long flag with a colon", []string{"wpkg", "search", "--lang:rust"},
+			"a long flag with a colon",
+			[]string{"wpkg", "search", "--lang:rust"},
 			[]string{"wpkg", "search", "--lang:rust", "--"},
 		},
 		{
-			"the same for another command", []string{"wpkg", "list", "-lang:rust"},
+			"the same for another command",
+			[]string{"wpkg", "list", "-lang:rust"},
 			[]string{"wpkg", "list", "-lang:rust", "--"},
 		},
 	}

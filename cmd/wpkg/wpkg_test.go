@@ -36,9 +36,11 @@ import (
 	"github.com/wreg-project/wreg/registry/auth"
 	"github.com/wreg-project/wreg/registry/catalog"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
+	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/ociapi"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/storage/blob/mem"
+	"github.com/wreg-project/wreg/storage/meta"
 	"github.com/wreg-project/wreg/storage/meta/sqlite"
 )
 
@@ -57,11 +59,12 @@ func TestScripts(t *testing.T) {
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: func(e *testscript.Env) error {
-			reg, err := startWreg(e, e.WorkDir, policy.Access{Open: true}, nil)
+			reg, db, err := startWreg(e, e.WorkDir, policy.Access{Open: true}, nil)
 			if err != nil {
 				return err
 			}
 			e.Setenv("REG", reg)
+			e.Values[databaseKey] = db
 			data, err := filepath.Abs("../../inspect") // whose test data are real binaries
 			if err != nil {
 				return err
@@ -82,7 +85,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"unhex": unhex, "wasm": writeWasm, "auth": authServer, "cut": cutServer, "liar": liar, "status": status, "same": same,
-			"envsubst": envsubst,
+			"envsubst": envsubst, "settled": waitForJobs,
 		},
 	})
 }
@@ -97,19 +100,32 @@ func start(e cleaner, h http.Handler) (host string) {
 }
 
 // startWreg runs wreg's own handlers over memory and SQLite.
-func startWreg(e cleaner, work string, access policy.Access, users auth.Authenticator) (host string, err error) {
+func startWreg(e cleaner, work string, access policy.Access, users auth.Authenticator) (host string, _ meta.DB, err error) {
 	dir, err := os.MkdirTemp(work, ".wreg-")
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	db, err := sqlite.Open(context.Background(), filepath.Join(dir, "meta.db"), sqlite.Options{Migrate: true})
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	e.Defer(func() { db.Close() })
-	log := slog.New(slog.DiscardHandler)
-	reg := registry.New(registry.Options{Blobs: mem.New(), Meta: db})
-	api := catalog.New(catalog.Options{Meta: db, Access: access, Auth: users, Log: log})
+	log, blobs := slog.New(slog.DiscardHandler), mem.New()
+	ing, err := ingest.New(context.Background(), ingest.Options{Meta: db, Blobs: blobs, Producer: "test", Log: log})
+	if err != nil {
+		return "", nil, err
+	}
+	e.Defer(ing.Close)
+	watched := ing.Watch(db)
+	reg := registry.New(registry.Options{Blobs: blobs, Meta: watched, Admit: ing, Guarded: ing.Guarded, TagsMoved: ing.TagsMoved})
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { ing.Run(ctx, reg) })
+	e.Defer(func() {
+		stop()
+		running.Wait()
+	})
+	api := catalog.New(catalog.Options{Meta: watched, Ingest: ing, Access: access, Auth: users, Log: log})
 	e.Defer(api.Close)
 	images := ociapi.New(ociapi.Options{Registry: reg, Access: access, Auth: users, Log: log})
 	return start(e, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -118,7 +134,7 @@ func startWreg(e cleaner, work string, access policy.Access, users auth.Authenti
 			return
 		}
 		images.ServeHTTP(w, r)
-	})), nil
+	})), db, nil
 }
 
 func distribution(e cleaner) http.Handler {
@@ -171,6 +187,31 @@ func same(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// databaseKey finds the database of a script's wreg among its values.
+const databaseKey = "database"
+
+// waitForJobs waits until the wreg at $REG has done all its jobs.
+func waitForJobs(ts *testscript.TestScript, _ bool, _ []string) {
+	db := ts.Value(databaseKey).(meta.DB)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 6000 { // a minute
+		counts, err := db.JobCounts(context.Background())
+		ts.Check(err)
+		busy := 0
+		for kind, n := range counts {
+			if busy += n.Waiting + n.Leased; n.Dead > 0 {
+				ts.Fatalf("%d jobs of kind %s are dead", n.Dead, kind)
+			}
+		}
+		if busy == 0 {
+			return
+		}
+		<-tick.C
+	}
+	ts.Fatalf("there are jobs still")
+}
+
 // status N COMMAND... runs a command that has to end with that status.
 func status(ts *testscript.TestScript, _ bool, args []string) {
 	err := ts.Exec(args[1], args[2:]...)
@@ -192,7 +233,7 @@ func authServer(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(os.WriteFile(file, []byte("ann:"+string(hash)+"\n"), 0o600))
 	users, err := auth.OpenHTPasswd(file, auth.Options{})
 	ts.Check(err)
-	host, err := startWreg(ts, ts.MkAbs("."), policy.Access{AnonymousPull: []string{"public"}}, users)
+	host, _, err := startWreg(ts, ts.MkAbs("."), policy.Access{AnonymousPull: []string{"public"}}, users)
 	ts.Check(err)
 	ts.Setenv("AUTH", host)
 }

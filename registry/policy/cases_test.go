@@ -43,7 +43,9 @@ cases:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := cases[0].Facts; f.Package.Repository != "example/app" || f.Action != Push || !f.File.Wasm || !f.Report.Valid || f.Previous == nil || f.Package.Tags[0] != "latest" {
+	f := cases[0].Facts
+	if f.Package.Repository != "example/app" || f.Action != Push || !f.File.Wasm || !f.Report.Valid || f.Previous == nil ||
+		f.Package.Tags[0] != "latest" {
 		t.Errorf("facts of the first case = %+v, want those of a push of a valid module", f)
 	}
 	results, err := Test(p, cases)
@@ -78,16 +80,33 @@ func TestCasesErrors(t *testing.T) {
 		{"no name", "cases:\n  - outcome: deny\n", "2:5: the case has no name"},
 		{"no outcome", "cases:\n  - name: a\n", `2:5: the case "a" has no outcome`},
 		{"an unknown outcome", "cases:\n  - {name: a, outcome: alow}\n", `2:24: unknown word "alow" (did you mean allow?)`},
-		{"an unknown fact", "cases:\n  - {name: a, outcome: deny, facts: {report: {sise: 3}}}\n", `2:5: case "a": there is no fact called sise (did you mean size?)`},
-		{"a fact of another type", "cases:\n  - {name: a, outcome: deny, facts: {report: {size: big}}}\n", `2:5: case "a": fact report.size cannot be a string`},
-		{"facts that are a list", "cases:\n  - {name: a, outcome: deny, facts: [3]}\n", "2:37: facts are a mapping"},
-		{"an alias", "facts: &a {pkg: {name: x}}\ncases:\n  - {name: a, outcome: deny, facts: *a}\n", "1:8: anchors and aliases are not supported"},
-		{"too deep", "facts: " + strings.Repeat("{a: ", 30) + "1" + strings.Repeat("}", 30) + "\ncases: [{name: a, outcome: deny}]\n", "more than 16 levels"},
 		{
-			"much in common", "facts: {pkg: {tags: [" + strings.Repeat("a,", 5000) + "]}}\ncases:\n" + strings.Repeat("  - {name: a, outcome: deny}\n", 400),
+			"an unknown fact", "cases:\n  - {name: a, outcome: deny, facts: {report: {sise: 3}}}\n",
+			`2:5: case "a": there is no fact called sise (did you mean size?)`,
+		},
+		{
+			"a fact of another type", "cases:\n  - {name: a, outcome: deny, facts: {report: {size: big}}}\n",
+			`2:5: case "a": fact report.size cannot be a string`,
+		},
+		{"facts that are a list", "cases:\n  - {name: a, outcome: deny, facts: [3]}\n", "2:37: facts are a mapping"},
+		{
+			"an alias", "facts: &a {pkg: {name: x}}\ncases:\n  - {name: a, outcome: deny, facts: *a}\n",
+			"1:8: anchors and aliases are not supported",
+		},
+		{
+			"too deep",
+			"facts: " + strings.Repeat("{a: ", 30) + "1" + strings.Repeat("}", 30) + "\ncases: [{name: a, outcome: deny}]\n",
+			"more than 16 levels",
+		},
+		{
+			"much in common",
+			"facts: {pkg: {tags: [" + strings.Repeat("a,", 5000) + "]}}\ncases:\n" + strings.Repeat("  - {name: a, outcome: deny}\n", 400),
 			"the facts of all cases together are more than 200000",
 		},
-		{"a date", "cases:\n  - {name: a, outcome: deny, facts: {pkg: {name: 2026-01-01}}}\n", "2:50: 2026-01-01 is no fact to YAML (put it in quotes)"},
+		{
+			"a date", "cases:\n  - {name: a, outcome: deny, facts: {pkg: {name: 2026-01-01}}}\n",
+			"2:50: 2026-01-01 is no fact to YAML (put it in quotes)",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -439,7 +439,8 @@ func (e *evaluation) checkfile(p *compiled) []Violation {
 // families are the checks of a checkfile as approvals name them.
 var families = []string{
 	"imports.namespace.include", "imports.namespace.exclude", "imports.include", "imports.exclude",
-	"exports.max", "exports.include", "exports.exclude", "exports.hash", "size.max", "complexity.max_risk", "complexity.max_score", "allow_wasi",
+	"exports.max", "exports.include", "exports.exclude", "exports.hash", "size.max",
+	"complexity.max_risk", "complexity.max_score", "allow_wasi",
 }
 
 func family(path string) string {

@@ -96,7 +96,8 @@ func TestCheckfile(t *testing.T) {
 			map[string]CheckFail{"imports.namespace.include.env::warn": {"excluded", "included", 8, ClassABI}},
 		},
 		{
-			"a function of a namespace with other types", "{imports: {namespace: {include: [{name: env, functions: [{name: log, params: []}]}]}}}", module(),
+			"a function of a namespace with other types",
+			"{imports: {namespace: {include: [{name: env, functions: [{name: log, params: []}]}]}}}", module(),
 			map[string]CheckFail{"imports.namespace.include.env::log.params": {"[i32, i32]", "[]", 8, ClassABI}},
 		},
 		{
@@ -110,7 +111,8 @@ func TestCheckfile(t *testing.T) {
 			map[string]CheckFail{"exports.max": {"1", "<= 0", 10, ClassSecurity}},
 		},
 		{
-			"exports with types and hash", "{exports: {include: [memory, {name: run, params: [I64, (ref null 3)], results: [FuncRef], hash: " + hash + "}]}}",
+			"exports with types and hash",
+			"{exports: {include: [memory, {name: run, params: [I64, (ref null 3)], results: [FuncRef], hash: " + hash + "}]}}",
 			module(), nil,
 		},
 		{
@@ -122,7 +124,8 @@ func TestCheckfile(t *testing.T) {
 			map[string]CheckFail{"exports.include.memory.params": {"memory (memory 1)", "[]", 8, ClassABI}},
 		},
 		{
-			"another hash", "{exports: {include: [{name: run, hash: " + strings.Repeat("00", 32) + "}, {name: memory, hash: " + hash + "}]}}", module(),
+			"another hash",
+			"{exports: {include: [{name: run, hash: " + strings.Repeat("00", 32) + "}, {name: memory, hash: " + hash + "}]}}", module(),
 			map[string]CheckFail{
 				"exports.hash.run":    {hash, strings.Repeat("00", 32), 7, ClassABI},
 				"exports.hash.memory": {"<NONE>", hash, 7, ClassABI},
@@ -152,7 +155,11 @@ func TestCheckfile(t *testing.T) {
 
 		{"interfaces by name", "{imports: {include: ['wasi:cli/stdout@0.2.0', host]}}", component(), nil},
 		{"interfaces without their version", "{imports: {include: ['wasi:cli/stdout', host]}}", component(), nil},
-		{"interfaces by their package", "{imports: {include: [{namespace: 'wasi:cli', name: stdout}, host], namespace: {include: ['wasi:cli']}}}", component(), nil},
+		{
+			"interfaces by their package",
+			"{imports: {include: [{namespace: 'wasi:cli', name: stdout}, host], namespace: {include: ['wasi:cli']}}}", component(),
+			nil,
+		},
 		{
 			"an interface that is not included", "{imports: {include: [host]}}", component(),
 			map[string]CheckFail{"imports.include.wasi:cli/stdout@0.2.0": {"included", "excluded", 10, ClassABI}},
@@ -200,8 +207,16 @@ func TestCheckfileThatCannotBeAnswered(t *testing.T) {
 	}{
 		{"a broken file", "{size: {max: 1MB}}", Report{Problem: "cut off"}, "not valid WebAssembly: cut off"},
 		{"a URL in place of conditions", "{url: 'https://example.org/mod.yaml'}", Report{Valid: true}, "only the address of another one"},
-		{"hashes that were not made", "{exports: {include: [{name: a, hash: " + hash + "}]}}", Report{Valid: true}, "hashes of exported functions are not known"},
-		{"imports that are cut", "{imports: {exclude: [a]}}", Report{Valid: true, Truncated: []string{"imports"}}, "the list of imports is too long"},
+		{
+			"hashes that were not made", "{exports: {include: [{name: a, hash: " + hash + "}]}}",
+			Report{Valid: true},
+			"hashes of exported functions are not known",
+		},
+		{
+			"imports that are cut", "{imports: {exclude: [a]}}",
+			Report{Valid: true, Truncated: []string{"imports"}},
+			"the list of imports is too long",
+		},
 		{"exports that are cut", "{exports: {max: 3}}", Report{Valid: true, Truncated: []string{"exports"}}, "the list of exports is too long"},
 	}
 	for _, tt := range tests {
@@ -245,7 +260,10 @@ func TestCheckfileThatCannotBeAnswered(t *testing.T) {
 
 func TestCheckfileErrors(t *testing.T) {
 	tests := []struct{ name, source, want string }{
-		{"an unknown key", "validate:\n  wasi: false\n", `2:3: unknown key "wasi" (known are url, allow_wasi, imports, exports, size, complexity)`},
+		{
+			"an unknown key", "validate:\n  wasi: false\n",
+			`2:3: unknown key "wasi" (known are url, allow_wasi, imports, exports, size, complexity)`,
+		},
 		{"a key beside validate", "validate: {}\nrules: []\n", `2:1: unknown key "rules"`},
 		{"a misspelt key", "validate:\n  imports:\n    inclde: []\n", `3:5: unknown key "inclde" (did you mean include?)`},
 		{"a type that is none", "validate: {imports: {include: [{name: a, params: [int]}]}}\n", `1:51: "int" is no type of values`},
@@ -277,7 +295,12 @@ func TestSignature(t *testing.T) {
 	}{
 		{"(func)", []string{}, []string{}, true},
 		{"(func (param i32 i64))", []string{"i32", "i64"}, []string{}, true},
-		{"(func (param (ref null (shared 3)) f32) (result v128 externref))", []string{"(ref null (shared 3))", "f32"}, []string{"v128", "externref"}, true},
+		{
+			"(func (param (ref null (shared 3)) f32) (result v128 externref))",
+			[]string{"(ref null (shared 3))", "f32"},
+			[]string{"v128", "externref"},
+			true,
+		},
 		{"(memory 1)", nil, nil, false},
 		{"(func (param i32 …", nil, nil, false},
 		{"(func (param a u32))", []string{"a", "u32"}, []string{}, true}, // of a component: no checkfile has such a type
@@ -386,13 +409,22 @@ func TestGeneratedPolicyNamesWhatChanged(t *testing.T) {
 		{"fewer imports", func(f *Facts) { f.Report.Imports = f.Report.Imports[1:] }, "", ""},
 		{"the kind", func(f *Facts) { f.Report.Kind = "component" }, "kind", "it is a component, and was a module"},
 		{"a new import", func(f *Facts) { f.Report.Imports[0].Name = "fd_x" }, "imports", "wasi_snapshot_preview1.fd_x (func"},
-		{"the type of an import", func(f *Facts) { f.Report.Imports[60].Type = "(func (param i32))" }, "imports", "env.launch (func (param i32))"},
+		{
+			"the type of an import", func(f *Facts) { f.Report.Imports[60].Type = "(func (param i32))" }, "imports",
+			"env.launch (func (param i32))",
+		},
 		{"a new export", func(f *Facts) {
 			f.Report.Exports = append(f.Report.Exports, Export{Name: "x", Kind: "func", Type: "(func)"})
 		}, "new-exports", "x (func)"},
 		{"an export that is gone", func(f *Facts) { f.Report.Exports = f.Report.Exports[1:] }, "exports", "run_0 (func)"},
-		{"a new capability", func(f *Facts) { f.Capabilities.Declared = append(f.Capabilities.Declared, "secrets") }, "capabilities", "secrets"},
-		{"a capability that is used now", func(f *Facts) { f.Capabilities.Reachable = append(f.Capabilities.Reachable, "random") }, "capabilities", "random"},
+		{
+			"a new capability", func(f *Facts) { f.Capabilities.Declared = append(f.Capabilities.Declared, "secrets") },
+			"capabilities", "secrets",
+		},
+		{
+			"a capability that is used now", func(f *Facts) { f.Capabilities.Reachable = append(f.Capabilities.Reachable, "random") },
+			"capabilities", "random",
+		},
 		{"a new feature", func(f *Facts) { f.Report.Features = append(f.Report.Features, "simd") }, "features", "simd"},
 		{"a new signal", func(f *Facts) { f.Report.Signals = append(f.Report.Signals, Signal{ID: "miner"}) }, "signals", "miner"},
 	}
@@ -455,7 +487,10 @@ func TestGenerateRefuses(t *testing.T) {
 		{"capabilities that are cut", "p", &Report{Valid: true}, &Capabilities{Truncated: true}, "unknown imports is cut"},
 		{"a type that is cut", "p", &Report{Valid: true, Imports: []Import{{Name: "a", Type: "…"}}}, caps, "the type of import a is cut"},
 		{"a bad name", "P p", &Report{Valid: true}, caps, `"P p" is no name`},
-		{"a name that is longer than a policy holds", "p", &Report{Valid: true, Exports: []Export{{Name: strings.Repeat("a", 10_000)}}}, caps, "no policy"},
+		{
+			"a name that is longer than a policy holds", "p",
+			&Report{Valid: true, Exports: []Export{{Name: strings.Repeat("a", 10_000)}}}, caps, "no policy",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -472,7 +507,9 @@ func TestGenerateRefuses(t *testing.T) {
 // Whatever a module calls its imports and exports, the policies generated from it
 // are read back and let it pass.
 func FuzzGenerate(f *testing.F) {
-	for _, s := range []string{"log", "", "a b", "\x00", "- x", "{{", "null", "1e3", "'\"\\", "é\u202e", "wasi:cli/run@0.2.0", "*a", "&a", "!x", "a: b"} {
+	for _, s := range []string{
+		"log", "", "a b", "\x00", "- x", "{{", "null", "1e3", "'\"\\", "é\u202e", "wasi:cli/run@0.2.0", "*a", "&a", "!x", "a: b",
+	} {
 		f.Add("env", s, s, "(func (param i32))")
 	}
 	f.Fuzz(func(t *testing.T, module, name, export, typ string) {

@@ -83,7 +83,8 @@ func compilePolicy(p *Policy) (*compiled, Errors) {
 	if p.Checkfile != nil {
 		if p.Checkfile.URL != "" {
 			errs = append(errs, &Error{
-				Msg: "the checkfile is only the address of another one, which is never fetched here", Hint: "store the content of " + clip(p.Checkfile.URL),
+				Msg:  "the checkfile is only the address of another one, which is never fetched here",
+				Hint: "store the content of " + clip(p.Checkfile.URL),
 			})
 		}
 		c.check = p.Checkfile

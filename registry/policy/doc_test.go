@@ -42,7 +42,8 @@ func TestDocumentation(t *testing.T) {
 func documentation(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString("\n| function | gives |\n| --- | --- |\n")
-	b.WriteString("| `imports(pattern)` | short for `report.imports.named(pattern)` |\n| `exports(pattern)` | short for `report.exports.named(pattern)` |\n")
+	b.WriteString("| `imports(pattern)` | short for `report.imports.named(pattern)` |\n" +
+		"| `exports(pattern)` | short for `report.exports.named(pattern)` |\n")
 	for _, f := range functions {
 		if f.usage == "" || f.doc == "" {
 			t.Errorf("function %s is not documented", f.overload)
@@ -95,8 +96,12 @@ func (c comments) table(t *testing.T, b *strings.Builder, typeName string) {
 }
 
 var structs = map[string]reflect.Type{
-	"policy.Package": reflect.TypeFor[Package](), "policy.PrincipalFacts": reflect.TypeFor[PrincipalFacts](), "policy.File": reflect.TypeFor[File](),
-	"policy.Report": reflect.TypeFor[Report](), "policy.Capabilities": reflect.TypeFor[Capabilities](), "policy.Previous": reflect.TypeFor[Previous](),
+	"policy.Package":        reflect.TypeFor[Package](),
+	"policy.PrincipalFacts": reflect.TypeFor[PrincipalFacts](),
+	"policy.File":           reflect.TypeFor[File](),
+	"policy.Report":         reflect.TypeFor[Report](),
+	"policy.Capabilities":   reflect.TypeFor[Capabilities](),
+	"policy.Previous":       reflect.TypeFor[Previous](),
 }
 
 func (c comments) rows(t *testing.T, b *strings.Builder, typ reflect.Type, prefix string) {
@@ -174,7 +179,7 @@ func TestSchema(t *testing.T) {
 	for _, source := range []string{
 		"rules: []", "name: Big\nrules: [{name: a, deny: 'true'}]", "rules: [{name: a}]", "rules: [{name: a, deny: 'true', require: 'true'}]",
 		"rules: [{deny: 'true'}]", "rules: [{name: a, deny: 'true', mode: stop}]", "rules: [{name: a, deny: 'true', actions: [delete]}]",
-		"rules: [{name: a, deny: 'true'}]\nnmae: x", "validate: {wasi: true}", "validate: {imports: {include: [{params: []}]}}",
+		"rules: [{name: a, deny: 'true'}]\nnaem: x", "validate: {wasi: true}", "validate: {imports: {include: [{params: []}]}}",
 		"validate: {complexity: {max_risk: none}}", "validate: {}\nrules: []", "name: a",
 	} {
 		if schema.Validate(instance(t, []byte(source))) == nil {

@@ -142,7 +142,10 @@ func fieldType(typeName, field string) *cel.Type {
 
 // names are what an expression can begin with.
 func names() []string {
-	list := []string{"imports", "exports", "size", "has", "matches", "contains", "startsWith", "endsWith", "all", "exists", "exists_one", "map", "filter", listsName}
+	list := []string{
+		"imports", "exports", listsName,
+		"size", "has", "matches", "contains", "startsWith", "endsWith", "all", "exists", "exists_one", "map", "filter",
+	}
 	for _, v := range variables {
 		list = append(list, v.name)
 	}

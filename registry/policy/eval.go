@@ -140,6 +140,10 @@ func (e *evaluation) ask(r *rule) *Violation {
 		v := e.broken(r, fmt.Errorf("%s is not known: %s", g.fact, g.why))
 		return &v
 	}
+	if e.ctx.Err() != nil {
+		v := e.broken(r, errTimeout)
+		return &v
+	}
 	got, err := r.condition.holds(e.ctx, e.a)
 	switch {
 	case err != nil:

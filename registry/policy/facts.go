@@ -33,7 +33,7 @@ type Package struct {
 	Repository   string            `json:"repository"`   // "team/tools/app"
 	Namespace    string            `json:"namespace"`    // "team/tools", "" for a repository without a slash
 	Name         string            `json:"name"`         // "app"
-	Version      string            `json:"version"`      // the greatest of the tags that is a semantic version, else "", without a "v" and with "+"
+	Version      string            `json:"version"`      // the greatest tag that is a semantic version, without "v" and with "+"; else ""
 	Tags         []string          `json:"tags"`         // that the manifest has or is to get
 	Digest       string            `json:"digest"`       // of the manifest
 	MediaType    string            `json:"mediaType"`    // of the manifest
@@ -126,7 +126,7 @@ type Export struct {
 	Name string `json:"name"`           // as the host calls it
 	Kind string `json:"kind"`           // as that of imports
 	Type string `json:"type"`           // as that of imports
-	Hash string `json:"hash,omitempty"` // SHA-256 of a function's entry in the code section with its size, in hexadecimal digits; "" for everything else
+	Hash string `json:"hash,omitempty"` // SHA-256 in hexadecimal digits of a function's entry in the code section, its size included
 }
 
 // Interfaces are the names of the interfaces of a component.

@@ -28,6 +28,8 @@ type function struct {
 	member   bool
 	args     []*cel.Type
 	result   *cel.Type
+	linear   bool   // whether it goes over each argument once, and not over all pairs
+	slow     bool   // whether what it does with each character is much more than to compare it
 	usage    string // for the documentation
 	doc      string
 	call     func(args []ref.Val) ref.Val
@@ -75,31 +77,31 @@ var functions = []function{
 		call: func(args []ref.Val) ref.Val { return filter(args[0], args[1], false) }, check: second(checkGlob),
 	},
 	{
-		name: "without", overload: "texts_without",
+		name: "without", overload: "texts_without", linear: true,
 		usage: "list.without(list)", doc: "the texts of a list that are not in another one",
 		member: true, args: []*cel.Type{texts, texts}, result: texts,
 		call: func(args []ref.Val) ref.Val { return members(args[0], args[1], false) },
 	},
 	{
-		name: "common", overload: "texts_common",
+		name: "common", overload: "texts_common", linear: true,
 		usage: "list.common(list)", doc: "the texts of a list that are in another one too",
 		member: true, args: []*cel.Type{texts, texts}, result: texts,
 		call: func(args []ref.Val) ref.Val { return members(args[0], args[1], true) },
 	},
 	{
-		name: "within", overload: "texts_within",
+		name: "within", overload: "texts_within", linear: true,
 		usage: "list.within(list)", doc: "whether all texts of a list are in another one",
 		member: true, args: []*cel.Type{texts, texts}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val { return within(args[0], args[1]) },
 	},
 	{
-		name: "overlaps", overload: "texts_overlaps",
+		name: "overlaps", overload: "texts_overlaps", linear: true,
 		usage: "list.overlaps(list)", doc: "whether one of the texts of a list is in another one",
 		member: true, args: []*cel.Type{texts, texts}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val { return overlaps(args[0], args[1]) },
 	},
 	{
-		name: "signatures", overload: "imports_signatures",
+		name: "signatures", overload: "imports_signatures", linear: true,
 		usage: "report.imports.signatures()", doc: "names and types as texts: `env.log (func (param i32))`",
 		member: true, args: []*cel.Type{importsType}, result: texts,
 		call: func(args []ref.Val) ref.Val {
@@ -107,7 +109,7 @@ var functions = []function{
 		},
 	},
 	{
-		name: "signatures", overload: "exports_signatures",
+		name: "signatures", overload: "exports_signatures", linear: true,
 		usage: "report.exports.signatures()", doc: "the same for exports: `_start (func)`",
 		member: true, args: []*cel.Type{exportsType}, result: texts,
 		call: func(args []ref.Val) ref.Val {
@@ -125,7 +127,7 @@ var functions = []function{
 		},
 	},
 	{
-		name: "semver.valid", overload: "semver_valid_string",
+		name: "semver.valid", overload: "semver_valid_string", linear: true, slow: true,
 		usage: "semver.valid(text)", doc: "whether a text is a semantic version; it may begin with `v`",
 		args: []*cel.Type{cel.StringType}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val {
@@ -134,7 +136,7 @@ var functions = []function{
 		},
 	},
 	{
-		name: "semver.compare", overload: "semver_compare_string_string",
+		name: "semver.compare", overload: "semver_compare_string_string", linear: true, slow: true,
 		usage: "semver.compare(a, b)", doc: "-1, 0 or 1 as version `a` is before, the same as or after `b`",
 		args: []*cel.Type{cel.StringType, cel.StringType}, result: cel.IntType,
 		call: func(args []ref.Val) ref.Val { return compareVersions(args[0], args[1]) },
@@ -144,7 +146,7 @@ var functions = []function{
 		},
 	},
 	{
-		name: "semver.within", overload: "semver_within_string_string",
+		name: "semver.within", overload: "semver_within_string_string", linear: true, slow: true,
 		usage: "semver.within(version, range)", doc: "whether a version is in a range like `>=1.2, <2`, `^1.2`, `~1.2.3` or `1.x`",
 		args: []*cel.Type{cel.StringType, cel.StringType}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val { return versionWithin(args[0], args[1]) },
@@ -195,16 +197,21 @@ func (f function) option() []cel.EnvOption {
 	}
 }
 
-// estimate is the static cost: the work grows with the product of the sizes.
+// estimate is the static cost.
 func (f function) estimate(e cost.Estimator, target *cost.AstNode, args []cost.AstNode) *cost.CallEstimate {
 	if target != nil {
 		args = append([]cost.AstNode{*target}, args...)
 	}
 	work := cost.FixedSizeEstimate(1)
 	for _, a := range args {
-		work = work.Multiply(cost.AtLeastOneSize(cost.EstimateSize(e, a)))
+		size := cost.AtLeastOneSize(cost.EstimateSize(e, a))
+		if f.linear {
+			work = work.Add(size)
+		} else {
+			work = work.Multiply(size)
+		}
 	}
-	call := &cost.CallEstimate{CostEstimate: work.MultiplyByCostFactor(costFactor).Add(cost.FixedCostEstimate(1))}
+	call := &cost.CallEstimate{CostEstimate: work.MultiplyByCostFactor(f.factor()).Add(cost.FixedCostEstimate(1))}
 	if f.result.Kind() == types.ListKind {
 		size := cost.EstimateSize(e, args[0])
 		size.Min = 0
@@ -217,15 +224,28 @@ func (f function) estimate(e cost.Estimator, target *cost.AstNode, args []cost.A
 func (f function) track(args []ref.Val, _ ref.Val) *uint64 {
 	work := uint64(1)
 	for _, a := range args {
-		work = cost.SafeMultiply(work, max(1, cost.ActualSize(a)))
+		size := max(1, cost.ActualSize(a))
+		if f.linear {
+			work = cost.SafeAdd(work, size)
+		} else {
+			work = cost.SafeMultiply(work, size)
+		}
 	}
-	work = cost.SafeAdd(1, cost.SafeMultiplyByFactor(work, costFactor))
+	work = cost.SafeAdd(1, cost.SafeMultiplyByFactor(work, f.factor()))
 	return &work
 }
 
-// costFactor is the cost of one step of our functions, beside one for a step of an
-// expression.
-const costFactor = 0.1
+// factor is the cost of an entry or a pair, in steps of an expression: an entry is
+// looked up or copied, a character is only compared.
+func (f function) factor() float64 {
+	switch {
+	case f.slow:
+		return 10
+	case f.linear:
+		return 2
+	}
+	return 0.1
+}
 
 // each calls f with the texts of list until f returns false.
 func each(list ref.Val, f func(string) bool) {

@@ -33,16 +33,18 @@ func TestReportFactsOfAModule(t *testing.T) {
 		r.Exports[i].Hash = ""
 	}
 	want := &Report{
-		Kind: "module", Size: int64(len(file)), Valid: true, WASI: "wasip1", Language: r.Language, Languages: r.Languages, Toolchains: r.Toolchains,
+		Kind: "module", Size: int64(len(file)), Valid: true, WASI: "wasip1",
+		Language: r.Language, Languages: r.Languages, Toolchains: r.Toolchains,
 		Hosts: []string{"WASI preview 1", "command"}, Features: []string{},
 		Imports: []Import{
 			{Module: "wasi_snapshot_preview1", Name: "fd_write", Kind: "func", Type: "(func (param i32 i32 i32 i32) (result i32))"},
 			{Module: "wasi_snapshot_preview1", Name: "proc_exit", Kind: "func", Type: "(func (param i32))"},
 		},
 		Exports:     []Export{{Name: "memory", Kind: "memory", Type: "(memory 2)"}, {Name: "_start", Kind: "func", Type: "(func)"}},
-		ImportCount: 2, ExportCount: 2, ImportModules: []string{"wasi_snapshot_preview1"}, Interfaces: Interfaces{Imports: []string{}, Exports: []string{}},
-		Memories:  []Memory{{Min: 2 << 16, Max: math.MaxInt64}},
-		Functions: 1, Instructions: r.Instructions, MaxComplexity: 1, CodeSize: r.CodeSize, DataSize: r.DataSize,
+		ImportCount: 2, ExportCount: 2, ImportModules: []string{"wasi_snapshot_preview1"},
+		Interfaces: Interfaces{Imports: []string{}, Exports: []string{}},
+		Memories:   []Memory{{Min: 2 << 16, Max: math.MaxInt64}},
+		Functions:  1, Instructions: r.Instructions, MaxComplexity: 1, CodeSize: r.CodeSize, DataSize: r.DataSize,
 		RiskScore: r.RiskScore, Signals: r.Signals, CustomSections: []string{}, Hashed: true,
 	}
 	if d := cmp.Diff(want, r); d != "" {
@@ -55,7 +57,8 @@ func TestReportFactsOfAModule(t *testing.T) {
 
 func TestReportFactsOfAComponent(t *testing.T) {
 	r, c := inspected(t, "../../inspect/testdata/app.component.wasm")
-	if r.Kind != "component" || len(r.Interfaces.Imports) == 0 || len(r.Interfaces.Exports) == 0 || !slices.Equal(r.ImportModules, r.Interfaces.Imports) {
+	if r.Kind != "component" || len(r.Interfaces.Imports) == 0 || len(r.Interfaces.Exports) == 0 ||
+		!slices.Equal(r.ImportModules, r.Interfaces.Imports) {
 		t.Errorf("ReportFacts = %+v, want a component with interfaces", r)
 	}
 	if len(c.Unknown) == 0 || c.Truncated {
@@ -88,7 +91,8 @@ func TestReportFactsOfADescription(t *testing.T) {
 
 // However much a module has, its facts are bounded, and say so.
 func TestFactsAreBounded(t *testing.T) {
-	rep := &inspect.Report{Complete: true, Kind: inspect.KindModule, Module: &inspect.Module{}, Metadata: inspect.Metadata{Authors: strings.Repeat("a", 5000)}}
+	rep := &inspect.Report{Complete: true, Kind: inspect.KindModule, Module: &inspect.Module{}}
+	rep.Metadata.Authors = strings.Repeat("a", 5000)
 	for i := range 2 * maxList {
 		name := fmt.Sprint("f", i)
 		rep.Imports = append(rep.Imports, inspect.Import{Module: name, Name: name, Kind: "func", Type: "(func)"})
@@ -103,7 +107,8 @@ func TestFactsAreBounded(t *testing.T) {
 		t.Errorf("Truncated = %q, want %q", r.Truncated, want)
 	}
 	if len(r.Imports) != maxList || r.ImportCount != 2*maxList || len(r.Exports) != maxList || r.ExportCount != 2*maxList {
-		t.Errorf("%d of %d imports, %d of %d exports, want %d of %d", len(r.Imports), r.ImportCount, len(r.Exports), r.ExportCount, maxList, 2*maxList)
+		t.Errorf("%d of %d imports, %d of %d exports, want %d of %d",
+			len(r.Imports), r.ImportCount, len(r.Exports), r.ExportCount, maxList, 2*maxList)
 	}
 	text, err := json.Marshal(r)
 	if err != nil || len(text) > 5<<20 {
@@ -120,7 +125,8 @@ func TestFactsAreBounded(t *testing.T) {
 
 func TestBrokenReport(t *testing.T) {
 	r := BrokenReport(12, errors.New("code section, function 3: "+strings.Repeat("\x1b", 5000)))
-	if r.Valid || r.Size != 12 || !strings.HasPrefix(r.Problem, "code section, function 3: ") || len(r.Problem) > maxText || strings.Contains(r.Problem, "\x1b") {
+	if r.Valid || r.Size != 12 || !strings.HasPrefix(r.Problem, "code section, function 3: ") ||
+		len(r.Problem) > maxText || strings.Contains(r.Problem, "\x1b") {
 		t.Errorf("BrokenReport = %+v", r)
 	}
 }

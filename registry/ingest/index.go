@@ -41,7 +41,6 @@ func (s *Service) describe(ctx context.Context, sub *subject, verdict meta.Verdi
 	}
 	src := search.Source{
 		Repo: sub.Repo, Digest: sub.Digest, MediaType: sub.MediaType, ArtifactType: sub.ArtifactType, Annotations: sub.Annotations,
-		State: search.State{Verdict: verdict, Updated: m.Created},
 	}
 	bytes := int64(0)
 	for _, f := range sub.files {
@@ -61,23 +60,30 @@ func (s *Service) describe(ctx context.Context, sub *subject, verdict meta.Verdi
 	if len(src.Files) == 0 {
 		return nil, nil
 	}
+	var err error
+	if src.State, err = s.state(ctx, sub, verdict, m); err != nil {
+		return nil, err
+	}
+	d := search.Describe(src)
+	return &d, nil
+}
+
+// state is what changes about a manifest after its push.
+func (s *Service) state(ctx context.Context, sub *subject, verdict meta.VerdictState, m meta.Manifest) (search.State, error) {
+	st := search.State{Verdict: verdict, Updated: m.Created}
 	for _, tag := range sub.tags {
 		v, err := s.meta.Version(ctx, sub.Repo, tag)
 		if absent(err) {
 			continue // moved or deleted since, which has it described again
 		}
 		if err != nil {
-			return nil, fmt.Errorf("tag %s of %s: %w", tag, sub.Repo, err)
+			return st, fmt.Errorf("tag %s of %s: %w", tag, sub.Repo, err)
 		}
-		src.Tags = append(src.Tags, search.Tag{Name: tag, Notice: v.Notice.State})
+		st.Tags = append(st.Tags, search.Tag{Name: tag, Notice: v.Notice.State})
 	}
 	latest, _, err := s.latest(ctx, sub.Repo)
-	if err != nil {
-		return nil, err
-	}
-	src.Latest = latest == sub.Digest
-	d := search.Describe(src)
-	return &d, nil
+	st.Latest = latest != "" && latest == sub.Digest
+	return st, err
 }
 
 // whole is the whole report of a file.
@@ -196,21 +202,23 @@ func (s *Service) reindexOne(ctx context.Context, j meta.Job) error {
 	return s.settleLatest(ctx, k.Repo, "")
 }
 
-// redescribe stores the document of a manifest anew.
+// redescribe stores the document of a manifest with its state of now. One that
+// has none needs none: nothing in it changed.
 func (s *Service) redescribe(ctx context.Context, m meta.Manifest) error {
+	doc, err := s.meta.Document(ctx, m.Repo, m.Digest)
+	if err != nil {
+		return err
+	}
 	sub, err := s.read(ctx, m)
 	if err != nil {
 		return jobs.Permanent(err)
 	}
-	if sub.Subject != "" {
-		return nil
-	}
-	if sub.files, err = s.files(ctx, sub, true, true); err != nil {
-		return err
-	}
-	d, err := s.describe(ctx, sub, m.Verdict, m)
+	st, err := s.state(ctx, sub, m.Verdict, m)
 	if err != nil {
 		return err
 	}
-	return s.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error { return s.putDocument(ctx, tx, sub, d) })
+	if doc, err = search.Update(doc, st); err != nil {
+		return fmt.Errorf("document of %s in %s: %w", m.Digest, m.Repo, err)
+	}
+	return s.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error { return tx.PutDocument(ctx, doc) })
 }

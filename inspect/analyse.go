@@ -2,7 +2,9 @@ package inspect
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -114,14 +116,34 @@ func (o Options) workers() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// each runs f on every worker at once and waits for all.
+// each runs f on every worker at once and waits for all. A panic in one of them
+// becomes one of the caller, who can do something about it.
 func (o Options) each(f func()) {
 	var wg sync.WaitGroup
+	var fault atomic.Pointer[workerPanic]
 	for range o.workers() {
-		wg.Go(f)
+		wg.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					fault.CompareAndSwap(nil, &workerPanic{p, debug.Stack()})
+				}
+			}()
+			f()
+		})
 	}
 	wg.Wait()
+	if p := fault.Load(); p != nil {
+		panic(p)
+	}
 }
+
+// A workerPanic carries a panic out of the goroutine it happened in.
+type workerPanic struct {
+	value any
+	stack []byte
+}
+
+func (p *workerPanic) Error() string { return fmt.Sprintf("panic in a worker: %v\n\n%s", p.value, p.stack) }
 
 // tasks runs functions that are independent of each other, several at a time.
 func (o Options) tasks(list ...func()) {

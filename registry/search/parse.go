@@ -141,9 +141,6 @@ type parser struct {
 
 // fail makes an error at a byte of the query.
 func (p *parser) fail(at int, message, hint string) *SyntaxError {
-	for at < len(p.text) && !utf8.RuneStart(p.text[at]) {
-		at--
-	}
 	return &SyntaxError{Column: utf8.RuneCountInString(p.text[:min(at, len(p.text))]) + 1, Message: message, Hint: hint}
 }
 

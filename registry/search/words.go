@@ -104,8 +104,9 @@ func tokens(text string, yield func(whole string, parts []string) bool) {
 }
 
 // split cuts an identifier at what joins it, and where a capital follows a small
-// letter.
+// letter. Plus and hash signs at its end stay: "C++" is not "C".
 func split(whole string) []string {
+	core := strings.TrimRight(whole, "+#")
 	var parts []string
 	start, last := 0, rune(0)
 	add := func(end int) {
@@ -113,7 +114,7 @@ func split(whole string) []string {
 			parts = append(parts, strings.ToLower(whole[start:end]))
 		}
 	}
-	for i, r := range whole {
+	for i, r := range core {
 		switch {
 		case joins(r):
 			add(i)
@@ -129,8 +130,8 @@ func split(whole string) []string {
 	if len(parts) > 1 {
 		parts = slices.DeleteFunc(parts, func(p string) bool { return utf8.RuneCountInString(p) < 2 })
 	}
-	if strings.HasSuffix(whole, "+") || strings.HasSuffix(whole, "#") || len(parts) == 0 {
-		parts = append(parts, strings.ToLower(whole))
+	if len(parts) == 0 {
+		parts = []string{strings.ToLower(whole)}
 	}
 	slices.Sort(parts)
 	return slices.Compact(parts)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,8 +74,7 @@ type engine struct {
 // A leaf is a clause that matched by terms, for explaining hits.
 type leaf struct {
 	node    node
-	terms   []string        // any of them, or all of a search for words
-	matched *roaring.Bitmap // of a range
+	terms   []string // any of them, or all of a search for words
 	negated bool
 }
 
@@ -151,7 +151,7 @@ func (e *engine) eval(n node, within *roaring.Bitmap, negated bool) (*roaring.Bi
 	case *rangeNode:
 		how = "range"
 		if b, err = e.docs.InRange(e.ctx, n.op.column, n.low, n.high, within); err == nil {
-			e.leaves = append(e.leaves, leaf{node: n, matched: b, negated: negated})
+			e.leaves = append(e.leaves, leaf{node: n, negated: negated})
 		}
 	default:
 		panic(fmt.Sprintf("search: a node of type %T", n))
@@ -391,7 +391,8 @@ func (e *engine) match(l leaf, d meta.Document, have []string) (Match, bool) {
 
 func (l leaf) match(d meta.Document, have []string) (terms []string, matches bool) {
 	if r, ok := l.node.(*rangeNode); ok {
-		return []string{r.op.name + ":" + columnText(r.op, d)}, l.matched.Contains(d.Number)
+		v, text := columnValue(r.op.column, d)
+		return []string{r.op.name + ":" + text}, r.low <= v && v <= r.high
 	}
 	for _, t := range l.terms {
 		if _, found := slices.BinarySearch(have, t); found {
@@ -404,14 +405,15 @@ func (l leaf) match(d meta.Document, have []string) (terms []string, matches boo
 	return terms, len(terms) > 0
 }
 
-func columnText(op operator, d meta.Document) string {
-	switch op.column {
+// columnValue is a document's value, as it is compared and as it is shown.
+func columnValue(c meta.Column, d meta.Document) (int64, string) {
+	switch c {
 	case meta.ColumnSize:
-		return fmt.Sprint(d.Size)
+		return d.Size, strconv.FormatInt(d.Size, 10)
 	case meta.ColumnPulls:
-		return fmt.Sprint(d.Pulls)
+		return d.Pulls, strconv.FormatInt(d.Pulls, 10)
 	default:
-		return d.Updated.UTC().Format(time.RFC3339)
+		return d.Updated.Unix(), d.Updated.UTC().Format(time.RFC3339)
 	}
 }
 

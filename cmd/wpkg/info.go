@@ -218,7 +218,7 @@ func (t *tool) versionInfo(ctx context.Context, at cataloged) error {
 	f.add("pushed", v.Created.UTC().Format(time.RFC3339))
 	f.add("policy", verdictText(v.Verdict))
 	for _, reason := range v.Reasons {
-		f.add("", reason.Policy+"/"+reason.Rule+": "+reason.Message)
+		f.add("", reasonText(reason))
 	}
 	f.add("notice", noticeText(v.Notice))
 	if !v.Ingested {
@@ -277,6 +277,15 @@ func kindText(file wire.File) string {
 	}
 	if file.Functions > 0 {
 		s += ", " + plural(int(file.Functions), "function")
+	}
+	return s
+}
+
+// reasonText is a violation in one line.
+func reasonText(v wire.Violation) string {
+	s := v.Policy + "/" + v.Rule + ": " + v.Message
+	if v.Approved {
+		s += " (approved)"
 	}
 	return s
 }

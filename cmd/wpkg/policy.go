@@ -515,8 +515,7 @@ func decisionRows(list []wire.Decision) [][]string {
 	for _, d := range list {
 		why := ""
 		if len(d.Violations) > 0 {
-			v := d.Violations[0]
-			why = v.Policy + "/" + v.Rule + ": " + v.Message
+			why = reasonText(d.Violations[0])
 			if n := len(d.Violations) - 1; n > 0 {
 				why += fmt.Sprintf(" (and %d more)", n)
 			}

@@ -110,6 +110,7 @@ func (t *tool) client() *client.Client {
 		t.c = client.New(client.Options{
 			UserAgent: "wpkg/" + version.Get().Version,
 			Insecure:  t.insecure,
+			Warn:      t.warner(),
 			Credential: func(ctx context.Context, host string) (auth.Credential, error) {
 				s, err := store()
 				if err != nil {
@@ -120,6 +121,25 @@ func (t *tool) client() *client.Client {
 		})
 	}
 	return t.c
+}
+
+// maxWarning bounds what is shown of a warning, in characters.
+const maxWarning = 1000
+
+// warner shows what registries warn of, each warning once.
+func (t *tool) warner() func(host, text string) {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	return func(host, text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		line := host + ": " + clip(term.Clean(text), maxWarning)
+		if seen[line] {
+			return
+		}
+		seen[line] = true
+		fmt.Fprintf(t.err, "%s %s\n", term.Paint(term.Colour(t.err), term.Yellow, "warning:"), line)
+	}
 }
 
 // reference reads an argument that names a package in a registry or layout. A

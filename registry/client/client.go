@@ -66,6 +66,9 @@ type Options struct {
 	// RetryWait is the pause before the first retry, doubled with each; 0 is a
 	// quarter of a second.
 	RetryWait time.Duration
+	// Warn is told what a registry warns of, host and text, once for each answer
+	// that says so; nil is nobody. It is called from many goroutines.
+	Warn func(host, text string)
 	// Stall ends a connection that has moved no byte for this long; the transfer
 	// then goes on over another. 0 is a minute.
 	Stall time.Duration

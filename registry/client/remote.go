@@ -43,7 +43,12 @@ func (c *Client) Repository(host, name string) (*Repository, error) {
 		return nil, err
 	}
 	at := registry.Reference{Registry: host, Repository: name}
+	var warn func(remote.Warning)
+	if c.opts.Warn != nil {
+		warn = func(w remote.Warning) { c.opts.Warn(host, w.Text) }
+	}
 	return &Repository{client: c, Repository: &remote.Repository{
+		HandleWarning:        warn,
 		Client:               c.auth,
 		Reference:            at,
 		PlainHTTP:            c.plainHTTP(host),

@@ -64,7 +64,7 @@ clients: ## build the real clients and peers that tests and benchmarks run
 	cd tools/clients && go build -o ../../$(CLIENTS)/ ./ctrpull $$(sed -n '/^tool (/,/^)/p' go.mod | grep /)
 
 .PHONY: interop
-interop: setup build clients ## real clients against wreg, and wpkg against another registry
+interop: setup build clients corpus ## real clients against wreg, and wpkg against another registry
 	go test -count=1 -tags interop -timeout 20m ./test/interop/...
 
 .PHONY: crash

@@ -9,8 +9,8 @@ import (
 
 // Bounds of the index of functions.
 const (
-	MinInstructions = 32   // shorter functions are alike by chance
-	MaxFunctions    = 2048 // hashes of one binary
+	MinInstructions = 32    // shorter functions are alike by chance
+	MaxFunctions    = 16384 // hashes of one binary
 )
 
 // Functions are the first 8 bytes of the normalised hashes of a binary's

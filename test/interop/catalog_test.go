@@ -134,14 +134,14 @@ func TestNoNetworkPolicy(t *testing.T) {
 	sh.run(wpkg, "push", "--quiet", reg.ref("prod/quiet:1.0.0"), "quiet.wasm")
 	reg.settle(t)
 
-	sh.run(wpkg, "policy", "put", "no-network", "--ready", "--registry", reg.host)
+	sh.run(wpkg, "policy", "put", "ready:no-network", "--registry", reg.host)
 	refusal := sh.fails(wpkg, "push", "--quiet", reg.ref("prod/dial:1.0.0"), "dial.wasm")
 	contains(t, "wpkg push", refusal, "no-network")
 	contains(t, "wpkg push", refusal, "net-outbound")
 	contains(t, "crane digest of what was refused", sh.fails(client(t, "crane"), "digest", reg.ref("prod/dial:1.0.0")), "404")
 	sh.run(wpkg, "push", "--quiet", reg.ref("prod/quiet:1.0.1"), "quiet.wasm")
 
-	dry := sh.finds(wpkg, "policy", "dry-run", "no-network", "--registry", reg.host)
+	dry := sh.finds(wpkg, "policy", "dry-run", "registry:no-network", "--registry", reg.host)
 	contains(t, "wpkg policy dry-run", dry, "prod:before")
 	if strings.Contains(dry, "prod:quiet") {
 		t.Errorf("wpkg policy dry-run = %q, want nothing about prod:quiet", dry)

@@ -108,6 +108,22 @@ func TestPlay(t *testing.T) {
 	}
 }
 
+// What strace lost sight of when the process was killed has no end.
+func TestPlayOfAKilledProcess(t *testing.T) {
+	got, _, err := play(t, `1 openat(AT_FDCWD, "/top/f", O_RDWR|O_CREAT, 0600) = 3
+1 write(3, "abc", 3 <unfinished ...>
+2 fsync(3 <unfinished ...>
+3 ???( <detached ...>
+1 <... write resumed>)                = 3
+2 <... fsync resumed> <detached ...>
+1 fsync(3 <detached ...>
+1 +++ killed by SIGKILL +++
+`)
+	if want := "1 openat f\n5 write f"; err != nil || got != want {
+		t.Errorf("moments are %q, %v; want %q", got, err, want)
+	}
+}
+
 func TestPlayRefusesWhatItDoesNotKnow(t *testing.T) {
 	const create = "1 openat(AT_FDCWD, \"/top/f\", O_RDWR|O_CREAT, 0600) = 3\n"
 	tests := []struct{ name, trace, want string }{

@@ -76,6 +76,9 @@ func Parse(r io.Reader) ([]*Call, error) {
 		if !ok {
 			return nil, fmt.Errorf("line %d: %.60q is no call", line, text)
 		}
+		if name == unknownCall {
+			continue
+		}
 		c := &Call{Name: name, Enter: line, Exit: -1, thread: thread}
 		calls = append(calls, c)
 		if head, ok := strings.CutSuffix(args, "<unfinished ...>"); ok {
@@ -90,8 +93,19 @@ func Parse(r io.Reader) ([]*Call, error) {
 	}
 }
 
+// When a process is killed, strace loses sight of its threads: of some in the
+// middle of a call, of some before it knew which.
+const (
+	unknownCall = "???"
+	detached    = "<detached ...>"
+)
+
 // end reads the rest of a call: its last arguments and the result.
 func (c *Call) end(begun, tail string, line int) error {
+	if head, ok := strings.CutSuffix(tail, detached); ok {
+		c.Args = split(begun + head)
+		return nil
+	}
 	at := closing(tail)
 	if at < 0 {
 		return fmt.Errorf("%s: no result in %.60q", c.Name, tail)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wreg-project/wreg/inspect/capability"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
 	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/search"
@@ -50,12 +51,13 @@ func (t *tree) imports(ctx context.Context, key meta.ManifestKey, depth int, pat
 		return nil, err
 	}
 	list := []wire.Dependency{}
-	for _, name := range imported(files) {
+	hosted, names := imported(files)
+	for _, name := range names {
 		if t.nodes++; t.nodes > maxTreeNodes {
 			t.truncated = true
 			break
 		}
-		dep := wire.Dependency{Interface: name, Host: ofHost(name)}
+		dep := wire.Dependency{Interface: name, Host: hosted[name]}
 		if dep.Providers, dep.More, err = t.providers(ctx, name, depth, path); err != nil {
 			return nil, err
 		}
@@ -64,14 +66,31 @@ func (t *tree) imports(ctx context.Context, key meta.ManifestKey, depth int, pat
 	return list, nil
 }
 
-// imported are the interfaces and modules that files import, sorted.
-func imported(files []ingest.File) (names []string) {
+// imported are the interfaces and modules that files import, sorted, and whether
+// hosts provide each: all that is imported of it is something that a known host
+// has. Types that a component imports need nobody.
+func imported(files []ingest.File) (hosted map[string]bool, names []string) {
+	hosted = map[string]bool{}
+	types := map[string]bool{}
 	for _, f := range files {
+		for _, im := range f.Report.Imports {
+			name := im.Module
+			if name == "" {
+				name = im.Name
+			}
+			if im.Module == "" && im.Kind == "type" {
+				types[name] = true
+				continue
+			}
+			known, seen := hosted[name]
+			hosted[name] = (known || !seen) && (ofHost(name) || capability.Lookup(im.Module, im.Name).Known())
+		}
 		names = append(names, f.Report.ImportModules...)
 		names = append(names, f.Report.Interfaces.Imports...)
 	}
+	names = slices.DeleteFunc(names, func(n string) bool { return types[n] })
 	slices.Sort(names)
-	return slices.Compact(names)
+	return hosted, slices.Compact(names)
 }
 
 // exported are the interfaces that files export, sorted.
@@ -96,7 +115,7 @@ func exports(h search.Hit, asked string) string {
 	return asked
 }
 
-// ofHost reports whether hosts provide an interface or module of imports.
+// ofHost reports whether an interface or module of imports is one of WASI.
 func ofHost(name string) bool {
 	return strings.HasPrefix(name, "wasi:") || name == "wasi_snapshot_preview1" || name == "wasi_unstable"
 }

@@ -115,6 +115,9 @@ func importedInterfaces(rep *inspect.Report) []wire.Dependency {
 	var out []wire.Dependency
 	seen := map[string]int{}
 	for _, im := range rep.Imports {
+		if im.Module == "" && im.Kind == "type" {
+			continue // it needs nobody
+		}
 		name := im.Module
 		if name == "" {
 			name = im.Name

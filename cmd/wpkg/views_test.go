@@ -97,6 +97,7 @@ func TestImportsOfAFile(t *testing.T) {
 		{Module: "wasi_snapshot_preview1", Name: "fd_read", Kind: "func"},
 		{Name: "wasi:http/types@0.2.0", Kind: "instance"},
 		{Name: "demo:log/sink", Kind: "instance"},
+		{Name: "level", Kind: "type"},
 	}}
 	none := []wire.Provider{}
 	want := []wire.Dependency{

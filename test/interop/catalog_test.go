@@ -142,9 +142,9 @@ func TestNoNetworkPolicy(t *testing.T) {
 	sh.run(wpkg, "push", "--quiet", reg.ref("prod/quiet:1.0.1"), "quiet.wasm")
 
 	dry := sh.finds(wpkg, "policy", "dry-run", "registry:no-network", "--registry", reg.host)
-	contains(t, "wpkg policy dry-run", dry, "prod:before")
-	if strings.Contains(dry, "prod:quiet") {
-		t.Errorf("wpkg policy dry-run = %q, want nothing about prod:quiet", dry)
+	contains(t, "wpkg policy dry-run", dry, "prod/before:1.0.0")
+	if strings.Contains(dry, "prod/quiet") {
+		t.Errorf("wpkg policy dry-run = %q, want nothing about prod/quiet", dry)
 	}
 }
 

@@ -117,6 +117,16 @@ func (d *describer) add(op, value string, limit int) {
 	d.terms[t] = true
 }
 
+// full reports whether an operator has all the terms it may have, when there are
+// more: going through the rest would be for nothing.
+func (d *describer) full(op string, limit int) bool {
+	if d.counts[op] < limit {
+		return false
+	}
+	d.truncated = true
+	return true
+}
+
 // name adds a name with all that it is part of: "wasi:http/types@0.2.0" is also
 // "wasi:http/types", "wasi:http/*" and "wasi:*".
 func (d *describer) name(op, value string) {
@@ -232,7 +242,7 @@ func (d *describer) file(f *File) {
 		}
 	}
 	for _, s := range rep.Sections {
-		if s.Custom {
+		if s.Custom && !d.full("section", maxSections) {
 			d.add("section", s.Name, maxSections)
 		}
 	}
@@ -252,6 +262,9 @@ func list(to []string, s string) []string {
 
 func (d *describer) interfaces(rep *inspect.Report) {
 	for _, im := range rep.Imports {
+		if d.full("imports", maxNames) {
+			break
+		}
 		if im.Module == "" {
 			d.name("imports", im.Name)
 			d.add("interface", im.Name, maxNames)
@@ -262,6 +275,9 @@ func (d *describer) interfaces(rep *inspect.Report) {
 		d.add("interface", im.Module, maxNames)
 	}
 	for _, ex := range rep.Exports {
+		if d.full("exports", maxNames) {
+			break
+		}
 		d.name("exports", ex.Name)
 		if rep.Component != nil {
 			d.add("interface", ex.Name, maxNames)

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -269,5 +271,257 @@ func TestSearchFinds(t *testing.T) {
 				t.Errorf("Search(%q) counts %d, want %d", tt.query, res.Count, len(tt.want))
 			}
 		})
+	}
+}
+
+func TestSearchByRelevancePutsNamesFirst(t *testing.T) {
+	db := open(t)
+	put := func(repo, description string, pulls int64, latest bool) {
+		s := Source{
+			Repo: repo, Digest: sum(repo + description), Annotations: map[string]string{artifact.AnnotationDescription: description},
+			State: State{Updated: day(1), Pulls: pulls, Latest: latest},
+		}
+		index(t, db, Describe(s))
+	}
+	put("a/unlike", "an http proxy", 1000, true)
+	put("a/proxy-cache", "for http", 900, false)
+	put("a/http-proxy-extra", "", 1, true)
+	put("a/http-proxy-extra", "old", 500, false)
+	put("a/http-proxy", "old", 100, false)
+	put("a/http-proxy", "", 1, true)
+	put("a/proxy-mirror", "for http", 5, true)
+	want := []string{"http-proxy", "http-proxy", "http-proxy-extra", "http-proxy-extra", "proxy-mirror", "proxy-cache", "unlike"}
+	for _, q := range []string{"http proxy", "http-proxy", `"http" "proxy"`} {
+		res, err := Search(t.Context(), db, Request{Query: mustParse(t, q), Visibility: everything})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, found(res)); diff != "" {
+			t.Errorf("Search(%q): want -, got +\n%s", q, diff)
+		}
+		if res.Hits[0].Pulls != 1 || res.Hits[1].Pulls != 100 {
+			t.Errorf("Search(%q) begins with pulls %d, %d; want the latest version first", q, res.Hits[0].Pulls, res.Hits[1].Pulls)
+		}
+	}
+}
+
+func TestFacetsCountWhatIsFound(t *testing.T) {
+	db := filled(t)
+	tests := []struct {
+		query string
+		v     meta.Visibility
+		want  []Facet
+	}{
+		{"", everything, []Facet{
+			{"lang", []FacetValue{{"c", 2, false}, {"go", 1, false}, {"rust", 1, false}}},
+			{"is", []FacetValue{
+				{"latest", 2, false}, {"invalid", 1, false}, {"prerelease", 1, false}, {"untagged", 1, false}, {"yanked", 1, false},
+			}},
+		}},
+		{"lang:c", everything, []Facet{
+			{"lang", []FacetValue{{"c", 2, false}}}, {"is", []FacetValue{{"latest", 1, false}, {"prerelease", 1, false}}},
+		}},
+		{"", meta.Visibility{Namespaces: []string{"other"}}, []Facet{
+			{"lang", []FacetValue{{"go", 1, false}}}, {"is", []FacetValue{{"untagged", 1, false}}},
+		}},
+		{"nothing", everything, []Facet{{"lang", []FacetValue{}}, {"is", []FacetValue{}}}},
+	}
+	for _, tt := range tests {
+		res, err := Search(t.Context(), db, Request{Query: mustParse(t, tt.query), Visibility: tt.v, Facets: []string{"lang", "is"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, res.Facets); diff != "" {
+			t.Errorf("facets of Search(%q, %+v): want -, got +\n%s", tt.query, tt.v, diff)
+		}
+	}
+}
+
+func TestCountsEndAtTenThousand(t *testing.T) {
+	if n, least := capped(MaxCount); n != MaxCount || least {
+		t.Errorf("capped(%d) = %d, %t; want it exact", MaxCount, n, least)
+	}
+	if n, least := capped(MaxCount + 1); n != MaxCount || !least {
+		t.Errorf("capped(%d) = %d, %t; want at least %d", MaxCount+1, n, least, MaxCount)
+	}
+}
+
+func TestSearchRefuses(t *testing.T) {
+	db := filled(t)
+	many := make([]string, MaxFacets+1)
+	for i := range many {
+		many[i] = "lang"
+	}
+	page, err := Search(t.Context(), db, Request{Visibility: everything, Limit: 1})
+	if err != nil || page.Next == "" {
+		t.Fatalf("Search() = next %q, %v; want a cursor", page.Next, err)
+	}
+	tests := []struct {
+		name string
+		req  Request
+		want error
+	}{
+		{"a facet that is none", Request{Facets: []string{"text"}}, ErrFacet},
+		{"an unknown facet", Request{Facets: []string{"colour"}}, ErrFacet},
+		{"many facets", Request{Facets: many}, ErrFacet},
+		{"an unknown order", Request{Sort: "colour"}, ErrSort},
+		{"a cursor of no search", Request{Cursor: "abc"}, ErrCursor},
+		{"a cursor that is no text", Request{Cursor: "***"}, ErrCursor},
+		{"a long cursor", Request{Cursor: strings.Repeat("A", MaxCursor+1)}, ErrCursor},
+		{"a cursor cut short", Request{Cursor: page.Next[:len(page.Next)-2]}, ErrCursor},
+		{"a cursor of another query", Request{Cursor: page.Next, Query: mustParse(t, "jq")}, ErrCursor},
+		{"a cursor of another order", Request{Cursor: page.Next, Sort: SortSize}, ErrCursor},
+		{"a cursor of the other direction", Request{Cursor: page.Next, Sort: SortPulls, Ascending: true}, ErrCursor},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.req.Visibility = everything
+			if _, err := Search(t.Context(), db, tt.req); !errors.Is(err, tt.want) {
+				t.Errorf("Search(%+v) = %v, want %v", tt.req, err, tt.want)
+			}
+		})
+	}
+	if _, err := Search(t.Context(), db, Request{Visibility: everything, Cursor: page.Next}); err != nil {
+		t.Errorf("Search() with its own cursor = %v", err)
+	}
+}
+
+func TestABeginningOfTooManyTermsIsRefused(t *testing.T) {
+	db := open(t)
+	d := Describe(Source{Repo: "a", Digest: sum("a"), State: State{Updated: day(1)}})
+	for i := range MaxExpansion + 1 {
+		d.Terms = append(d.Terms, fmt.Sprintf("imports:m/%05d", i))
+	}
+	index(t, db, d)
+	_, err := Search(t.Context(), db, Request{Query: mustParse(t, "a imports:m*"), Visibility: everything})
+	e, ok := errors.AsType[*SyntaxError](err)
+	if !ok || e.Column != 3 || e.Hint == "" {
+		t.Errorf("Search() = %v, want a *SyntaxError at column 3", err)
+	}
+	if _, err := Search(t.Context(), db, Request{Query: mustParse(t, "imports:m/001*"), Visibility: everything}); err != nil {
+		t.Errorf("Search() of a longer beginning = %v", err)
+	}
+}
+
+func TestPlanTellsHow(t *testing.T) {
+	db := filled(t)
+	req := Request{Query: mustParse(t, "size:<1MB (lang:rust OR imports:wasi*) -is:yanked"), Visibility: everything, Explain: true}
+	res, err := Search(t.Context(), db, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Step{
+		{Clause: "size:<1MB (lang:rust OR imports:wasi*) -is:yanked", How: "and", Count: 2},
+		{Clause: "(lang:rust OR imports:wasi*)", How: "or", Count: 4},
+		{Clause: "lang:rust", How: "terms", Terms: 1, Count: 1},
+		{Clause: "imports:wasi*", How: "terms", Terms: 3, Count: 4},
+		{Clause: "-is:yanked", How: "not", Count: 3},
+		{Clause: "is:yanked", How: "terms", Terms: 1, Count: 1},
+		{Clause: "size:<1MB", How: "range", Count: 2},
+	}
+	for i := range want { // a part in parentheses begins behind them
+		want[i].Clause = strings.Trim(want[i].Clause, "()")
+	}
+	for i := range res.Plan {
+		res.Plan[i].Clause = strings.Trim(res.Plan[i].Clause, "()")
+	}
+	if diff := cmp.Diff(want, res.Plan); diff != "" {
+		t.Errorf("Plan: want -, got +\n%s", diff)
+	}
+}
+
+func TestWhyNamesTermsAndValues(t *testing.T) {
+	db := filled(t)
+	res, err := Search(t.Context(), db, Request{
+		Query: mustParse(t, "(lang:c OR proxy) imports:wasi:sock* size:<1MB -signed:true updated:2026"), Visibility: everything,
+	})
+	if err != nil || len(res.Hits) != 1 {
+		t.Fatalf("Search() = %d hits, %v; want one", len(res.Hits), err)
+	}
+	want := []Match{
+		{Clause: "proxy", Terms: []string{"text:proxy"}},
+		{Clause: "imports:wasi:sock*", Terms: []string{"imports:wasi:sockets/*"}},
+		{Clause: "size:<1MB", Terms: []string{"size:3000"}},
+		{Clause: "-signed:true"},
+		{Clause: "updated:2026", Terms: []string{"updated:2026-01-03T12:00:00Z"}},
+	}
+	if diff := cmp.Diff(want, res.Hits[0].Why); diff != "" {
+		t.Errorf("Why: want -, got +\n%s", diff)
+	}
+}
+
+func TestFunctionsAreFound(t *testing.T) {
+	db := filled(t)
+	err := db.Update(t.Context(), func(ctx context.Context, tx meta.Tx) error {
+		return errors.Join(
+			tx.PutFunctions(ctx, sum("jq.wasm"), []uint64{0x0123456789abcdef, 7}, 2), tx.PutFunctions(ctx, sum("gofmt.wasm"), []uint64{7}, 1),
+		)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for q, want := range map[string][]string{
+		"function:sha256:0123456789abcdef0123456789abcdef":           {"jq 1.7.1"},
+		"function:0000000000000007":                                  {"gofmt", "jq 1.7.1"},
+		"function:0000000000000007 -function:0123456789abcdef":       {"gofmt"},
+		"function:sha256:00000000000000080123456789abcdef OR broken": {"broken"},
+	} {
+		res, err := Search(t.Context(), db, Request{Query: mustParse(t, q), Visibility: everything})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := found(res)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("Search(%q): want -, got +\n%s", q, diff)
+		}
+	}
+}
+
+func TestValuesAreListed(t *testing.T) {
+	db := filled(t)
+	team := meta.Visibility{Namespaces: []string{"team"}}
+	tests := []struct {
+		v          meta.Visibility
+		op, prefix string
+		want       []Value
+	}{
+		{everything, "lang", "", []Value{{"c", 2}, {"go", 1}, {"rust", 1}}},
+		{team, "lang", "", []Value{{"c", 2}, {"rust", 1}}},
+		{everything, "interface", "wasi", []Value{
+			{"wasi:http/incoming-handler@0.2.3", 1}, {"wasi:http/types@0.2.3", 1}, {"wasi:sockets/tcp@0.2.0", 1}, {"wasi_snapshot_preview1", 3},
+		}},
+		{team, "interface", "WASI_", []Value{{"wasi_snapshot_preview1", 2}}},
+		{team, "interface", "env", nil},
+		{everything, "ns", "team/", []Value{{"team/http-proxy", 1}, {"team/tools", 2}, {"team/tools/jq", 2}}},
+	}
+	for _, tt := range tests {
+		for _, limit := range []int{1, 2, 10} {
+			var got []Value
+			for next := ""; ; {
+				list, after, err := Values(t.Context(), db, tt.v, tt.op, tt.prefix, next, limit)
+				if err != nil || len(list) > limit {
+					t.Fatalf("Values(%s, %q) = %d of %d, %v", tt.op, tt.prefix, len(list), limit, err)
+				}
+				got = append(got, list...)
+				if next = after; next == "" {
+					break
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("Values(%+v, %s, %q), %d at a time: want -, got +\n%s", tt.v, tt.op, tt.prefix, limit, diff)
+			}
+		}
+	}
+	for _, op := range []string{"size", "function", "colour"} {
+		if _, _, err := Values(t.Context(), db, everything, op, "", "", 1); !errors.Is(err, ErrFacet) {
+			t.Errorf("Values(%s) = %v, want ErrFacet", op, err)
+		}
+		if _, err := Count(t.Context(), db, everything, op, "1"); !errors.Is(err, ErrFacet) {
+			t.Errorf("Count(%s) = %v, want ErrFacet", op, err)
+		}
+	}
+	if n, err := Count(t.Context(), db, team, "exports", "_START"); err != nil || n != 2 {
+		t.Errorf("Count(exports, _START) = %d, %v; want 2", n, err)
 	}
 }

@@ -122,8 +122,11 @@ func (r *Registry) PutDerived(ctx context.Context, d Derived) (digest.Digest, er
 	return sum, nil
 }
 
+// putDerivedLayer makes the bytes of a layer durable. What some repository holds
+// already is only linked, in the transaction.
 func (r *Registry) putDerivedLayer(ctx context.Context, repo string, l DerivedLayer) error {
-	if _, err := r.meta.Blob(ctx, repo, l.Digest); err == nil || !absent(err) {
+	b, err := r.meta.FindBlob(ctx, l.Digest)
+	if err == nil && b.State == meta.BlobLive || err != nil && !absent(err) {
 		return err
 	}
 	body, err := l.Open(ctx)
@@ -143,11 +146,7 @@ func (r *Registry) storeDerived(ctx context.Context, tx meta.Tx, d Derived, sum 
 	if err != nil {
 		return err
 	}
-	stored, err := tx.BlobSizes(ctx, d.Repo, digests(refs.blobs))
-	if err != nil {
-		return err
-	}
-	if err := r.checkComplete(ctx, tx, d.Repo, refs, stored); err != nil {
+	if err := r.linkLive(ctx, tx, d.Repo, digests(refs.blobs)); err != nil {
 		return err
 	}
 	if err := r.dropDerived(ctx, tx, d, sum); err != nil {
@@ -162,6 +161,34 @@ func (r *Registry) storeDerived(ctx context.Context, tx meta.Tx, d Derived, sum 
 		return err
 	}
 	return tx.SetIngested(ctx, d.Repo, sum, d.Version)
+}
+
+// linkLive makes repo hold blobs that some repository holds. Those that none does
+// are missing parts.
+func (r *Registry) linkLive(ctx context.Context, tx meta.Tx, repo string, ds []digest.Digest) error {
+	stored, err := tx.BlobSizes(ctx, repo, ds)
+	if err != nil {
+		return err
+	}
+	var missing []digest.Digest
+	for _, d := range ds {
+		if holds(stored, d) {
+			continue
+		}
+		b, err := tx.FindBlob(ctx, d)
+		switch {
+		case absent(err) || err == nil && b.State != meta.BlobLive:
+			missing = append(missing, d)
+		case err != nil:
+			return err
+		default:
+			b.Since, b.Uploader = r.now().UTC(), ""
+			if err := tx.LinkBlob(ctx, repo, b); err != nil {
+				return err
+			}
+		}
+	}
+	return missingParts("blob", missing)
 }
 
 // dropDerived removes what this installation derived before.

@@ -322,7 +322,8 @@ func TestCondemnedBlobGetsANewGeneration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if mounted, err := e.reg.MountBlob(t.Context(), "other", d, "", meta.Visibility{Everything: true}, registry.Caller{}); mounted || err != nil {
+	mounted, err := e.reg.MountBlob(t.Context(), "other", d, "", meta.Visibility{Everything: true}, registry.Caller{})
+	if mounted || err != nil {
 		t.Errorf("MountBlob of a condemned blob = %v, %v, want false", mounted, err)
 	}
 	e.pushBlob("r", "content")

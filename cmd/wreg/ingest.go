@@ -87,7 +87,8 @@ func (s *server) ingestMetrics(m *obs.Metrics) {
 		}
 	})
 	m.Counter("wreg_analyses_total", "Blobs looked through for WebAssembly.", func() float64 { return float64(s.ingest.Stats().Analyses) })
-	m.Counter("wreg_analysed_bytes_total", "Bytes of the blobs looked through.", func() float64 { return float64(s.ingest.Stats().AnalysedBytes) })
+	m.Counter("wreg_analysed_bytes_total", "Bytes of the blobs looked through.",
+		func() float64 { return float64(s.ingest.Stats().AnalysedBytes) })
 	m.Counter("wreg_analysis_seconds_total", "Time spent on looking through blobs.",
 		func() float64 { return s.ingest.Stats().AnalysisTime.Seconds() })
 }

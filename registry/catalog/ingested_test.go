@@ -246,8 +246,12 @@ func TestInterfaces(t *testing.T) {
 	e := stocked(t)
 	list := all[wire.Interface](e, "/interfaces?prefix=demo:", 1)
 	want := []wire.Interface{
-		{Name: "demo:app/greet@1.0.0", Importers: 1}, {Name: "demo:app/greet@1.1.0", Importers: 1}, {Name: "demo:app/greet@1.2.3", Exporters: 1},
-		{Name: "demo:log/sink@0.3.1", Importers: 1}, {Name: "demo:log/sink@0.3.4", Exporters: 1}, {Name: "demo:log/sink@0.4.0", Exporters: 1},
+		{Name: "demo:app/greet@1.0.0", Importers: 1},
+		{Name: "demo:app/greet@1.1.0", Importers: 1},
+		{Name: "demo:app/greet@1.2.3", Exporters: 1},
+		{Name: "demo:log/sink@0.3.1", Importers: 1},
+		{Name: "demo:log/sink@0.3.4", Exporters: 1},
+		{Name: "demo:log/sink@0.4.0", Exporters: 1},
 	}
 	if d := cmp.Diff(want, list); d != "" {
 		t.Errorf("interfaces of demo (-want +got):\n%s", d)

@@ -338,7 +338,8 @@ func (p *push) refusedBefore(ctx context.Context, tx meta.Tx) (bool, error) {
 		return false, err
 	}
 	d := last[0]
-	if d.Outcome != meta.VerdictDeny || d.Revision != p.rules.revision || d.Principal != p.sub.Caller.Name || !slices.Equal(d.Tags, p.sub.Tags) {
+	if d.Outcome != meta.VerdictDeny || d.Revision != p.rules.revision || d.Principal != p.sub.Caller.Name ||
+		!slices.Equal(d.Tags, p.sub.Tags) {
 		return false, nil
 	}
 	if p.stored != nil {

@@ -127,7 +127,9 @@ func TestAnApprovedDigestIsAcceptedWhenItIsPushedAgain(t *testing.T) {
 			r, d := alice.put("team/app", "1.0.0", m)
 			alice.refused(r, http.StatusForbidden, "DENIED")
 			e.update(func(ctx context.Context, tx meta.Tx) error {
-				return tx.PutApproval(ctx, meta.Approval{Repo: "team/app", Digest: d, Rule: tt.rule, By: "carol", Reason: "it is a server", Time: time.Now()})
+				return tx.PutApproval(ctx, meta.Approval{
+					Repo: "team/app", Digest: d, Rule: tt.rule, By: "carol", Reason: "it is a server", Time: time.Now(),
+				})
 			})
 			r, _ = alice.put("team/app", "1.0.0", m)
 			alice.want(r, tt.status)
@@ -141,7 +143,8 @@ func TestAnApprovedDigestIsAcceptedWhenItIsPushedAgain(t *testing.T) {
 				t.Error("it is still in quarantine")
 			}
 			last, err := e.db.Decisions(t.Context(), meta.Visibility{Everything: true}, meta.DecisionFilter{}, 0, 1)
-			if err != nil || len(last) != 1 || last[0].Outcome != meta.VerdictAllow || !strings.Contains(string(last[0].Violations), `"approved":true`) {
+			if err != nil || len(last) != 1 || last[0].Outcome != meta.VerdictAllow ||
+				!strings.Contains(string(last[0].Violations), `"approved":true`) {
 				t.Errorf("Decisions() = %+v, %v; want it allowed, with what was approved", last, err)
 			}
 		})
@@ -203,7 +206,11 @@ func TestWhateverALayerSaysItIsPolicySeesItsWasm(t *testing.T) {
 		{"in a layer of zstd", []layer{{"application/vnd.oci.image.layer.v1.tar+zstd", zstdOf(t, archive), ""}}, "bin/app.wasm"},
 		{"in a layer that names another compression", []layer{{typeTarGzip, zstdOf(t, archive), ""}}, "bin/app.wasm"},
 		{"compressed without an archive", []layer{{octets, gzipOf(t, opensSockets), ""}}, "no-network/network"},
-		{"in an archive in an archive", []layer{{octets, tarOf(t, map[string][]byte{"inner.tgz": gzipOf(t, archive)}), ""}}, "inner.tgz!/bin/app.wasm"},
+		{
+			"in an archive in an archive",
+			[]layer{{octets, tarOf(t, map[string][]byte{"inner.tgz": gzipOf(t, archive)}), ""}},
+			"inner.tgz!/bin/app.wasm",
+		},
 		{"behind a harmless module", []layer{{typeWasm, harmless, ""}, {"text/plain", opensSockets, "notes.txt"}}, "notes.txt"},
 	}
 	for _, tt := range tests {
@@ -552,7 +559,8 @@ func TestAClientCannotWriteInTheNameOfTheRegistry(t *testing.T) {
 	}
 	for _, ref := range refs {
 		text := alice.want(alice.get("team/app", ref.Digest.String()), http.StatusOK).body
-		alice.want(alice.do(http.MethodPut, "/v2/team/app/manifests/"+ref.Digest.String(), text, "Content-Type", typeManifest), http.StatusCreated)
+		again := alice.do(http.MethodPut, "/v2/team/app/manifests/"+ref.Digest.String(), text, "Content-Type", typeManifest)
+		alice.want(again, http.StatusCreated)
 	}
 }
 

@@ -62,16 +62,17 @@ type Finding struct {
 // are kept.
 type analysis struct {
 	Findings
-	reports   [][]byte // whole reports as JSON, beside Files; nil where there is none
-	functions []uint64 // hashes, a sample
-	total     int      // functions in all files
+	reports   [][]byte          // whole reports as JSON, beside Files; nil where there is none
+	whole     []*inspect.Report // the same, without tables of functions
+	functions []uint64          // hashes, a sample
+	total     int               // functions in all files
 }
 
 // weight is about the memory that an analysis takes, in bytes.
 func (a *analysis) weight() int64 {
 	n := int64(4096 + 8*len(a.functions))
 	for _, r := range a.reports {
-		n += int64(len(r)) * 2 // what stands in it is in the findings as well
+		n += int64(len(r)) * 5 // what stands in it is in the findings as well, and in the report itself
 	}
 	return n
 }
@@ -201,12 +202,13 @@ func (a *analyser) full(ctx context.Context, b meta.Blob, kept bool) (*analysis,
 	}
 }
 
-// remembered is the report of one of the findings in d, nil if it is not held.
-func (a *analyser) remembered(d digest.Digest, index int) []byte {
+// remembered is the report of one of the findings in d, nil if it is not held. It
+// must not be changed.
+func (a *analyser) remembered(d digest.Digest, index int) *inspect.Report {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if r := a.recent.get(d); r != nil && index >= 0 && index < len(r.reports) {
-		return r.reports[index]
+	if r := a.recent.get(d); r != nil && index >= 0 && index < len(r.whole) {
+		return r.whole[index]
 	}
 	return nil
 }
@@ -310,7 +312,7 @@ func (a *analyser) look(ctx context.Context, d digest.Digest, size int64, body i
 		}
 		r.add(Finding{
 			Path: path, Size: size, Wasm: wasm, Offset: -1, Report: policy.BrokenReport(size, fmt.Errorf("it cannot be inspected: %w", err)),
-		}, nil)
+		}, nil, nil)
 	}
 	w.beyond = func(path string, err error) { beyond(path, 0, false, err) }
 	w.wasm = func(ctx context.Context, path string, size int64, body io.Reader) error {
@@ -361,9 +363,10 @@ func (a *analyser) look(ctx context.Context, d digest.Digest, size int64, body i
 	return r, nil
 }
 
-func (r *analysis) add(f Finding, report []byte) {
+func (r *analysis) add(f Finding, report []byte, whole *inspect.Report) {
 	r.Files = append(r.Files, f)
 	r.reports = append(r.reports, report)
+	r.whole = append(r.whole, whole)
 }
 
 // read takes a Wasm file into memory, once there is room for its analysis. The
@@ -411,7 +414,7 @@ func (a *analyser) inspect(ctx context.Context, r *analysis, path string, d dige
 			f.Offset = at.Offset
 		}
 		f.Report = policy.BrokenReport(f.Size, err)
-		r.add(f, nil)
+		r.add(f, nil, nil)
 		return
 	}
 	hashes, total := search.Functions(rep)
@@ -433,7 +436,7 @@ func (a *analyser) inspect(ctx context.Context, r *analysis, path string, d dige
 		f.Report = policy.BrokenReport(f.Size, err)
 	}
 	f.Full, f.FullSize = digest.FromBytes(text.Bytes()), int64(text.Len())
-	r.add(f, bytes.Clone(text.Bytes()))
+	r.add(f, bytes.Clone(text.Bytes()), rep)
 }
 
 // errPanicked is what inspection is wrong with, not the file.

@@ -88,16 +88,17 @@ func (s *Service) state(ctx context.Context, sub *subject, verdict meta.VerdictS
 
 // whole is the whole report of a file.
 func (s *Service) whole(ctx context.Context, repo string, f file) (*inspect.Report, error) {
-	text := s.analyser.remembered(f.layer.Digest, f.index)
-	if text == nil {
-		body, err := s.OpenReport(ctx, repo, File{Layer: f.layer.Digest, Full: f.Full})
-		if err != nil {
-			return nil, err
-		}
-		defer body.Close()
-		if text, err = io.ReadAll(io.LimitReader(body, f.FullSize+1)); err != nil {
-			return nil, fmt.Errorf("report %s: %w", f.Full, err)
-		}
+	if rep := s.analyser.remembered(f.layer.Digest, f.index); rep != nil {
+		return rep, nil
+	}
+	body, err := s.OpenReport(ctx, repo, File{Layer: f.layer.Digest, Full: f.Full})
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	text, err := io.ReadAll(io.LimitReader(body, f.FullSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("report %s: %w", f.Full, err)
 	}
 	var rep inspect.Report
 	if err := json.Unmarshal(text, &rep); err != nil {

@@ -307,7 +307,8 @@ func TestSearchesFollowTags(t *testing.T) {
 func TestWhatHoldsNoWasmIsIngestedAndNotIndexed(t *testing.T) {
 	e := newEnv(t, setup{})
 	alice := e.as("alice")
-	d := alice.push("team/chart", "1.0.0", layer{"application/vnd.cncf.helm.chart.content.v1.tar+gzip", gzipOf(t, tarOf(t, map[string][]byte{"Chart.yaml": []byte("name: x")})), ""})
+	chart := gzipOf(t, tarOf(t, map[string][]byte{"Chart.yaml": []byte("name: x")}))
+	d := alice.push("team/chart", "1.0.0", layer{"application/vnd.cncf.helm.chart.content.v1.tar+gzip", chart, ""})
 	alice.want(alice.do(http.MethodPut, "/v2/team/odd/manifests/1.0.0", []byte("anything"), "Content-Type", "text/plain"), http.StatusCreated)
 	child := alice.push("team/idx", "a", layer{typeWasm, harmless, ""})
 	m, err := e.db.Manifest(t.Context(), "team/idx", child)
@@ -318,7 +319,9 @@ func TestWhatHoldsNoWasmIsIngestedAndNotIndexed(t *testing.T) {
 		typeIndex, typeManifest, child, len(m.Content))
 	alice.want(alice.do(http.MethodPut, "/v2/team/idx/manifests/1.0.0", index, "Content-Type", typeIndex), http.StatusCreated)
 	e.wait()
-	for repo, d := range map[string]digest.Digest{"team/chart": d, "team/odd": digest.FromString("anything"), "team/idx": digest.FromBytes(index)} {
+	for repo, d := range map[string]digest.Digest{
+		"team/chart": d, "team/odd": digest.FromString("anything"), "team/idx": digest.FromBytes(index),
+	} {
 		m, err := e.db.Manifest(t.Context(), repo, d)
 		if err != nil || m.Ingested != ingest.Version {
 			t.Errorf("Manifest(%s) = %+v, %v; want it ingested", repo, m, err)
@@ -358,7 +361,8 @@ func TestTheReportIsAReferrerThatAnyClientCanRead(t *testing.T) {
 		}
 		release()
 	}
-	if _, _, err := e.svc.Inspect(t.Context(), "team/app", ingest.File{Layer: files[0].Layer, Digest: digest.FromString("none")}); !errors.Is(err, meta.ErrNotFound) {
+	none := ingest.File{Layer: files[0].Layer, Digest: digest.FromString("none")}
+	if _, _, err := e.svc.Inspect(t.Context(), "team/app", none); !errors.Is(err, meta.ErrNotFound) {
 		t.Errorf("Inspect() of a file that is not there = %v, want ErrNotFound", err)
 	}
 }

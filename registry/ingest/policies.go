@@ -217,7 +217,9 @@ func approvals(ctx context.Context, db meta.Reader, sub *subject) (func(id strin
 }
 
 // judge says what rules make of sub when by does the actions, in one result.
-func (s *Service) judge(ctx context.Context, r *rules, sub *subject, by policy.PrincipalFacts, actions ...policy.Action) (policy.Result, error) {
+func (s *Service) judge(
+	ctx context.Context, r *rules, sub *subject, by policy.PrincipalFacts, actions ...policy.Action,
+) (policy.Result, error) {
 	total := policy.Result{Outcome: policy.Allowed, Violations: []policy.Violation{}}
 	for _, a := range actions {
 		total.Merge(r.eval(ctx, s.facts(ctx, sub, a, by, r.needs(sub.Repo, a))))

@@ -198,7 +198,9 @@ func (s *Service) OpenReport(ctx context.Context, repo string, f File) (io.ReadC
 // action, one for each file, or one without a file if it holds no Wasm, with the
 // facts that needs names. meta.ErrNotFound if it is not there, or not analysed
 // yet.
-func (s *Service) Facts(ctx context.Context, repo string, d digest.Digest, action policy.Action, needs policy.Needs) ([]*policy.Facts, error) {
+func (s *Service) Facts(
+	ctx context.Context, repo string, d digest.Digest, action policy.Action, needs policy.Needs,
+) ([]*policy.Facts, error) {
 	sub, analysed, err := s.stored(ctx, repo, d)
 	if err != nil {
 		return nil, err

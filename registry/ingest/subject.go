@@ -136,7 +136,9 @@ func name(layer registry.Descriptor, f Finding) string {
 
 // facts gives what rules are asked about s when by does action, one for each
 // file, or one without a file if there is none.
-func (s *Service) facts(ctx context.Context, sub *subject, action policy.Action, by policy.PrincipalFacts, needs policy.Needs) []*policy.Facts {
+func (s *Service) facts(
+	ctx context.Context, sub *subject, action policy.Action, by policy.PrincipalFacts, needs policy.Needs,
+) []*policy.Facts {
 	base := policy.Facts{Package: sub.pkg(), Action: action, Principal: by}
 	var before *previous
 	if needs.Previous {

@@ -51,6 +51,30 @@ if "$bin/wpkg" --quiet push demo:hello@1.0.0 other.wasm 2>refused.txt; then
   exit 1
 fi
 echo "refuse  $(grep -oE 'tag 1.0.0 .*' refused.txt | sed 's/ \[.*//')"
+settled() { # until what was pushed is inspected and indexed
+  for _ in $(seq 100); do
+    if [ "$("$bin/wpkg" jobs list --output json | json state | wc -l)" = 0 ]; then return; fi
+    sleep 0.1
+  done
+  return 1
+}
+settled
+echo "search  lang:go capability:clock finds $("$bin/wpkg" search 'lang:go capability:clock' --output json | json package | first)"
+cat >no-clock.yaml <<'YAML'
+name: no-clock
+scope:
+  repositories: [prod/**]
+rules:
+  - name: clock
+    deny: '"clock" in capabilities.reachable'
+    message: nothing in prod may tell the time
+YAML
+"$bin/wpkg" --quiet policy put no-clock.yaml >/dev/null
+if "$bin/wpkg" --quiet push prod:hello@1.0.0 hello.wasm 2>denied.txt; then
+  echo "the registry let in what its policy forbids" >&2
+  exit 1
+fi
+echo "policy  $(grep -oE 'no-clock/clock.*' denied.txt | first | cut -c1-110)"
 kill -9 "$server" && wait "$server" 2>/dev/null || true
 server=
 "$bin/wreg" fsck --data data >/dev/null

@@ -30,16 +30,20 @@ func (f *fixture) index(ds ...meta.Document) {
 	f.Helper()
 	f.update(func(ctx context.Context, tx meta.Tx) error {
 		for _, d := range ds {
-			m := meta.NewManifest{Manifest: meta.Manifest{Repo: d.Repo, Digest: d.Digest, MediaType: "x", Content: []byte("x"), Created: start}}
-			if _, err := tx.PutManifest(ctx, m); err != nil {
-				return err
-			}
-			if err := tx.PutDocument(ctx, d); err != nil {
+			if err := putIndexed(ctx, tx, d); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func putIndexed(ctx context.Context, tx meta.Tx, d meta.Document) error {
+	m := meta.NewManifest{Manifest: meta.Manifest{Repo: d.Repo, Digest: d.Digest, MediaType: "x", Content: []byte("x"), Created: start}}
+	if _, err := tx.PutManifest(ctx, m); err != nil {
+		return err
+	}
+	return tx.PutDocument(ctx, d)
 }
 
 // pack packs until there is nothing to do.
@@ -373,9 +377,9 @@ var documentTests = []test{
 		f.Logf("seed %d", seed)
 		m := newIndexModel(f, seed)
 		m.burn(7_680 - 400) // so that documents lie on both sides of a segment's end
-		for range 14 {
-			for range 100 {
-				m.step()
+		for range 10 {
+			for range 30 {
+				m.update(func(ctx context.Context, tx meta.Tx) error { return m.steps(ctx, tx, 5) })
 			}
 			m.compare()
 		}
@@ -435,80 +439,102 @@ func (m *indexModel) terms() []string {
 	return terms
 }
 
-func (m *indexModel) step() {
+// rareTerms are sometimes so many that packing takes several steps, between
+// which documents change.
+func (m *indexModel) rareTerms() []string {
+	var terms []string
+	if m.rng.IntN(2) == 0 {
+		for range 80 {
+			terms = append(terms, fmt.Sprintf("rare:%03d", m.rng.IntN(500)))
+		}
+	}
+	return terms
+}
+
+// steps does n things in one update. The model is changed as they are done: an
+// update of a test runs once.
+func (m *indexModel) steps(ctx context.Context, tx meta.Tx, n int) error {
+	for range n {
+		if err := m.step(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *indexModel) step(ctx context.Context, tx meta.Tx) error {
+	key := m.key()
 	switch n := m.rng.IntN(1000); {
 	case n < 650:
-		m.putDocument(m.key())
+		return m.putDocument(ctx, tx, key)
 	case n < 780:
-		key, count := m.key(), m.rng.Int64N(50)
-		m.update(func(ctx context.Context, tx meta.Tx) error {
-			return tx.AddDownloads(ctx, []meta.Download{{Repo: key.Repo, Digest: key.Digest, Day: start, Count: count}})
-		})
+		count := m.rng.Int64N(50)
 		if d := m.docs[key]; d != nil {
 			d.Pulls += count
 		}
+		return tx.AddDownloads(ctx, []meta.Download{{Repo: key.Repo, Digest: key.Digest, Day: start, Count: count}})
 	case n < 860:
-		key := m.key()
-		m.update(func(ctx context.Context, tx meta.Tx) error { return tx.DeleteDocument(ctx, key.Repo, key.Digest) })
 		delete(m.docs, key)
-		m.forgetPulls(key)
-	case n < 930:
-		m.deleteManifest(m.key())
-	case n < 931:
-		m.deleteRepository(m.key().Repo)
-	default:
-		m.update(func(ctx context.Context, tx meta.Tx) error {
-			_, err := tx.PackDocuments(ctx)
+		if err := tx.DeleteDocument(ctx, key.Repo, key.Digest); err != nil {
 			return err
-		})
+		}
+		// What was pulled stays with the manifest, of which the model knows nothing.
+		return m.deleteManifest(ctx, tx, key)
+	case n < 930:
+		return m.deleteManifest(ctx, tx, key)
+	case n < 932:
+		return m.deleteRepository(ctx, tx, key.Repo)
 	}
+	_, err := tx.PackDocuments(ctx)
+	return err
 }
 
-func (m *indexModel) putDocument(key meta.ManifestKey) {
+func (m *indexModel) putDocument(ctx context.Context, tx meta.Tx, key meta.ManifestKey) error {
 	d := meta.Document{
-		Repo: key.Repo, Digest: key.Digest, Terms: m.terms(), Size: m.rng.Int64N(1000) << m.rng.IntN(40),
+		Repo: key.Repo, Digest: key.Digest, Terms: append(m.terms(), m.rareTerms()...), Size: m.rng.Int64N(1000) << m.rng.IntN(40),
 		Updated: at(m.rng.IntN(3_000_000) - 1_000_000), Body: json.RawMessage(fmt.Sprint(m.rng.IntN(10))),
 	}
-	m.index(d)
+	if err := putIndexed(ctx, tx, d); err != nil {
+		return err
+	}
+	d.Terms = slices.Clone(d.Terms)
 	slices.Sort(d.Terms)
 	d.Terms = slices.Compact(d.Terms)
 	if old := m.docs[key]; old != nil {
 		d.Pulls = old.Pulls
 	}
 	m.docs[key] = &d
+	return nil
 }
 
-// forgetPulls makes what was pulled before a document is made the same for both.
-func (m *indexModel) forgetPulls(key meta.ManifestKey) {
-	m.deleteManifest(key)
-}
-
-func (m *indexModel) deleteManifest(key meta.ManifestKey) {
-	m.update(func(ctx context.Context, tx meta.Tx) error {
-		_, err := tx.DeleteManifest(ctx, key.Repo, key.Digest)
-		if errors.Is(err, meta.ErrNotFound) || errors.Is(err, meta.ErrRepository) {
-			err = nil
-		}
-		return err
-	})
+func (m *indexModel) deleteManifest(ctx context.Context, tx meta.Tx, key meta.ManifestKey) error {
 	delete(m.docs, key)
+	_, err := tx.DeleteManifest(ctx, key.Repo, key.Digest)
+	return unlessGone(err)
 }
 
-func (m *indexModel) deleteRepository(repo string) {
-	m.update(func(ctx context.Context, tx meta.Tx) error {
-		err := tx.DeleteRepository(ctx, repo)
-		if errors.Is(err, meta.ErrRepository) {
-			err = nil
-		}
-		return err
-	})
+func (m *indexModel) deleteRepository(ctx context.Context, tx meta.Tx, repo string) error {
 	maps.DeleteFunc(m.docs, func(k meta.ManifestKey, _ *meta.Document) bool { return k.Repo == repo })
+	return unlessGone(tx.DeleteRepository(ctx, repo))
+}
+
+// unlessGone is err, but nil if what was to be deleted was not there.
+func unlessGone(err error) error {
+	if errors.Is(err, meta.ErrNotFound) || errors.Is(err, meta.ErrRepository) {
+		return nil
+	}
+	return err
 }
 
 func (m *indexModel) deleteAll() {
-	for i := range 23 {
-		m.deleteRepository(fmt.Sprintf("r%02d", i))
-	}
+	m.update(func(ctx context.Context, tx meta.Tx) error {
+		for i := range 23 {
+			if err := m.deleteRepository(ctx, tx, fmt.Sprintf("r%02d", i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // compare asks the database everything, in one state and by itself.
@@ -569,7 +595,7 @@ func (m *indexModel) compareSets(docs meta.Documents) {
 	m.compareTerms(docs)
 	sets := []*roaring.Bitmap{nil, all}
 	for range 12 {
-		terms := m.terms()
+		terms := append(m.terms(), fmt.Sprintf("rare:%03d", m.rng.IntN(500)))
 		b, err := docs.Postings(ctx, terms)
 		m.same(fmt.Sprintf("Postings(%q)", terms), b, err, m.having(func(d *meta.Document) bool {
 			return slices.ContainsFunc(d.Terms, func(t string) bool { return slices.Contains(terms, t) })

@@ -163,6 +163,19 @@ func answered(e *errcode.ErrorResponse) string {
 	return strings.Join(parts, "; ") + " (" + status + ")"
 }
 
+// refusedByPolicy reports whether a registry refused something because of what it
+// is, which another try does not change.
+func refusedByPolicy(err error) bool {
+	answer, ok := errors.AsType[*errcode.ErrorResponse](err)
+	if !ok || answer.StatusCode != http.StatusForbidden {
+		return false
+	}
+	return slices.ContainsFunc(answer.Errors, func(one errcode.Error) bool {
+		fields, ok := one.Detail.(map[string]any)
+		return ok && one.Code == errcode.ErrorCodeDenied && fields["violations"] != nil
+	})
+}
+
 // detail is what the detail of a registry's error adds to its message, in at
 // most 400 bytes.
 func detail(v any, message string) string {
@@ -248,6 +261,8 @@ func hint(err error) string {
 		return "wpkg login " + answer.URL.Host
 	case wantsCredential(err) != "":
 		return "wpkg login " + wantsCredential(err)
+	case refusedByPolicy(err):
+		return "wpkg quarantine list shows it to those who may let it pass with wpkg approve"
 	case errors.As(err, &answer):
 		return ""
 	case errors.Is(err, http.ErrSchemeMismatch):

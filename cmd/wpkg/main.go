@@ -5,7 +5,7 @@
 // standard output carries results and nothing else, as a table or, with
 // --output json, as one JSON object a line, or as YAML; everything else goes to standard
 // error; and the exit status is 0 for done, 1 for failed, 2 for a wrong command
-// line and 3 for a finding.
+// line and 3 for a finding or what a registry's policy refuses.
 package main
 
 import (
@@ -62,6 +62,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return exitFinding
 	case ctx.Err() != nil:
 		t.complain(errors.New("interrupted"))
+	case refusedByPolicy(err):
+		t.complain(err)
+		return exitFinding
 	default:
 		t.complain(err)
 	}

@@ -57,6 +57,10 @@ vuln: ## known vulnerabilities in what the binaries call (VULNDB=folder or zip o
 conformance: ## the OCI conformance tests on every database and blob driver
 	go test -count=1 -run 'Conformance' ./registry/ociapi/...
 
+.PHONY: api
+api: setup ## the catalog API against its OpenAPI document, by generated requests
+	go test -count=1 -tags api -timeout 15m ./test/api
+
 CLIENTS := .cache/clients
 .PHONY: clients
 clients: ## build the real clients and peers that tests and benchmarks run
@@ -94,7 +98,7 @@ generate: golden ## regenerate and show what changed
 	git diff --exit-code -- '*.golden' docs
 
 .PHONY: check
-check: test lint race vuln fuzz crash powerloss interop ## what CI runs
+check: test lint race vuln fuzz api crash powerloss interop ## what CI runs
 
 .PHONY: soak
 soak: setup build ## the long runs: 1,000 kills, 10 minutes of fuzzing a target, 100,000 operations

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and this machine lacks: Debian packages, and the
-# targets of Rust.
+# Installs what the tests need and this machine lacks: Debian packages, the
+# targets of Rust, and in .cache a checker of APIs.
 set -euo pipefail
 
 declare -A needs=( # package → a file it provides
@@ -23,6 +23,7 @@ done
 # npm and rustup often come from elsewhere; any will do.
 command -v npm >/dev/null || missing+=(npm)
 command -v rustup >/dev/null || missing+=(rustup)
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
     echo "the tests need these programs, install them first: ${missing[*]}" >&2
@@ -45,3 +46,12 @@ targets=$(rustup target list --installed)
 for target in wasm32-wasip1 wasm32-wasip2; do
   grep -qx "$target" <<<"$targets" || rustup target add "$target"
 done
+
+# A virtual environment is finished once it has the list that it was made from.
+checker=.cache/schemathesis list=test/api/requirements.txt
+if ! cmp -s "$list" "$checker/requirements.txt"; then
+  rm -rf "$checker"
+  python3 -m venv "$checker"
+  "$checker/bin/pip" install --quiet --disable-pip-version-check -r "$list"
+  cp "$list" "$checker/requirements.txt"
+fi

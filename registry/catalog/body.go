@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"reflect"
@@ -68,26 +69,20 @@ func (q *request) readBody(w http.ResponseWriter) error {
 
 // decode reads one JSON value into a struct. Unlike encoding/json it refuses
 // fields that the struct has not, in exactly their spelling, fields that come
-// twice, null, deep nesting, text that is not UTF-8 and zero bytes in it; the
-// problem tells the offset.
+// twice or are missing, null, deep nesting, text that is not UTF-8 and zero bytes
+// in it, and what the tags of fields forbid; the problem tells the offset, which is
+// at the fault or right behind it.
 func decode(data []byte, into any) error {
 	if !utf8.Valid(data) {
 		return malformed(int64(invalidUTF8(data)), "it is not UTF-8")
 	}
 	d := &decoder{Decoder: json.NewDecoder(bytes.NewReader(data))}
 	d.UseNumber()
-	if err := d.value(reflect.TypeOf(into).Elem(), "", 1); err != nil {
+	if err := d.value(reflect.ValueOf(into).Elem(), "", 1); err != nil {
 		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return malformed(d.InputOffset(), "there is more than one value")
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
-			return malformed(wrong.Offset, fmt.Sprintf("field %q cannot be a %s", wrong.Field, wrong.Value))
-		}
-		return malformed(0, err.Error())
 	}
 	return nil
 }
@@ -107,7 +102,7 @@ func invalidUTF8(data []byte) int {
 	return len(data)
 }
 
-// A decoder walks over a value beside its Go type.
+// A decoder reads a value into a Go value of its type.
 type decoder struct{ *json.Decoder }
 
 func (d *decoder) token() (json.Token, error) {
@@ -127,8 +122,8 @@ func (d *decoder) token() (json.Token, error) {
 	return t, nil
 }
 
-// value reads a value of type typ, which the tag says more about.
-func (d *decoder) value(typ reflect.Type, tag reflect.StructTag, depth int) error {
+// value reads a value, which the tag of its field says more about.
+func (d *decoder) value(into reflect.Value, tag reflect.StructTag, depth int) error {
 	t, err := d.token()
 	if err != nil {
 		return err
@@ -137,41 +132,64 @@ func (d *decoder) value(typ reflect.Type, tag reflect.StructTag, depth int) erro
 	case nil:
 		return malformed(d.InputOffset(), "null stands for nothing here: leave the field out")
 	case json.Delim('{'):
-		if typ.Kind() != reflect.Struct {
+		if into.Kind() != reflect.Struct {
 			return malformed(d.InputOffset(), "an object where there should be none")
 		}
-		return d.object(typ, depth)
+		return d.object(into, depth)
 	case json.Delim('['):
-		if typ.Kind() != reflect.Slice {
+		if into.Kind() != reflect.Slice {
 			return malformed(d.InputOffset(), "an array where there should be none")
 		}
-		return d.array(typ.Elem(), depth)
+		return d.array(into, depth)
 	}
-	if err := fits(t, typ, tag.Get("jsonschema")); err != nil {
+	if err := scalar(t, into, tag.Get("jsonschema")); err != nil {
 		return malformed(d.InputOffset(), err.Error())
 	}
 	return nil
 }
 
-// fits holds a text, number or truth value against its type and against what the
-// tag of its field says, which is what the document says.
-func fits(t json.Token, typ reflect.Type, tag string) error {
+// scalar stores a text, number or truth value if it is of the right type and what
+// the tag of its field allows, which is what the document says.
+func scalar(t json.Token, into reflect.Value, tag string) error {
+	kind := into.Kind()
 	switch v := t.(type) {
 	case string:
-		if typ.Kind() != reflect.String {
+		if kind != reflect.String {
 			return errors.New("a text where there should be none")
 		}
-		return fitsText(v, typ, tag)
+		into.SetString(v)
+		return fitsText(v, into.Type(), tag)
 	case json.Number:
-		if typ.Kind() != reflect.Int && typ.Kind() != reflect.Int64 {
+		if kind != reflect.Int && kind != reflect.Int64 {
 			return errors.New("a number where there should be none")
 		}
-		return fitsNumber(v, tag)
-	}
-	if typ.Kind() != reflect.Bool {
-		return errors.New("a truth value where there should be none")
+		n, err := whole(v)
+		if err != nil {
+			return err
+		}
+		into.SetInt(n)
+		return fitsNumber(n, tag)
+	case bool:
+		if kind != reflect.Bool {
+			return errors.New("a truth value where there should be none")
+		}
+		into.SetBool(v)
 	}
 	return nil
+}
+
+// whole reads a whole number, of which JSON has more spellings than one: 20.0 and
+// 2e1 are 20.
+func whole(n json.Number) (int64, error) {
+	if v, err := n.Int64(); err == nil {
+		return v, nil
+	}
+	const exact = 1 << 53 // up to which a float has every whole number
+	f, err := n.Float64()
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > exact {
+		return 0, fmt.Errorf("%s is no whole number, or none of 64 bits", clip(n.String()))
+	}
+	return int64(f), nil
 }
 
 func fitsText(s string, typ reflect.Type, tag string) error {
@@ -205,11 +223,7 @@ func fitsText(s string, typ reflect.Type, tag string) error {
 // formatPackage is the format of fields that name a package.
 const formatPackage = "package"
 
-func fitsNumber(n json.Number, tag string) error {
-	v, err := n.Int64()
-	if err != nil {
-		return fmt.Errorf("%s is no whole number of 64 bits", clip(n.String()))
-	}
+func fitsNumber(v int64, tag string) error {
 	for item := range strings.SplitSeq(tag, ",") {
 		key, value, _ := strings.Cut(item, "=")
 		bound, _ := strconv.ParseInt(value, 10, 64) // as above
@@ -220,7 +234,7 @@ func fitsNumber(n json.Number, tag string) error {
 	return nil
 }
 
-func (d *decoder) object(typ reflect.Type, depth int) error {
+func (d *decoder) object(into reflect.Value, depth int) error {
 	if depth > maxDepth {
 		return malformed(d.InputOffset(), fmt.Sprintf("nested more than %d deep", maxDepth))
 	}
@@ -231,7 +245,7 @@ func (d *decoder) object(typ reflect.Type, depth int) error {
 			return err
 		}
 		name, _ := t.(string) // the decoder has seen to it
-		field, ok := fieldOf(typ, name)
+		i, ok := fieldOf(into.Type(), name)
 		switch {
 		case !ok:
 			return malformed(d.InputOffset(), fmt.Sprintf("there is no field %q", clip(name)))
@@ -239,14 +253,14 @@ func (d *decoder) object(typ reflect.Type, depth int) error {
 			return malformed(d.InputOffset(), fmt.Sprintf("field %q comes twice", name))
 		}
 		seen[name] = true
-		if err := d.value(field.Type, field.Tag, depth+1); err != nil {
+		if err := d.value(into.Field(i), into.Type().Field(i).Tag, depth+1); err != nil {
 			return err
 		}
 	}
 	if _, err := d.token(); err != nil {
 		return err
 	}
-	return required(typ, seen, d.InputOffset())
+	return required(into.Type(), seen, d.InputOffset())
 }
 
 // required reports a field that has to be there and is not.
@@ -260,26 +274,27 @@ func required(typ reflect.Type, seen map[string]bool, offset int64) error {
 	return nil
 }
 
-func (d *decoder) array(elem reflect.Type, depth int) error {
+func (d *decoder) array(into reflect.Value, depth int) error {
 	if depth > maxDepth {
 		return malformed(d.InputOffset(), fmt.Sprintf("nested more than %d deep", maxDepth))
 	}
 	for d.More() {
-		if err := d.value(elem, "", depth+1); err != nil {
+		item := reflect.New(into.Type().Elem()).Elem()
+		if err := d.value(item, "", depth+1); err != nil {
 			return err
 		}
+		into.Set(reflect.Append(into, item))
 	}
 	_, err := d.token()
 	return err
 }
 
-// fieldOf is a struct's field by its name in JSON.
-func fieldOf(typ reflect.Type, name string) (reflect.StructField, bool) {
+// fieldOf is the index of a struct's field by its name in JSON.
+func fieldOf(typ reflect.Type, name string) (int, bool) {
 	for i := range typ.NumField() {
-		f := typ.Field(i)
-		if tag, _, _ := strings.Cut(f.Tag.Get("json"), ","); tag == name && tag != "" {
-			return f, true
+		if tag, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ","); tag == name && tag != "" {
+			return i, true
 		}
 	}
-	return reflect.StructField{}, false
+	return 0, false
 }

@@ -62,6 +62,26 @@ func TestDocumentIsValidOpenAPI(t *testing.T) {
 	}
 }
 
+// The examples of the document are bodies that are taken.
+func TestExamplesOfBodies(t *testing.T) {
+	for _, op := range operations() {
+		if op.example == nil {
+			continue
+		}
+		data, err := json.Marshal(op.example)
+		if err != nil {
+			t.Fatal(err)
+		}
+		into := reflect.New(reflect.TypeOf(op.body))
+		if err := decode(data, into.Interface()); err != nil {
+			t.Errorf("the example of %s, %s: %v", op.id, data, err)
+		}
+	}
+	if err := checkPolicy("example", examplePolicy); err != nil {
+		t.Errorf("the policy of the examples: %v", err)
+	}
+}
+
 func openAPI(t *testing.T) object {
 	s := newSchemas(t)
 	paths := object{}
@@ -252,7 +272,11 @@ func (s *schemas) operation(op *operation) object {
 		o["parameters"] = params
 	}
 	if op.body != nil {
-		o["requestBody"] = object{"required": true, "content": object{wire.MediaTypeJSON: object{"schema": s.ref(op.body, true)}}}
+		body := object{"schema": s.ref(op.body, true)}
+		if op.example != nil {
+			body["example"] = op.example
+		}
+		o["requestBody"] = object{"required": true, "content": object{wire.MediaTypeJSON: body}}
 	}
 	return o
 }

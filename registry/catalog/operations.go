@@ -18,6 +18,18 @@ var (
 	outcomeParam = param{name: "outcome", kind: kindText, enum: []string{"allow", "warn", "deny"}, doc: "Only outcomes as bad as this, or worse."}
 )
 
+// Examples of bodies, for the document.
+const examplePolicy = `rules:
+  - name: small
+    require: report.size < 5 * 1024 * 1024
+    message: packages have less than 5 MiB
+`
+
+var exampleApproval = wire.ApprovalRequest{
+	Package: "demo:app", Digest: "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", Rule: "no-network/sockets",
+	Reason: "it speaks to our own proxy only",
+}
+
 // page gives the parameters of a listing.
 func page(more ...param) []param {
 	return append(more, limitParam(100, 1000), cursorParam)
@@ -183,7 +195,8 @@ func noticeOperations() []*operation {
 	notice := func(id, verb, summary string) *operation {
 		return &operation{
 			id: id, method: http.MethodPost, path: "/packages/{package}/versions/{version}/" + verb, action: policy.Push,
-			summary: summary, detail: "A digest stands for all tags of its manifest.", body: wire.NoticeRequest{}, answer: wire.VersionInfo{}, serve: (*API).postNotice,
+			summary: summary, detail: "A digest stands for all tags of its manifest.", body: wire.NoticeRequest{},
+			example: wire.NoticeRequest{Reason: "it leaks memory; 1.2.4 does not"}, answer: wire.VersionInfo{}, serve: (*API).postNotice,
 		}
 	}
 	return []*operation{
@@ -203,7 +216,7 @@ func policyOperations() []*operation {
 		{
 			id: "dryRun", method: http.MethodPost, path: "/policies/dry-run", action: policy.Administer, heavy: true,
 			summary: "Say which stored versions a policy would refuse or warn of today.",
-			body:    wire.DryRunRequest{}, maxBody: largeBody, answer: wire.AuditResult{},
+			body:    wire.DryRunRequest{}, example: wire.DryRunRequest{Source: examplePolicy, Action: "push"}, maxBody: largeBody, answer: wire.AuditResult{},
 			fails: []wire.Code{wire.CodeInvalidPolicy, wire.CodeInvalidQuery, wire.CodeInvalidCursor, wire.CodeNotFound}, serve: (*API).postDryRun,
 		},
 		{
@@ -214,7 +227,7 @@ func policyOperations() []*operation {
 			id: "putPolicy", method: http.MethodPut, path: "/policies/{name}", action: policy.Administer, matches: true,
 			summary: "Store a policy, as a new version if there is one. The same source again changes nothing.",
 			detail:  "If-Match with the ETag of the policy keeps from overwriting what somebody else wrote; If-None-Match: * makes a new policy only.",
-			body:    wire.PolicyRequest{}, maxBody: largeBody, answer: wire.Policy{},
+			body:    wire.PolicyRequest{}, example: wire.PolicyRequest{Source: examplePolicy}, maxBody: largeBody, answer: wire.Policy{},
 			fails: []wire.Code{wire.CodeInvalidPolicy, wire.CodePrecondition}, serve: (*API).putPolicy,
 		},
 		{
@@ -247,7 +260,7 @@ func decisionOperations() []*operation {
 		{
 			id: "approve", method: http.MethodPost, path: "/approvals", action: policy.Approve, status: http.StatusCreated,
 			summary: "Let a digest pass in spite of a rule. Pushing it again then succeeds.",
-			body:    wire.ApprovalRequest{}, answer: wire.Approval{}, fails: []wire.Code{wire.CodeNotFound}, serve: (*API).postApproval,
+			body:    wire.ApprovalRequest{}, example: exampleApproval, answer: wire.Approval{}, fails: []wire.Code{wire.CodeNotFound}, serve: (*API).postApproval,
 		},
 		{
 			id: "withdrawApproval", method: http.MethodDelete, path: "/approvals", action: policy.Approve, status: http.StatusNoContent,

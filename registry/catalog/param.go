@@ -44,7 +44,7 @@ type param struct {
 	enum     []string
 	pattern  string // of kindText, anchored
 	maxLen   int    // of kindText, in characters; 0 is maxText
-	min, max int64  // of kindNumber
+	min, max int64  // of kindNumber; max of kindWords too, in words
 	def      string // for the document and for what is absent
 }
 
@@ -173,6 +173,9 @@ func (p param) check(value string) error {
 			return fmt.Errorf("%q is neither true nor false", clip(value))
 		}
 	case kindWords:
+		if n := strings.Count(value, ",") + 1; int64(n) > p.max {
+			return fmt.Errorf("it has %d words, more than %d", n, p.max)
+		}
 		for word := range strings.SplitSeq(value, ",") {
 			if !slices.Contains(p.enum, word) {
 				return fmt.Errorf("%q is none of %s", clip(word), strings.Join(p.enum, ", "))

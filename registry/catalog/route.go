@@ -28,6 +28,7 @@ type operation struct {
 
 	query   []param
 	body    any   // a zero value of what a request holds; nil for none
+	example any   // of a body, for the document; nil for none
 	maxBody int64 // bytes
 
 	status  int         // of success; 0 is 200

@@ -12,7 +12,8 @@ type Jobs interface {
 	// Jobs lists jobs with an id above after, in order of id. A limit below one is
 	// no limit.
 	Jobs(ctx context.Context, f JobFilter, after int64, limit int) ([]Job, error)
-	// JobCounts counts jobs by kind and state. Kinds without jobs are absent.
+	// JobCounts counts jobs by kind and state. Kinds without jobs are absent. It
+	// reads an index row for each: a million take some 0.2 s.
 	JobCounts(ctx context.Context) (map[string]JobCount, error)
 }
 
@@ -21,8 +22,9 @@ type Jobs interface {
 // are to do follows from the rows they are about, and the start of a server
 // enqueues what is missing.
 //
-// A holder is one worker, of all servers, that does one job at a time. Its lease
-// is what it has until the job is leased to another, even if the time is over.
+// A holder is a worker, or a server that knows which of its workers is at which
+// job; no two have the same name. A job is its holder's until it is leased to
+// another, even if the time of the lease is over.
 type JobWriter interface {
 	// Enqueue adds a job. One job waits for each kind and key: if there is one
 	// that waits, it stays, due at the earlier of the two times; if it is leased,

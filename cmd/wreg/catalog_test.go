@@ -15,7 +15,7 @@ import (
 // from ending.
 func TestCatalogIsServed(t *testing.T) {
 	p := start(t, dataFolder(t))
-	events, err := http.Get(p.URL + "/api/v1/events") //nolint:noctx // it ends with the server
+	events, err := http.Get(p.URL + "/api/v1/events")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -229,8 +229,10 @@ func TestRefusalsSpeakTheAPI(t *testing.T) {
 		r.Host = "evil.example"
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
-		if w.Code != http.StatusMisdirectedRequest || w.Header().Get("Content-Type") != tt.mediaType || !strings.Contains(w.Body.String(), tt.code) {
-			t.Errorf("GET %s = %d %s %s, want 421 of type %s with %s", tt.path, w.Code, w.Header().Get("Content-Type"), w.Body, tt.mediaType, tt.code)
+		if w.Code != http.StatusMisdirectedRequest || w.Header().Get("Content-Type") != tt.mediaType || !strings.Contains(w.Body.String(),
+			tt.code) {
+			t.Errorf("GET %s = %d %s %s, want 421 of type %s with %s", tt.path, w.Code, w.Header().Get("Content-Type"), w.Body, tt.mediaType,
+				tt.code)
 		}
 	}
 }

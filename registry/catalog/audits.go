@@ -75,7 +75,8 @@ func (a *API) postDryRun(ctx context.Context, q *request) (answer, error) {
 		return answer{}, err
 	}
 	return a.audit(ctx, &audit{
-		api: a, q: q, set: set, action: policy.Action(or(body.Action, string(policy.Pull))), query: body.Query, cursor: body.Cursor, limit: body.Limit,
+		api: a, q: q, set: set, action: policy.Action(or(body.Action, string(policy.Pull))), query: body.Query, cursor: body.Cursor,
+		limit:   body.Limit,
 		listing: "dryrun." + tagOf([]byte(body.Source+"\x00"+body.Name+"\x00"+body.Action+"\x00"+body.Query)), lift: true, verdict: true,
 	})
 }
@@ -85,7 +86,10 @@ func (a *API) dryRunSet(ctx context.Context, body *wire.DryRunRequest) (*policy.
 	name, source := body.Name, body.Source
 	switch {
 	case name != "" && source != "":
-		return nil, &wire.Problem{Code: wire.CodeInvalidPolicy, Detail: "both source and name are given", Hint: "give one of them, or neither for all policies in force"}
+		return nil, &wire.Problem{
+			Code: wire.CodeInvalidPolicy, Detail: "both source and name are given",
+			Hint: "give one of them, or neither for all policies in force",
+		}
 	case name == "" && source == "":
 		return a.inForce(ctx)
 	case source == "":

@@ -185,7 +185,10 @@ func (a *API) serve(w http.ResponseWriter, q *request) error {
 	}
 	got, err := q.op.serve(a, ctx, q)
 	if errors.Is(err, context.DeadlineExceeded) && q.http.Context().Err() == nil {
-		return &wire.Problem{Code: wire.CodeUnavailable, Detail: "the answer took too long to find", Hint: "ask for less: a smaller limit, a narrower query"}
+		return &wire.Problem{
+			Code: wire.CodeUnavailable, Detail: "the answer took too long to find",
+			Hint: "ask for less: a smaller limit, a narrower query",
+		}
 	}
 	if err != nil {
 		return err

@@ -322,7 +322,8 @@ func TestMetadataComesFromAnnotations(t *testing.T) {
 			Description: "Says hello.", Licenses: "MIT", Source: "https://example.com/src", Documentation: "https://example.com/doc",
 		}
 		if diff := cmp.Diff(want, v.Metadata); diff != "" || v.Readme != "# Hello" || v.Annotations["other"] != "x" || v.Digest != d {
-			t.Errorf("version %s: readme %q, annotations %q, digest %s, metadata (-want +got):\n%s", version, v.Readme, v.Annotations, v.Digest, diff)
+			t.Errorf("version %s: readme %q, annotations %q, digest %s, metadata (-want +got):\n%s", version, v.Readme, v.Annotations,
+				v.Digest, diff)
 		}
 		if diff := cmp.Diff([]string{"1.0.0", "stable"}, v.Tags); diff != "" {
 			t.Errorf("tags of version %s (-want +got):\n%s", version, diff)

@@ -17,7 +17,8 @@ import (
 
 // verdicts are the words for states, in their order.
 var verdicts = []wire.Verdict{
-	meta.VerdictNone: wire.VerdictNone, meta.VerdictAllow: wire.VerdictAllow, meta.VerdictWarn: wire.VerdictWarn, meta.VerdictDeny: wire.VerdictDeny,
+	meta.VerdictNone: wire.VerdictNone, meta.VerdictAllow: wire.VerdictAllow, meta.VerdictWarn: wire.VerdictWarn,
+	meta.VerdictDeny: wire.VerdictDeny,
 }
 
 func verdictOf(s meta.VerdictState) wire.Verdict {
@@ -192,7 +193,8 @@ func (a *API) deleteApproval(ctx context.Context, q *request) (answer, error) {
 	}
 	err := a.Meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error { return tx.DeleteApproval(ctx, repo, d, q.text("rule")) })
 	if errors.Is(err, meta.ErrNotFound) || errors.Is(err, meta.ErrRepository) {
-		return answer{}, &wire.Problem{Code: wire.CodeNotFound, Detail: "there is no such approval", Hint: "GET " + wire.Base + "/approvals lists them"}
+		return answer{}, &wire.Problem{Code: wire.CodeNotFound, Detail: "there is no such approval", Hint: "GET " + wire.Base +
+			"/approvals lists them"}
 	}
 	if err != nil {
 		return answer{}, fmt.Errorf("withdraw approval of %s in %s: %w", d, repo, err)

@@ -58,7 +58,8 @@ func (a *API) getDiff(ctx context.Context, q *request) (answer, error) {
 	pairs := pairFiles(sides[0].files, sides[1].files)
 	if len(pairs) > maxDiffFiles {
 		return answer{}, &wire.Problem{
-			Code: wire.CodeUnavailable, Detail: fmt.Sprintf("the versions have %d files, and no more than %d are compared", len(pairs), maxDiffFiles),
+			Code: wire.CodeUnavailable, Detail: fmt.Sprintf("the versions have %d files, and no more than %d are compared", len(pairs),
+				maxDiffFiles),
 			Hint: "download the files and compare them with wpkg",
 		}
 	}

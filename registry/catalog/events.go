@@ -82,7 +82,8 @@ func (a *API) lastKnown(ctx context.Context, q *request) (int64, error) {
 	}
 	last, err := strconv.ParseInt(given, 10, 64)
 	if err != nil || last < 0 {
-		return 0, &wire.Problem{Code: wire.CodeBadRequest, Parameter: "Last-Event-ID", Detail: fmt.Sprintf("%q is no id of an event", clip(given))}
+		return 0, &wire.Problem{Code: wire.CodeBadRequest, Parameter: "Last-Event-ID", Detail: fmt.Sprintf("%q is no id of an event",
+			clip(given))}
 	}
 	return last, nil
 }

@@ -82,7 +82,9 @@ func (a *API) listSimilar(ctx context.Context, q *request) (answer, error) {
 
 // similar adds the versions with a blob that shares functions, if no other of
 // their blobs shares more.
-func (a *API) similar(ctx context.Context, q *request, best map[meta.ManifestKey]wire.Similar, layer digest.Digest, o meta.LayerOverlap) error {
+func (a *API) similar(ctx context.Context, q *request, best map[meta.ManifestKey]wire.Similar, layer digest.Digest,
+	o meta.LayerOverlap,
+) error {
 	got, err := a.find(ctx, q, "layer:"+o.Digest.String(), search.SortUpdated, "", q.limit()+1)
 	if err != nil {
 		return err

@@ -51,8 +51,10 @@ func TestTagsOfBodies(t *testing.T) {
 // refused is a problem with an offset in the body.
 func FuzzBody(f *testing.F) {
 	for _, seed := range []string{
-		`{}`, `{"reason":"x"}`, `{"policy":"rules: []","query":"lang:rust","limit":10}`, `{"package":"team:app","digest":"sha256:` + wire64 + `","reason":"r"}`,
-		`[[[[[[[[[[]]]]]]]]]]`, `{"reason":{"reason":{}}}`, `{"reason":"\ud800"}`, `{"limit":1e3}`, `{"limit":99999999999999999999}`, "\xef\xbb\xbf{}", `null`, ``,
+		`{}`, `{"reason":"x"}`, `{"policy":"rules: []","query":"lang:rust","limit":10}`, `{"package":"team:app","digest":"sha256:` +
+			wire64 + `","reason":"r"}`,
+		`[[[[[[[[[[]]]]]]]]]]`, `{"reason":{"reason":{}}}`, `{"reason":"\ud800"}`, `{"limit":1e3}`, `{"limit":99999999999999999999}`,
+		"\xef\xbb\xbf{}", `null`, ``,
 	} {
 		for i := range bodies() {
 			f.Add(i, []byte(seed))
@@ -114,8 +116,10 @@ func FuzzCursor(f *testing.F) {
 // The patterns of the document say what the code accepts.
 func FuzzPatterns(f *testing.F) {
 	for _, seed := range []string{
-		"team:app", "a", "a.b", "a..b", "a__b", "a___b", "a---b", "a:", ":a", "A", "a/b", "a_.b", "1.0.0", "v1", "-1", ".1", "_", "sha256:" + wire64,
-		"sha256:" + wire64[1:], "sha512:" + wire64 + wire64, "md5:" + wire64, "team:app@1.0.0", "team:app@sha256:" + wire64, "a@", "@b", "a\n", strings.Repeat("a", 256),
+		"team:app", "a", "a.b", "a..b", "a__b", "a___b", "a---b", "a:", ":a", "A", "a/b", "a_.b", "1.0.0", "v1", "-1", ".1", "_",
+		"sha256:" + wire64,
+		"sha256:" + wire64[1:], "sha512:" + wire64 + wire64, "md5:" + wire64, "team:app@1.0.0", "team:app@sha256:" + wire64, "a@", "@b",
+		"a\n", strings.Repeat("a", 256),
 		strings.Repeat("a", 129), "",
 	} {
 		f.Add(seed)
@@ -138,7 +142,8 @@ func FuzzPatterns(f *testing.F) {
 // Whatever the address, there is one operation for it or a problem.
 func FuzzRoute(f *testing.F) {
 	for _, seed := range []string{
-		"/packages", "/packages/a:b/versions/1.0.0/yank", "/interfaces/wasi:http/types@0.2.0", "/interfaces/wasi:http%2Ftypes@0.2.0", "/policies/dry-run",
+		"/packages", "/packages/a:b/versions/1.0.0/yank", "/interfaces/wasi:http/types@0.2.0", "/interfaces/wasi:http%2Ftypes@0.2.0",
+		"/policies/dry-run",
 		"/packages/%2e%2e", "/packages//versions", "", "/", "/functions/" + wire64,
 	} {
 		f.Add("GET", seed)

@@ -231,7 +231,8 @@ func TestDiff(t *testing.T) {
 	for _, r := range []reply{
 		e.do("GET", path+"&format=markdown", nil), e.do("GET", path, nil, "Accept", "text/markdown"),
 	} {
-		if r.status != 200 || r.header.Get("Content-Type") != "text/markdown; charset=utf-8" || !strings.Contains(string(r.body), "**Capabilities**") {
+		if r.status != 200 || r.header.Get("Content-Type") != "text/markdown; charset=utf-8" || !strings.Contains(string(r.body),
+			"**Capabilities**") {
 			t.Errorf("%s = %d of type %q\n%s", r.call, r.status, r.header.Get("Content-Type"), r.body)
 		}
 	}
@@ -288,13 +289,15 @@ func TestDependencies(t *testing.T) {
 	if !stdout.Host || stdout.Interface != "wasi:cli/stdout@0.2.0" || len(stdout.Providers) != 0 {
 		t.Errorf("import of stdout = %+v, want it of the host", stdout)
 	}
-	if greet.Host || len(greet.Providers) != 1 || greet.Providers[0].Package != "team:greet" || greet.Providers[0].Exports != "demo:app/greet@1.2.3" {
+	if greet.Host || len(greet.Providers) != 1 || greet.Providers[0].Package != "team:greet" ||
+		greet.Providers[0].Exports != "demo:app/greet@1.2.3" {
 		t.Fatalf("import of greet = %+v, want team:greet in a compatible version", greet)
 	}
 	// Before version one only the last number may differ; and the package above
 	// stands in the tree already.
 	sink := greet.Providers[0].Imports
-	if len(sink) != 1 || len(sink[0].Providers) != 1 || sink[0].Providers[0].Version != "0.1.0" || sink[0].Providers[0].Exports != "demo:log/sink@0.3.4" {
+	if len(sink) != 1 || len(sink[0].Providers) != 1 || sink[0].Providers[0].Version != "0.1.0" ||
+		sink[0].Providers[0].Exports != "demo:log/sink@0.3.4" {
 		t.Fatalf("import of sink = %+v, want team:log@0.1.0", sink)
 	}
 	again := sink[0].Providers[0].Imports
@@ -349,7 +352,8 @@ func TestAudit(t *testing.T) {
 			t.Fatalf("findings of %d versions in pages of %d = %+v, want public:command@1.1.0 of 11", scanned, limit, findings)
 		}
 		v := findings[0].Violations
-		if len(v) != 1 || v[0].Policy != "no-network" || v[0].Rule != "sockets" || v[0].Message != "no sockets here" || findings[0].Outcome != wire.VerdictDeny {
+		if len(v) != 1 || v[0].Policy != "no-network" || v[0].Rule != "sockets" || v[0].Message != "no sockets here" ||
+			findings[0].Outcome != wire.VerdictDeny {
 			t.Errorf("finding = %+v", findings[0])
 		}
 	}
@@ -406,7 +410,10 @@ func TestDryRun(t *testing.T) {
 
 	// What was approved is not refused.
 	v := get[wire.VersionInfo](e, "/packages/public:command/versions/1.1.0")
-	read[wire.Approval](e, "POST", "/approvals", wire.ApprovalRequest{Package: "public:command", Digest: v.Digest, Rule: "no-network/sockets", Reason: "ours"})
+	read[wire.Approval](e, "POST", "/approvals", wire.ApprovalRequest{
+		Package: "public:command", Digest: v.Digest,
+		Rule: "no-network/sockets", Reason: "ours",
+	})
 	if got := dry(wire.DryRunRequest{}); len(got) != 0 {
 		t.Errorf("findings after an approval = %+v, want none", got)
 	}

@@ -108,7 +108,8 @@ func clause(operator, value string) (string, bool) {
 func compatible(operator, name string) (string, bool) {
 	bare, version, ok := strings.Cut(name, "@")
 	v, err := semver.StrictNewVersion(version)
-	if !ok || err != nil || v.Prerelease() != "" || strings.ContainsFunc(bare, func(r rune) bool { return !strings.ContainsRune(interfaceRunes, r) }) {
+	if !ok || err != nil || v.Prerelease() != "" || strings.ContainsFunc(bare,
+		func(r rune) bool { return !strings.ContainsRune(interfaceRunes, r) }) {
 		return clause(operator, name)
 	}
 	prefix := fmt.Sprintf("%s:%s@%d.", operator, bare, v.Major())

@@ -106,7 +106,8 @@ func jobProblem(id int64, what string, err error) error {
 	switch {
 	case errors.Is(err, meta.ErrNotFound):
 		return &wire.Problem{
-			Code: wire.CodeNotFound, Detail: fmt.Sprintf("there is no job %d", id), Hint: "a job that is done is gone; GET " + wire.Base + "/jobs lists the others",
+			Code: wire.CodeNotFound, Detail: fmt.Sprintf("there is no job %d", id), Hint: "a job that is done is gone; GET " + wire.Base +
+				"/jobs lists the others",
 		}
 	case errors.Is(err, meta.ErrConflict):
 		return &wire.Problem{Code: wire.CodeConflict, Detail: fmt.Sprintf("job %d is being worked on", id), Hint: "wait until its lease runs out"}

@@ -38,7 +38,8 @@ func TestJobs(t *testing.T) {
 	if len(list.Items) != 1 || list.Items[0].ID != dead || list.Items[0].Failure != "it is broken" || list.Items[0].State != wire.JobDead {
 		t.Errorf("dead jobs = %+v, want job %d", list.Items, dead)
 	}
-	if len(list.Counts) != 1 || list.Counts[0].Kind != "other" || list.Counts[0].Waiting != 1 || list.Counts[0].Leased != 1 || list.Counts[0].Dead != 1 {
+	if len(list.Counts) != 1 || list.Counts[0].Kind != "other" || list.Counts[0].Waiting != 1 || list.Counts[0].Leased != 1 ||
+		list.Counts[0].Dead != 1 {
 		t.Errorf("counts = %+v, want one in each state", list.Counts)
 	}
 	path := func(id int64, more string) string { return "/jobs/" + itoa(id) + more }

@@ -97,7 +97,8 @@ func openAPI(t *testing.T) object {
 		"openapi": "3.1.0",
 		"info": object{
 			"title": "wreg catalog", "version": "1",
-			"description": "What a wreg registry knows about its packages. docs/spec/api.md explains it. Times are RFC 3339 in UTC, sizes are bytes. " +
+			"description": "What a wreg registry knows about its packages. docs/spec/api.md explains it. Times are RFC 3339 in UTC, " +
+				"sizes are bytes. " +
 				"Lists have next if there are more entries. Errors are problems as RFC 9457 has them: a status of 400 says that the request is " +
 				"not as described here, 422 that it is and still cannot be understood. A package that the caller may not read is not found.",
 			"license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},

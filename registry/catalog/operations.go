@@ -12,10 +12,16 @@ import (
 
 // Parameters that several operations have.
 var (
-	cursorParam  = param{name: "cursor", kind: kindText, maxLen: maxCursor, pattern: `^[A-Za-z0-9_-]*$`, doc: "Where the page begins: next of the page before."}
+	cursorParam = param{
+		name: "cursor", kind: kindText, maxLen: maxCursor, pattern: `^[A-Za-z0-9_-]*$`,
+		doc: "Where the page begins: next of the page before.",
+	}
 	packageParam = param{name: "package", kind: kindPackage, doc: "Only those of this package."}
 	digestParam  = param{name: "digest", kind: kindDigest, doc: "Only those of this manifest."}
-	outcomeParam = param{name: "outcome", kind: kindText, enum: []string{"allow", "warn", "deny"}, doc: "Only outcomes as bad as this, or worse."}
+	outcomeParam = param{
+		name: "outcome", kind: kindText, enum: []string{"allow", "warn", "deny"},
+		doc: "Only outcomes as bad as this, or worse.",
+	}
 )
 
 // Examples of bodies, for the document.
@@ -36,7 +42,10 @@ func page(more ...param) []param {
 }
 
 func limitParam(def, most int64) param {
-	return param{name: "limit", kind: kindNumber, min: 1, max: most, def: strconv.FormatInt(def, 10), doc: "How many entries a page has at most."}
+	return param{
+		name: "limit", kind: kindNumber, min: 1, max: most, def: strconv.FormatInt(def, 10),
+		doc: "How many entries a page has at most.",
+	}
 }
 
 // operations is the table of everything that can be asked, in the order of the
@@ -73,10 +82,19 @@ func searchOperations() []*operation {
 				"index where that is equal.",
 			query: []param{
 				{name: "q", kind: kindText, doc: "The query; without it everything is found."},
-				{name: "sort", kind: kindText, enum: []string{"relevance", "updated", "size", "pulls", "name"}, def: "relevance", doc: "What the order goes by."},
-				{name: "order", kind: kindText, enum: []string{"asc", "desc"}, doc: "Ascending or descending; names ascend if nothing is said, everything else descends."},
+				{
+					name: "sort", kind: kindText, enum: []string{"relevance", "updated", "size", "pulls", "name"}, def: "relevance",
+					doc: "What the order goes by.",
+				},
+				{
+					name: "order", kind: kindText, enum: []string{"asc", "desc"},
+					doc: "Ascending or descending; names ascend if nothing is said, everything else descends.",
+				},
 				limitParam(20, 100), cursorParam,
-				{name: "facets", kind: kindWords, max: search.MaxFacets, enum: search.FacetOperators(), doc: "Properties whose most frequent values are to be counted, with commas between them."},
+				{
+					name: "facets", kind: kindWords, max: search.MaxFacets, enum: search.FacetOperators(),
+					doc: "Properties whose most frequent values are to be counted, with commas between them.",
+				},
 				{name: "explain", kind: kindFlag, def: "false", doc: "Whether to tell how the query was answered."},
 			},
 			answer: wire.SearchResult{}, fails: []wire.Code{wire.CodeInvalidQuery}, serve: (*API).getSearch,
@@ -88,8 +106,9 @@ func searchOperations() []*operation {
 			answer:  wire.List[wire.Interface]{}, serve: (*API).listInterfaces,
 		},
 		{
-			id: "getInterface", method: http.MethodGet, path: "/interfaces/{interface}", summary: "Say who exports an interface, and who imports it.",
-			query: []param{limitParam(20, 100)}, answer: wire.InterfaceUse{}, serve: (*API).getInterface,
+			id: "getInterface", method: http.MethodGet, path: "/interfaces/{interface}",
+			summary: "Say who exports an interface, and who imports it.",
+			query:   []param{limitParam(20, 100)}, answer: wire.InterfaceUse{}, serve: (*API).getInterface,
 		},
 		{
 			id: "listFunctionUses", method: http.MethodGet, path: "/functions/{hash}", summary: "List the versions that contain a function.",
@@ -132,7 +151,10 @@ func packageOperations() []*operation {
 		{
 			id: "resolve", method: http.MethodGet, path: "/packages/{package}/resolve", summary: "Give the highest version of a range.",
 			query: []param{
-				{name: "range", kind: kindText, maxLen: 256, def: "*", doc: "^1.2, ~1.2.3, >=1 <2, 1.x, * and combinations. Yanked versions are left out."},
+				{
+					name: "range", kind: kindText, maxLen: 256, def: "*",
+					doc: "^1.2, ~1.2.3, >=1 <2, 1.x, * and combinations. Yanked versions are left out.",
+				},
 				{name: "prereleases", kind: kindFlag, def: "false", doc: "Whether prereleases count that the range does not name."},
 			},
 			answer: wire.Resolution{}, fails: []wire.Code{wire.CodeInvalidRange}, serve: (*API).getResolution,
@@ -164,7 +186,8 @@ func versionOperations() []*operation {
 			id: "getReport", method: http.MethodGet, path: base + "/report", summary: "Give the inspection report of a version's file.",
 			detail:  "docs/spec/report.v1.schema.json is its schema.",
 			query:   []param{{name: "file", kind: kindDigest, doc: "Which file, by its own digest; without it, the first with a report."}},
-			formats: []format{{wire.MediaTypeReport, map[string]any{}}, {wire.MediaTypeJSON, map[string]any{}}}, fails: []wire.Code{wire.CodeNotAnalysed}, serve: (*API).getReport,
+			formats: []format{{wire.MediaTypeReport, map[string]any{}}, {wire.MediaTypeJSON, map[string]any{}}},
+			fails:   []wire.Code{wire.CodeNotAnalysed}, serve: (*API).getReport,
 		},
 		{
 			id: "listFunctions", method: http.MethodGet, path: base + "/functions", heavy: true, summary: "List the functions of a version.",
@@ -210,14 +233,16 @@ func noticeOperations() []*operation {
 func policyOperations() []*operation {
 	return []*operation{
 		{
-			id: "listPolicies", method: http.MethodGet, path: "/policies", action: policy.Administer, summary: "List the policies in force, by name.",
-			query: page(), answer: wire.List[wire.Policy]{}, serve: (*API).listPolicies,
+			id: "listPolicies", method: http.MethodGet, path: "/policies", action: policy.Administer,
+			summary: "List the policies in force, by name.",
+			query:   page(), answer: wire.List[wire.Policy]{}, serve: (*API).listPolicies,
 		},
 		{
 			id: "dryRun", method: http.MethodPost, path: "/policies/dry-run", action: policy.Administer, heavy: true,
 			summary: "Say which stored versions a policy would refuse or warn of today.",
-			body:    wire.DryRunRequest{}, example: wire.DryRunRequest{Source: examplePolicy, Action: "push"}, maxBody: largeBody, answer: wire.AuditResult{},
-			fails: []wire.Code{wire.CodeInvalidPolicy, wire.CodeInvalidQuery, wire.CodeInvalidCursor, wire.CodeNotFound}, serve: (*API).postDryRun,
+			body:    wire.DryRunRequest{}, example: wire.DryRunRequest{Source: examplePolicy, Action: "push"}, maxBody: largeBody,
+			answer: wire.AuditResult{},
+			fails:  []wire.Code{wire.CodeInvalidPolicy, wire.CodeInvalidQuery, wire.CodeInvalidCursor, wire.CodeNotFound}, serve: (*API).postDryRun,
 		},
 		{
 			id: "getPolicy", method: http.MethodGet, path: "/policies/{name}", action: policy.Administer, summary: "Give a policy.",
@@ -226,8 +251,9 @@ func policyOperations() []*operation {
 		{
 			id: "putPolicy", method: http.MethodPut, path: "/policies/{name}", action: policy.Administer, matches: true,
 			summary: "Store a policy, as a new version if there is one. The same source again changes nothing.",
-			detail:  "If-Match with the ETag of the policy keeps from overwriting what somebody else wrote; If-None-Match: * makes a new policy only.",
-			body:    wire.PolicyRequest{}, example: wire.PolicyRequest{Source: examplePolicy}, maxBody: largeBody, answer: wire.Policy{},
+			detail: "If-Match with the ETag of the policy keeps from overwriting what somebody else wrote; " +
+				"If-None-Match: * makes a new policy only.",
+			body: wire.PolicyRequest{}, example: wire.PolicyRequest{Source: examplePolicy}, maxBody: largeBody, answer: wire.Policy{},
 			fails: []wire.Code{wire.CodeInvalidPolicy, wire.CodePrecondition}, serve: (*API).putPolicy,
 		},
 		{
@@ -237,7 +263,8 @@ func policyOperations() []*operation {
 		},
 		{
 			id: "listPolicyVersions", method: http.MethodGet, path: "/policies/{name}/versions", action: policy.Administer,
-			summary: "List all versions of a policy, newest first.", query: page(), answer: wire.List[wire.Policy]{}, serve: (*API).listPolicyVersions,
+			summary: "List all versions of a policy, newest first.", query: page(), answer: wire.List[wire.Policy]{},
+			serve: (*API).listPolicyVersions,
 		},
 	}
 }
@@ -260,7 +287,8 @@ func decisionOperations() []*operation {
 		{
 			id: "approve", method: http.MethodPost, path: "/approvals", action: policy.Approve, status: http.StatusCreated,
 			summary: "Let a digest pass in spite of a rule. Pushing it again then succeeds.",
-			body:    wire.ApprovalRequest{}, example: exampleApproval, answer: wire.Approval{}, fails: []wire.Code{wire.CodeNotFound}, serve: (*API).postApproval,
+			body:    wire.ApprovalRequest{}, example: exampleApproval, answer: wire.Approval{}, fails: []wire.Code{wire.CodeNotFound},
+			serve: (*API).postApproval,
 		},
 		{
 			id: "withdrawApproval", method: http.MethodDelete, path: "/approvals", action: policy.Approve, status: http.StatusNoContent,
@@ -296,14 +324,18 @@ func maintenanceOperations() []*operation {
 		{
 			id: "reindex", method: http.MethodPost, path: "/reindex", action: policy.Administer, status: http.StatusAccepted,
 			summary: "Inspect and index again: a manifest, a package, or with neither everything.",
-			body:    wire.ReindexRequest{}, answer: wire.Reindexed{}, fails: []wire.Code{wire.CodeNotFound, wire.CodeConflict}, serve: (*API).postReindex,
+			body:    wire.ReindexRequest{}, answer: wire.Reindexed{}, fails: []wire.Code{wire.CodeNotFound, wire.CodeConflict},
+			serve: (*API).postReindex,
 		},
 		{
 			id: "streamEvents", method: http.MethodGet, path: "/events", summary: "Follow what happens, as server-sent events.",
 			detail: "Each has the id and, as its data, an Event. A stream that ended goes on behind the id that the header Last-Event-ID, or " +
 				"the parameter after, names; without either it begins now. An event reset says that some were forgotten meanwhile. Lines that " +
 				"begin with a colon only keep the connection alive.",
-			query:   []param{{name: "after", kind: kindNumber, min: 0, max: 1<<63 - 1, doc: "The id of the last event that is known; 0 is the beginning."}},
+			query: []param{{
+				name: "after", kind: kindNumber, min: 0, max: 1<<63 - 1,
+				doc: "The id of the last event that is known; 0 is the beginning.",
+			}},
 			formats: []format{{wire.MediaTypeEvents, ""}}, fails: []wire.Code{wire.CodeTooManyRequests}, stream: (*API).streamEvents,
 		},
 	}

@@ -97,10 +97,10 @@ func (q *request) readPath() error {
 		if err := p.check(value); err != nil {
 			return p.problem(err)
 		}
-		switch p.kind {
-		case kindPackage:
+		if p.kind == kindPackage {
 			q.repo, _ = wire.Repository(value) // checked
-		case kindVersion:
+		}
+		if p.kind == kindVersion {
 			q.version, _ = parseVersion(value) // checked
 		}
 	}
@@ -112,7 +112,10 @@ func (q *request) readPath() error {
 func (q *request) readQuery() error {
 	raw, err := url.ParseQuery(q.http.URL.RawQuery)
 	if err != nil {
-		return &wire.Problem{Code: wire.CodeBadRequest, Detail: "the part of the address behind ? cannot be read", Hint: "escape what is no letter or digit"}
+		return &wire.Problem{
+			Code: wire.CodeBadRequest, Detail: "the part of the address behind ? cannot be read",
+			Hint: "escape what is no letter or digit",
+		}
 	}
 	q.query = make(map[string]string, len(raw))
 	for name, values := range raw {

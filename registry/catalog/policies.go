@@ -162,7 +162,10 @@ func precondition(ctx context.Context, r meta.PolicyReader, q *request, name str
 	}
 	exists := tag != ""
 	if len(match) > 0 && (!exists || !listed(match, tag, false)) || exists && listed(none, tag, true) {
-		return &wire.Problem{Code: wire.CodePrecondition, Detail: "the policy is not what If-Match or If-None-Match asks for", Hint: "GET it again"}
+		return &wire.Problem{
+			Code: wire.CodePrecondition, Detail: "the policy is not what If-Match or If-None-Match asks for",
+			Hint: "GET it again",
+		}
 	}
 	return nil
 }

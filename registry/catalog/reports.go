@@ -176,7 +176,9 @@ func (a *API) listFunctions(ctx context.Context, q *request) (answer, error) {
 
 // rows adds functions of a file behind place until the list is full, moves place
 // on, and reports whether there are more. A file that is not valid has none.
-func (a *API) rows(ctx context.Context, q *request, list *wire.List[wire.Function], f ingest.File, place *functionPlace) (more bool, err error) {
+func (a *API) rows(ctx context.Context, q *request, list *wire.List[wire.Function], f ingest.File, place *functionPlace) (more bool,
+	err error,
+) {
 	if f.Full == "" {
 		return false, nil
 	}

@@ -65,11 +65,17 @@ var pathParams = map[string]param{
 	"package": {
 		name: "package", kind: kindPackage, doc: "A package, with : between the parts of its name: ns:name is repository ns/name.",
 	},
-	"version":   {name: "version", kind: kindVersion, doc: "A tag or a digest. Write a version's + as _, as tags do."},
-	"name":      {name: "name", kind: kindText, pattern: policyName, maxLen: 100, doc: "A policy's name."},
-	"id":        {name: "id", kind: kindNumber, min: 1, max: 1<<63 - 1, doc: "A job's id."},
-	"hash":      {name: "hash", kind: kindText, pattern: `^[0-9a-f]{16,64}$`, maxLen: 64, doc: "A function's normalised hash, or its first 16 hexadecimal digits, by which the index goes."},
-	"interface": {name: "interface", kind: kindText, maxLen: 512, doc: "The name of an interface, wasi:http/types@0.2.0, or of a module of imports. Its slash may be written as %2F or as it is."},
+	"version": {name: "version", kind: kindVersion, doc: "A tag or a digest. Write a version's + as _, as tags do."},
+	"name":    {name: "name", kind: kindText, pattern: policyName, maxLen: 100, doc: "A policy's name."},
+	"id":      {name: "id", kind: kindNumber, min: 1, max: 1<<63 - 1, doc: "A job's id."},
+	"hash": {
+		name: "hash", kind: kindText, pattern: `^[0-9a-f]{16,64}$`, maxLen: 64,
+		doc: "A function's normalised hash, or its first 16 hexadecimal digits, by which the index goes.",
+	},
+	"interface": {
+		name: "interface", kind: kindText, maxLen: 512,
+		doc: "The name of an interface, wasi:http/types@0.2.0, or of a module of imports. Its slash may be written as %2F or as it is.",
+	},
 }
 
 // route finds the operation of a request.

@@ -18,8 +18,9 @@ func (a *API) getSearch(ctx context.Context, q *request) (answer, error) {
 		return answer{}, queryProblem(err, "q")
 	}
 	got, err := search.Search(ctx, a.Meta, search.Request{
-		Query: parsed, Visibility: q.sees, Sort: search.Sort(q.text("sort")), Ascending: q.text("order") == "asc", Descending: q.text("order") == "desc",
-		Cursor: q.text("cursor"), Limit: q.limit(), Facets: q.words("facets"), Explain: q.text("explain") == "true",
+		Query: parsed, Visibility: q.sees, Sort: search.Sort(q.text("sort")), Ascending: q.text("order") == "asc",
+		Descending: q.text("order") == "desc",
+		Cursor:     q.text("cursor"), Limit: q.limit(), Facets: q.words("facets"), Explain: q.text("explain") == "true",
 	})
 	if err != nil {
 		return answer{}, queryProblem(err, "cursor")

@@ -56,7 +56,8 @@ func TestDocument(t *testing.T) {
 	}{
 		{"requests made of the document alone", func(map[string]any) {}, []string{"--phases", "coverage,fuzzing", "--max-examples", "30"}},
 		{"requests about packages that are there", stocked, []string{
-			"--phases", "fuzzing,stateful", "--mode", "positive", "--max-examples", "50", "--include-path-regex", "package|diff|search|interfaces|functions",
+			"--phases", "fuzzing,stateful", "--mode", "positive", "--max-examples", "50", "--include-path-regex",
+			"package|diff|search|interfaces|functions",
 		}},
 	}
 	for _, tt := range tests {
@@ -251,7 +252,8 @@ func push(t *testing.T, reg *registry.Registry, repo, tag, title string, layer [
 			t.Fatalf("push a blob of %s: %v", repo, err)
 		}
 	}
-	_, err = reg.PushManifest(t.Context(), registry.ManifestPush{Repo: repo, Tags: []string{tag}, ContentType: manifest, Content: content, Caller: by})
+	_, err = reg.PushManifest(t.Context(), registry.ManifestPush{Repo: repo, Tags: []string{tag}, ContentType: manifest,
+		Content: content, Caller: by})
 	if err != nil {
 		t.Fatalf("push %s:%s: %v", repo, tag, err)
 	}

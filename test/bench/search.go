@@ -62,6 +62,7 @@ type indexRow struct {
 type indexed struct {
 	name string
 	db   meta.DB
+	dsn  string // of PostgreSQL
 	size func(context.Context) (int64, error)
 	cpu  func() time.Duration // that the database's own processes have used
 	stop func()
@@ -92,6 +93,12 @@ func measureIndexed(ctx context.Context, o options, name, dir string, r *report)
 	}
 	defer x.stop()
 	row := indexRow{Database: name, Documents: o.documents}
+	if filled := filepath.Join(filepath.Dir(dir), "sqlite", "meta.db"); name == "postgres" && isFile(filled) {
+		if err := x.copyFrom(ctx, filled); err != nil {
+			return err
+		}
+		r.note("PostgreSQL was filled with the rows of SQLite.")
+	}
 	if err := x.load(ctx, o.documents, &row); err != nil {
 		return err
 	}
@@ -113,6 +120,22 @@ func measureIndexed(ctx context.Context, o options, name, dir string, r *report)
 	return nil
 }
 
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// copyFrom fills the database with the rows of another one, unless an earlier
+// run has.
+func (x *indexed) copyFrom(ctx context.Context, path string) error {
+	all, err := x.db.AllDocuments(ctx)
+	if err != nil || !all.IsEmpty() {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%-10s is filled from %s\n", x.name, path)
+	return copyTables(ctx, path, x.dsn)
+}
+
 func openIndexed(ctx context.Context, name, dir string) (*indexed, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -132,20 +155,24 @@ func openIndexed(ctx context.Context, name, dir string) (*indexed, error) {
 		if err != nil {
 			return nil, err
 		}
-		db, err := postgres.Open(ctx, dsn, postgres.Options{Migrate: true})
-		if err != nil {
-			s.stop()
-			return nil, err
-		}
-		return &indexed{
-			name: name, db: db, cpu: s.familyCPU, size: func(ctx context.Context) (int64, error) { return postgresSize(ctx, dsn) },
-			stop: func() {
-				_ = db.Close()
-				s.stop()
-			},
-		}, nil
+		return openPG(ctx, s, dsn)
 	}
 	return nil, errors.New("no such database")
+}
+
+func openPG(ctx context.Context, s *server, dsn string) (*indexed, error) {
+	db, err := postgres.Open(ctx, dsn, postgres.Options{Migrate: true})
+	if err != nil {
+		s.stop()
+		return nil, err
+	}
+	return &indexed{
+		name: "postgres", db: db, dsn: dsn, cpu: s.familyCPU, size: func(ctx context.Context) (int64, error) { return postgresSize(ctx, dsn) },
+		stop: func() {
+			_ = db.Close()
+			s.stop()
+		},
+	}, nil
 }
 
 func folderSize(dir string) (n int64, err error) {

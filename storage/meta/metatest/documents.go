@@ -583,7 +583,8 @@ func (m *indexModel) same(call string, got *roaring.Bitmap, err error, want *roa
 		m.Fatalf("%s = %v", call, err)
 	}
 	if !got.Equals(want) {
-		m.Fatalf("%s = %v, want %v", call, got, want)
+		m.Fatalf("%s has %d documents, want %d; it lacks %v and has %v beyond", call, got.GetCardinality(), want.GetCardinality(),
+			roaring.AndNot(want, got), roaring.AndNot(got, want))
 	}
 }
 

@@ -112,6 +112,11 @@ func parse(dsn string) (*pgx.ConnConfig, error) {
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "wreg"
 	}
+	if cfg.RuntimeParams["plan_cache_mode"] == "" {
+		// Every statement is prepared and has one good plan. Planning one with a
+		// hundred parameters anew takes longer than running it.
+		cfg.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	}
 	return cfg, nil
 }
 

@@ -52,23 +52,24 @@ func (t *tx) PutDocument(ctx context.Context, d meta.Document) error {
 		}
 		return err
 	}
-	manifest, err := t.manifestID(ctx, repo, d.Repo, d.Digest)
+	var (
+		manifest int64
+		old      documentRow
+	)
+	found, err := one(ctx, t, "document_to_put", args(repo, string(d.Digest)),
+		&manifest, &old.number, &old.updated, &old.size, &old.pulls, &old.terms)
 	if err != nil {
 		return err
+	}
+	if !found {
+		return missing(d.Repo, string(d.Digest))
 	}
 	ids, err := t.termIDs(ctx, d.Terms)
 	if err != nil {
 		return err
 	}
-	old, err := t.documentRow(ctx, manifest)
-	if err != nil {
-		return err
-	}
 	now := documentRow{updated: micros(d.Updated), size: d.Size, pulls: old.pulls, terms: encodeIDs(ids)}
 	if old.number == 0 {
-		if _, err := one(ctx, t, "download_total", args(manifest), &now.pulls); err != nil {
-			return err
-		}
 		params := args(manifest, d.Repo, now.updated, now.size, now.pulls, now.terms, []byte(d.Body))
 		if _, err := one(ctx, t, "insert_document", params, &now.number); err != nil {
 			return err
@@ -270,14 +271,18 @@ func (t *tx) termIDs(ctx context.Context, texts []string) ([]int64, error) {
 		}
 	}
 	slices.Sort(unknown) // the same order on every run
-	err := inChunks(unknown, 32, nil, func(params []any) error {
-		return each(ctx, t, "terms_by_text", params, func(rows *sql.Rows) error {
+	name, size := "terms_by_text", 32
+	if len(unknown) > size {
+		name, size = "many_terms_by_text", 128
+	}
+	err := inChunks(unknown, size, nil, func(params []any) error {
+		return each(ctx, t, name, params, func(rows *sql.Rows) error {
 			var (
 				text  string
 				id, n int64
 			)
 			if err := rows.Scan(&id, &text, &n); err != nil {
-				return t.fail("terms_by_text", err)
+				return t.fail(name, err)
 			}
 			known[text] = id
 			return nil

@@ -192,13 +192,16 @@ func (c *editCollector) trim() {
 	}
 }
 
+// packedTerms is how many terms the statements of a fold take at once.
+const packedTerms = 48
+
 // editChunk is how many of the first edits concern no more terms than a
 // statement takes.
 func editChunk(edits []edit) int {
 	terms := 1
 	for i := 1; i < len(edits); i++ {
 		if edits[i].term != edits[i-1].term {
-			if terms++; terms > 16 {
+			if terms++; terms > packedTerms {
 				return i
 			}
 		}
@@ -234,7 +237,8 @@ func (t *tx) pack(ctx context.Context, edits []edit) error {
 	return t.writeCounts(ctx, counts)
 }
 
-// readPostings reads the rows that edits concern, which are of at most 16 terms.
+// readPostings reads the rows that edits concern, which are of at most
+// packedTerms terms.
 func (t *tx) readPostings(ctx context.Context, edits []edit) (map[place]*segmentSet, error) {
 	wanted := map[place]bool{}
 	var terms, segments []int64
@@ -245,7 +249,7 @@ func (t *tx) readPostings(ctx context.Context, edits []edit) (map[place]*segment
 	slices.Sort(segments)
 	terms, segments = slices.Compact(terms), slices.Compact(segments)
 	rows := make(map[place]*segmentSet, len(wanted))
-	err := inChunks(segments, 16, padIDs(terms, 16), func(params []any) error {
+	err := inChunks(segments, 16, padIDs(terms, packedTerms), func(params []any) error {
 		return each(ctx, t, "postings_of", params, func(r *sql.Rows) error {
 			var (
 				p       place
@@ -284,27 +288,23 @@ func (t *tx) writePostings(ctx context.Context, rows map[place]*segmentSet) erro
 		places = append(places, p)
 	}
 	slices.SortFunc(places, place.compare)
-	const many = 16 // rows of put_postings
-	var params []any
+	var params []any // of rows
 	for _, p := range places {
-		numbers := rows[p].encode()
-		if numbers == nil {
-			if _, err := t.exec(ctx, "delete_posting", p.term, int64(p.segment)); err != nil {
-				return err
-			}
-			continue
-		}
-		params = append(params, p.term, int64(p.segment), numbers)
-		if len(params) == 3*many {
-			if _, err := t.exec(ctx, "put_postings", params...); err != nil {
-				return err
-			}
-			params = params[:0]
+		if numbers := rows[p].encode(); numbers != nil {
+			params = append(params, p.term, int64(p.segment), numbers)
+		} else if _, err := t.exec(ctx, "delete_posting", p.term, int64(p.segment)); err != nil {
+			return err
 		}
 	}
-	for row := range slices.Chunk(params, 3) {
-		if _, err := t.exec(ctx, "put_posting", row...); err != nil {
-			return err
+	for _, s := range []struct {
+		name string
+		rows int
+	}{{"put_postings", 48}, {"put_some_postings", 8}, {"put_posting", 1}} {
+		for len(params) >= 3*s.rows {
+			if _, err := t.exec(ctx, s.name, params[:3*s.rows]...); err != nil {
+				return err
+			}
+			params = params[3*s.rows:]
 		}
 	}
 	return nil
@@ -312,12 +312,11 @@ func (t *tx) writePostings(ctx context.Context, rows map[place]*segmentSet) erro
 
 // writeCounts adds to how many packed documents terms have.
 func (t *tx) writeCounts(ctx context.Context, counts map[int64]int64) error {
-	const many = 16 // rows of count_terms
-	params := make([]any, 0, 2*many)
+	params := make([]any, 0, 2*packedTerms)
 	for _, id := range slices.Sorted(maps.Keys(counts)) {
 		params = append(params, id, counts[id])
 	}
-	for len(params) < 2*many {
+	for len(params) < 2*packedTerms {
 		params = append(params, int64(-1), int64(0)) // no term has this id
 	}
 	_, err := t.exec(ctx, "count_terms", params...)

@@ -240,7 +240,7 @@ func (d *componentDecoder) coreTypeDef(r *reader, s *Scope) {
 func (d *componentDecoder) coreRec(r *reader, space *coreSpace) {
 	start, first := r.off, uint32(len(space.types))
 	group := r.recType(nil)
-	r.charge(len(group) * costCoreType)
+	r.charge(len(group) * costSubType)
 	if r.err != nil {
 		return
 	}

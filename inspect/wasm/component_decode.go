@@ -196,11 +196,11 @@ func (d *componentDecoder) decode(r *reader, id byte) {
 	case 9:
 		d.start(r)
 	case 10:
-		n := r.keepOf(4, MaxImports, costExtern+costOrigin)
+		n := r.keepOf(4, MaxImports, costExtern+costOrigin+costNamed)
 		c.Imports = slices.Grow(c.Imports, n)
 		each(n, func() { d.importDecl(r, &c.Scope) })
 	case 11:
-		n := r.keepOf(5, MaxExports, costExtern+costOrigin)
+		n := r.keepOf(5, MaxExports, costExtern+costOrigin+costNamed)
 		c.Exports = slices.Grow(c.Exports, n)
 		each(n, func() { d.export(r) })
 	case 12:

@@ -631,6 +631,8 @@ func TestComponentCosts(t *testing.T) {
 		{"CoreInstance", costCoreInstance, unsafe.Sizeof(CoreInstance{}) * 5 / 4},
 		{"Canon", costCanon, (unsafe.Sizeof(Canon{})+unsafe.Sizeof(Origin{}))*5/4 + unsafe.Sizeof(CanonOptions{})},
 		{"coreType", costCoreType, unsafe.Sizeof(coreType{}) * 5 / 4},
+		{"subtype", costSubType, unsafe.Sizeof(SubType{}) + unsafe.Sizeof(coreType{})*9/4},
+		{"named", costNamed, unsafe.Sizeof(Instance{})*9/4 - unsafe.Sizeof(Origin{})},
 		{"coreItem", costCoreItem, unsafe.Sizeof(coreItem{}) * 5 / 4},
 		{"module type", costModuleType, unsafe.Sizeof(Module{}) + unsafe.Sizeof(TypeDef{})},
 		{

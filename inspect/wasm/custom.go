@@ -3,6 +3,7 @@ package wasm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -129,7 +130,9 @@ func readName(r *reader, m *Metadata) {
 func readProducers(r *reader, m *Metadata) {
 	r.each(r.keep(2, 100), func(int) {
 		field := r.name()
-		for range r.keep(2, MaxItems) {
+		n := r.keep(2, MaxItems)
+		m.Producers = slices.Grow(m.Producers, n)
+		for range n {
 			p := Producer{Field: field, Name: r.name(), Version: r.name()}
 			if r.err != nil {
 				return

@@ -96,7 +96,7 @@ const (
 	costType     = 144 // with what a validator has for each, and its map of groups
 	costValType  = 4
 	costImport   = 40 + 8*costGrown // with a function, global or tag
-	costExport   = 24
+	costExport   = 24 + 4           // with its place among the names
 	costFunction = 4
 	costTable    = 32
 	costMemory   = 32
@@ -187,6 +187,7 @@ const (
 	costTypeRef      = 16
 	costLabel        = 16
 	costExtern       = 150 // with what is known of its name
+	costNamed        = 170 // of one of a component besides: its place in the lists and its name in maps, which double
 	costDeclared     = 250 // of one in a type: its names in maps, and the list, which grows without its length being known
 	costScope        = 500 // with the maps of names
 	costOrigin       = 90  // with what is known of the entry
@@ -195,6 +196,7 @@ const (
 	costCoreInstance = 90
 	costCanon        = 200
 	costCoreType     = 40
+	costSubType      = 200 // of one in a component: the type itself, and its place in a list that grows
 	costCoreItem     = 110
 	costModuleType   = 900
 	costNested       = 1700 // with what decodes it

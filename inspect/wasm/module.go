@@ -338,9 +338,10 @@ func (d *moduleDecoder) prepare(r *reader, id byte) (n int) {
 	return n
 }
 
-// grow makes room for n more entries, unless the reader has failed.
+// grow makes room for n more entries, unless the reader has failed or only
+// passes over them.
 func grow[T any](r *reader, list []T, n int) []T {
-	if r.err != nil {
+	if r.err != nil || r.passing {
 		return list
 	}
 	return slices.Grow(list, n)

@@ -18,6 +18,9 @@ type reader struct {
 	used   Features // that what was read needs, where only the encoding shows it
 	err    error
 
+	// passing is whether what is read is thrown away again.
+	passing bool
+
 	// text is buf as a string, made for the first name: names share it, and a
 	// section of thousands of them is one allocation.
 	text string

@@ -12,9 +12,9 @@ import (
 
 // A block is an entry of the control stack.
 type block struct {
-	op     Opcode // that opened it, or that began its present arm
-	typ    BlockType
-	one    [1]ValType // the result that typ has without an index, as a list
+	op     Opcode     // that opened it, or that began its present arm
+	typ    int32      // index of its type, -1 without one
+	one    [1]ValType // the result that it has without an index, as a list; 0 for none
 	height int32      // of the operand stack below its parameters
 	inits  int32      // of the stack of initialised locals
 	dead   bool       // while a block inside is open: what Validator.dead was
@@ -23,17 +23,17 @@ type block struct {
 
 // params are the operands that a block takes.
 func (v *Validator) params(b *block) []ValType {
-	if b.typ.Index < 0 {
+	if b.typ < 0 {
 		return nil
 	}
-	return v.module.sigs[b.typ.Index].ins()
+	return v.module.sigs[b.typ].ins()
 }
 
 // results are the operands that a block leaves.
 func (v *Validator) results(b *block) []ValType {
 	switch {
-	case b.typ.Index >= 0:
-		return v.module.sigs[b.typ.Index].outs()
+	case b.typ >= 0:
+		return v.module.sigs[b.typ].outs()
 	case b.one[0] != 0:
 		return b.one[:]
 	}
@@ -67,8 +67,16 @@ func (v *Validator) open(op Opcode, t BlockType) {
 		v.blocks[n-1].dead = v.dead
 	}
 	v.height, v.dead = len(v.stack), false
-	v.blocks = append(v.blocks, block{op: op, typ: t, one: [1]ValType{t.Type}, height: int32(v.height), inits: int32(len(v.locals.inits))})
+	if n := len(v.blocks); n == cap(v.blocks) {
+		v.blocks = slices.Grow(v.blocks, min(max(n, 32), MaxBlocks-n))
+	}
+	v.blocks = append(v.blocks, block{
+		op: op, typ: t.Index, one: [1]ValType{t.Type}, height: int32(v.height), inits: int32(len(v.locals.inits)),
+	})
 }
+
+// is gives the type of a block again.
+func (b *block) is() BlockType { return BlockType{Index: b.typ, Type: b.one[0]} }
 
 // close ends the innermost block, or an arm of it, and checks what it leaves,
 // which it takes from the stack.
@@ -93,7 +101,22 @@ func (v *Validator) unreachable() {
 	v.dead = true
 }
 
-func (v *Validator) push(t ValType) { v.stack = append(v.stack, t) }
+func (v *Validator) push(t ValType) {
+	if len(v.stack) == cap(v.stack) {
+		v.room(1)
+	}
+	v.stack = append(v.stack, t)
+}
+
+// room makes the stack larger, by n operands at least. A stack of too many is
+// noticed when it has to grow.
+func (v *Validator) room(n int) {
+	if len(v.stack)+n > MaxOperands {
+		v.fail(fmt.Errorf("%w: more than %d operands on the stack", ErrLimit, MaxOperands))
+		return
+	}
+	v.stack = slices.Grow(v.stack, min(max(n, len(v.stack), 64), MaxOperands-len(v.stack)))
+}
 
 // pop takes an operand of any type.
 func (v *Validator) pop() ValType {
@@ -507,12 +530,12 @@ func (v *Validator) otherwise() {
 		return
 	}
 	b := v.close()
-	v.open(OpElse, b.typ)
+	v.open(OpElse, b.is())
 	v.pushList(v.params(&v.blocks[len(v.blocks)-1]))
 }
 
 func (v *Validator) end() {
-	if b := &v.blocks[len(v.blocks)-1]; b.op == OpIf && (b.typ.Index >= 0 || b.typ.Type != 0) {
+	if b := &v.blocks[len(v.blocks)-1]; b.op == OpIf && (b.typ >= 0 || b.one[0] != 0) {
 		// An if without else is one whose else does nothing.
 		v.otherwise()
 	}

@@ -63,15 +63,19 @@ func (v *validModule) at(id byte, i int, err error) error {
 // entry reads a section again to find the entry that declares item i.
 func (v *validModule) entry(s Section, i int) *Error {
 	doing := SectionName(KindModule, s.ID) + " section"
-	r := &reader{buf: v.b.file[s.Body:s.End()], base: s.Body, entry: -1, budget: &budget{bytes: 1 << 62}}
+	r := &reader{buf: v.b.file[s.Body:s.End()], base: s.Body, entry: -1, budget: &budget{bytes: 1 << 62}, passing: true}
 	if s.ID == SectionStart {
 		return &Error{Offset: s.Body, Doing: doing}
 	}
+	// What has been read is all there already, and need not be twice.
 	d := &moduleDecoder{m: &Module{}}
+	imports, types := 0, 0
 	for k := range d.prepare(r, s.ID) {
 		start := r.off
 		d.entry(r, s.ID)
-		if max(k, len(d.m.Imports)-1, len(d.m.Types)-1) >= i {
+		imports, types = imports+len(d.m.Imports), types+len(d.m.Types)
+		*d.m = Module{}
+		if max(k, imports-1, types-1) >= i {
 			return &Error{Offset: s.Body + int64(start), Doing: fmt.Sprintf("%s, entry %d", doing, k)}
 		}
 	}

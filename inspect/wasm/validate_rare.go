@@ -99,7 +99,7 @@ func (v *Validator) exceptions(in *Instr) {
 			caught = v.exception(in.X)
 		}
 		b := v.close()
-		v.open(in.Op, b.typ)
+		v.open(in.Op, b.is())
 		v.pushList(caught)
 	}
 }

@@ -56,6 +56,11 @@ type Binary struct {
 	// a binary invalid (core specification, "Custom Section").
 	Problems []*Error
 
+	// Kept is about how many bytes of memory the decode of the whole file keeps,
+	// rarely less than it does: whoever has a bound for the file and what is made
+	// of it takes the rest. It is 0 of a nested binary.
+	Kept int64
+
 	file []byte // the whole file; nil unless parsed from memory
 }
 
@@ -87,7 +92,7 @@ func (s Section) End() int64 { return s.Body + s.Size }
 // are an [*Error] around one of the errors of this package, or what r returned.
 func Decode(r io.ReaderAt, size int64) (*Binary, error) {
 	d := &decoder{r: r, size: size, budget: newBudget(size)}
-	return d.binary(0, size, 0, nil)
+	return d.all()
 }
 
 // Parse is [Decode] for a file in memory, and also finds the bodies of
@@ -97,7 +102,7 @@ func Decode(r io.ReaderAt, size int64) (*Binary, error) {
 func Parse(file []byte) (*Binary, error) {
 	size := int64(len(file))
 	d := &decoder{r: bytes.NewReader(file), file: file, size: size, budget: newBudget(size)}
-	return d.binary(0, size, 0, nil)
+	return d.all()
 }
 
 // Header reports the kind of the binary that begins with head, which must hold
@@ -156,6 +161,16 @@ type decoder struct {
 	window    [4096]byte
 	windowOff int64
 	windowLen int
+}
+
+// all decodes the file.
+func (d *decoder) all() (*Binary, error) {
+	b, err := d.binary(0, d.size, 0, nil)
+	if err != nil {
+		return nil, err
+	}
+	b.Kept = newBudget(d.size).bytes - d.budget.bytes
+	return b, nil
 }
 
 // at gives up to n bytes from off on, fewer only at end. They are valid until

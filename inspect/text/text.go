@@ -43,10 +43,10 @@ type Span struct {
 
 // A piece says which segment filled a span from start on.
 type piece struct {
-	start   int // in the span
-	segment int
 	offset  int64
-	size    int
+	start   uint32 // in the span
+	segment int32
+	size    uint32
 }
 
 const (
@@ -59,6 +59,10 @@ const (
 	// maxJoined bounds the memory in which small segments are put together, in
 	// bytes. A segment larger than a quarter of it is scanned where it lies.
 	maxJoined = 1 << 20
+
+	// maxPieces bounds the segments that are put together. Those of Go, which
+	// leave out every run of zeros, have 70 bytes on average.
+	maxPieces = 1 << 14
 )
 
 // Spans gives the contents of segments as stretches of memory, in the order of
@@ -94,7 +98,7 @@ func (j *joiner) add(s Segment, yield func(*Span) bool) bool {
 		j.first, j.held = s, 1
 		j.span = Span{Memory: s.Memory, Address: s.Address, Placed: s.Placed, pieces: j.span.pieces[:0]}
 		j.span.Bytes = s.Bytes
-		j.span.pieces = append(j.span.pieces, piece{segment: s.Index, offset: s.Offset, size: len(s.Bytes)})
+		j.span.pieces = append(j.span.pieces, pieceOf(s, 0))
 		return true
 	}
 	if j.held == 1 {
@@ -102,7 +106,7 @@ func (j *joiner) add(s Segment, yield func(*Span) bool) bool {
 	}
 	var zeros [maxGap]byte
 	j.buf = append(j.buf, zeros[:s.Address-(j.span.Address+uint64(len(j.buf)))]...)
-	j.span.pieces = append(j.span.pieces, piece{start: len(j.buf), segment: s.Index, offset: s.Offset, size: len(s.Bytes)})
+	j.span.pieces = append(j.span.pieces, pieceOf(s, len(j.buf)))
 	j.buf = append(j.buf, s.Bytes...)
 	j.span.Bytes = j.buf
 	j.held++
@@ -118,7 +122,13 @@ func (j *joiner) follows(s Segment) bool {
 	end := j.span.Address + uint64(len(j.span.Bytes))
 	return s.Address >= end && end > j.span.Address && s.Address-end <= maxGap &&
 		max(len(s.Bytes), len(j.first.Bytes)) <= maxJoined/4 &&
-		len(j.span.Bytes)+maxGap+len(s.Bytes) <= maxJoined
+		len(j.span.Bytes)+maxGap+len(s.Bytes) <= maxJoined && len(j.span.pieces) < maxPieces
+}
+
+// pieceOf is s as the part of a span that begins at start. A segment is smaller
+// than the file's section of them, which has 32 bits for its size.
+func pieceOf(s Segment, start int) piece {
+	return piece{start: uint32(start), segment: int32(s.Index), offset: s.Offset, size: uint32(len(s.Bytes))}
 }
 
 func (j *joiner) flush(yield func(*Span) bool) bool {
@@ -132,7 +142,7 @@ func (j *joiner) flush(yield func(*Span) bool) bool {
 // At gives the bytes from an offset of the file on, which belong to no segment,
 // as a span.
 func At(offset int64, b []byte) *Span {
-	return &Span{Bytes: b, pieces: []piece{{segment: -1, offset: offset, size: len(b)}}}
+	return &Span{Bytes: b, pieces: []piece{pieceOf(Segment{Index: -1, Offset: offset, Bytes: b}, 0)}}
 }
 
 // Segments gives the data segments of m in the order of the file. It must come
@@ -157,10 +167,10 @@ func Segments(m *wasm.Binary) iter.Seq[Segment] {
 // Place gives the segment that holds byte i of the span, and its offset in the
 // file, -1 of bytes that belong to none. A byte of a gap belongs to the segment before it.
 func (s *Span) Place(i int) (segment int, offset int64) {
-	n, found := slices.BinarySearchFunc(s.pieces, i, func(p piece, i int) int { return p.start - i })
+	n, found := slices.BinarySearchFunc(s.pieces, i, func(p piece, i int) int { return int(p.start) - i })
 	if !found {
 		n--
 	}
 	p := s.pieces[n]
-	return p.segment, p.offset + int64(min(i-p.start, p.size))
+	return int(p.segment), p.offset + int64(min(i-int(p.start), int(p.size)))
 }

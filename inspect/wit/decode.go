@@ -3,6 +3,7 @@ package wit
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -25,7 +26,13 @@ import (
 // package-docs; what is wrong with that is told in the second result, one
 // sentence each, and hides nothing but comments.
 func FromBinary(b *wasm.Binary) (*Document, []string, error) {
-	d := newDecoder(b.Size)
+	return fromBinary(b, math.MaxInt64)
+}
+
+// fromBinary is FromBinary with a bound of the memory that the document takes, in
+// bytes. What needs more is ErrLimit.
+func fromBinary(b *wasm.Binary, room int64) (*Document, []string, error) {
+	d := newDecoder(b.Size, room)
 	var err error
 	switch {
 	case b.Kind == wasm.KindModule:
@@ -63,7 +70,8 @@ func isPackage(c *wasm.Component) bool {
 
 // A decoder makes packages of component types.
 type decoder struct {
-	left     int // entries that may still be made
+	left     int   // entries that may still be made
+	room     int64 // bytes of memory that they may still take
 	main     *Package
 	packages []*Package // all, in the order of their first mention
 	byName   map[PackageName]*Package
@@ -100,9 +108,10 @@ type owner struct {
 	names map[string]bool
 }
 
-func newDecoder(size int64) *decoder {
+func newDecoder(size, room int64) *decoder {
 	return &decoder{
 		left:   int(min(MaxItems, 4096+size/4)),
+		room:   room,
 		byName: map[PackageName]*Package{},
 		ifaces: map[Path]*owner{},
 		worlds: map[Path]bool{},
@@ -116,9 +125,27 @@ func notWIT(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrNotWIT, fmt.Sprintf(format, args...))
 }
 
-// spend counts one entry of the result.
-func (d *decoder) spend() error {
-	if d.left--; d.left < 0 {
+// Sizes in bytes of the entries of the result, with what finds them again and
+// what a Summary has of them.
+const (
+	sizeExtern    = 720 // of a world
+	sizeInterface = 400
+	sizeTypeDef   = 480
+	sizeFunc      = 280
+	sizeUse       = 400
+	sizePart      = 80 // a field, a case, a parameter
+	sizeType      = 180
+)
+
+// spend counts one entry of the result, of so many bytes.
+func (d *decoder) spend(size int64) error {
+	d.left--
+	return d.charge(size)
+}
+
+// charge takes room for what belongs to an entry.
+func (d *decoder) charge(size int64) error {
+	if d.room -= size; d.left < 0 || d.room < 0 {
 		return fmt.Errorf("%w: more types and functions than the file could tell apart", ErrLimit)
 	}
 	return nil
@@ -253,6 +280,11 @@ func (d *decoder) world(pkg *Package, name string, s *wasm.Scope) error {
 	w := &World{Name: name}
 	pkg.Worlds = append(pkg.Worlds, w)
 	o := &owner{pkg: pkg, world: w}
+	// The room for all of them has to be there before they are.
+	if int64(len(s.Imports)+len(s.Exports)) > d.room/sizeExtern {
+		return d.charge(math.MaxInt64)
+	}
+	w.Imports, w.Exports = make([]Extern, 0, len(s.Imports)), make([]Extern, 0, len(s.Exports))
 	for _, im := range s.Imports {
 		if im.Sort == wasm.SortType {
 			if err := d.typeDef(o, im); err != nil {
@@ -273,12 +305,15 @@ func (d *decoder) world(pkg *Package, name string, s *wasm.Scope) error {
 			return fmt.Errorf("export %s: %w", ex.Name, err)
 		}
 	}
+	if len(w.Exports) == 0 {
+		w.Exports = nil
+	}
 	return nil
 }
 
 // extern reads a function or an instance that a world imports or exports.
 func (d *decoder) extern(o *owner, e wasm.ComponentExtern, to *[]Extern) error {
-	if err := d.spend(); err != nil {
+	if err := d.spend(sizeExtern); err != nil {
 		return err
 	}
 	x := Extern{Meta: Meta{ExternalID: e.ExternalID}}
@@ -339,7 +374,7 @@ func (d *decoder) byPath(e wasm.ComponentExtern, full string) (*owner, error) {
 	}
 	o := d.ifaces[p]
 	if o == nil {
-		if err := d.spend(); err != nil {
+		if err := d.spend(sizeInterface); err != nil {
 			return nil, err
 		}
 		pkg := d.pkg(p.Package)
@@ -363,7 +398,7 @@ func (d *decoder) instance(o *owner, e wasm.ComponentExtern) error {
 		return notWIT("an instance whose type is not known")
 	}
 	for _, ex := range inst.Scope.Exports {
-		if err := d.spend(); err != nil {
+		if err := d.spend(0); err != nil {
 			return err
 		}
 		switch ex.Sort {
@@ -438,6 +473,9 @@ func (d *decoder) typeDef(o *owner, e wasm.ComponentExtern) error {
 	if err != nil {
 		return err
 	}
+	if err := d.charge(sizeTypeDef); err != nil {
+		return err
+	}
 	o.take(e.Name)
 	switch {
 	case known != nil && known.in != o && known.in.path.Name == "":
@@ -448,6 +486,7 @@ func (d *decoder) typeDef(o *owner, e wasm.ComponentExtern) error {
 		}
 		err = d.define(o, e, base)
 	case known != nil && known.in != o:
+		d.room -= sizeUse
 		o.use(*known, e)
 	case known != nil:
 		t := &TypeDef{Name: e.Name, Kind: DefType, Type: &Type{Kind: KindName, Name: known.name}}
@@ -535,7 +574,7 @@ func (d *decoder) define(o *owner, e wasm.ComponentExtern, base *wasm.TypeDef) e
 		d.named[base] = &typeName{o, e.Name}
 	}
 	for i, label := range base.Labels {
-		if err := d.spend(); err != nil {
+		if err := d.spend(sizePart); err != nil {
 			return err
 		}
 		item := Item{Name: label}
@@ -564,13 +603,16 @@ func (d *decoder) function(o *owner, e wasm.ComponentExtern) (*Func, error) {
 	if def.Op != wasm.TypeFunc && def.Op != wasm.TypeAsyncFunc {
 		return nil, notWIT("a function whose type is not known")
 	}
+	if err := d.charge(sizeFunc); err != nil {
+		return nil, err
+	}
 	f := &Func{Async: def.Op == wasm.TypeAsyncFunc, Meta: Meta{ExternalID: e.ExternalID}}
 	resource := f.named(e.Name)
 	if !kebab(f.Name) && f.Kind != FuncConstructor || f.Kind != FuncFree && !kebab(resource) {
 		return nil, notWIT("%q is no name", e.Name)
 	}
 	for i, label := range def.Labels {
-		if err := d.spend(); err != nil {
+		if err := d.spend(sizePart); err != nil {
 			return nil, err
 		}
 		if i == 0 && f.Kind == FuncMethod {
@@ -628,6 +670,9 @@ func (d *decoder) ref(o *owner, r wasm.TypeRef, depth int) (*Type, error) {
 	case known != nil && known.in == o:
 		return &Type{Kind: KindName, Name: known.name}, nil
 	case known != nil && known.in.path.Name != "":
+		if o.used[*known] == "" {
+			d.room -= sizeUse
+		}
 		return &Type{Kind: KindName, Name: o.local(*known)}, nil
 	}
 	return d.anonymous(o, base, depth)
@@ -642,7 +687,7 @@ func (d *decoder) anonymous(o *owner, base *wasm.TypeDef, depth int) (*Type, err
 	if t := d.memo[key]; t != nil {
 		return t, nil
 	}
-	if err := d.spend(); err != nil {
+	if err := d.spend(sizeType); err != nil {
 		return nil, err
 	}
 	t, err := d.construct(o, base, depth)

@@ -2,6 +2,7 @@ package wit
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -185,15 +186,17 @@ func (p *parser) declaration(pkg *Package) {
 }
 
 func functionsLast(all []Extern) []Extern {
-	var interfaces, functions []Extern
-	for _, e := range all {
-		if e.Func != nil {
-			functions = append(functions, e)
-		} else {
-			interfaces = append(interfaces, e)
-		}
+	if len(all) == 0 {
+		return nil
 	}
-	return append(interfaces, functions...)
+	isFunction := func(e Extern) int {
+		if e.Func != nil {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(all, func(a, b Extern) int { return isFunction(a) - isFunction(b) })
+	return all
 }
 
 // meta reads the gates before an item, whose comments stand before them.

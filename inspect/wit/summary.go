@@ -1,6 +1,7 @@
 package wit
 
 import (
+	"math"
 	"strings"
 
 	"github.com/wreg-project/wreg/inspect/wasm"
@@ -55,18 +56,24 @@ type ExternSummary struct {
 }
 
 // Summarize decodes a binary and sums it up; errors are those of FromBinary.
-func Summarize(b *wasm.Binary) (*Summary, error) {
-	d, problems, err := FromBinary(b)
+func Summarize(b *wasm.Binary) (*Summary, error) { return SummarizeWithin(b, math.MaxInt64) }
+
+// SummarizeWithin is Summarize in about room bytes of memory: what needs more is
+// ErrLimit. The text may have a third.
+func SummarizeWithin(b *wasm.Binary, room int64) (*Summary, error) {
+	d, problems, err := fromBinary(b, room/3*2)
 	if err != nil {
 		return nil, err
 	}
-	s := d.Summary()
+	s := d.summary(int(min(room/3/2, MaxSummaryText))) // it is moved while it grows
 	s.Problems = append(s.Problems, problems...)
 	return s, nil
 }
 
 // Summary sums up the document.
-func (d *Document) Summary() *Summary {
+func (d *Document) Summary() *Summary { return d.summary(MaxSummaryText) }
+
+func (d *Document) summary(maxText int) *Summary {
 	p := d.Package
 	s := &Summary{
 		Package: p.Name.String(), Version: p.Name.Version,
@@ -83,13 +90,13 @@ func (d *Document) Summary() *Summary {
 	for _, n := range d.Nested {
 		s.Packages = append(s.Packages, n.Name.String())
 	}
-	s.Text, s.Truncated = clipped(d)
+	s.Text, s.Truncated = clipped(d, maxText)
 	return s
 }
 
 // clipped prints a document up to a bound, in whole lines.
-func clipped(d *Document) (text string, cut bool) {
-	p := &printer{max: MaxSummaryText}
+func clipped(d *Document, most int) (text string, cut bool) {
+	p := &printer{max: most}
 	p.document(d)
 	text = p.b.String()
 	if p.full {
@@ -99,7 +106,7 @@ func clipped(d *Document) (text string, cut bool) {
 }
 
 func sumUp(pkg PackageName, externs []Extern) []ExternSummary {
-	out := []ExternSummary{}
+	out := make([]ExternSummary, 0, len(externs))
 	for _, e := range externs {
 		s := ExternSummary{Name: e.full(pkg), Kind: "interface"}
 		s.Docs, _, _ = strings.Cut(e.Docs, "\n")

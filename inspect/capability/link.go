@@ -1,6 +1,7 @@
 package capability
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,13 +48,13 @@ type host struct{ module, name string }
 type scope struct {
 	c        *wasm.Component
 	parent   *scope
-	children []*scope        // of c.Components
-	units    []int           // of c.Modules
-	uses     []instantiation // instantiations of it
-	live     bool            // instantiated, or open
-	open     bool            // the host instantiates it: the outermost one, and those it exports
-	handed   []wasm.Argument // of components that the host provides
-	exports  map[exportKey]uint32
+	children []*scope         // of c.Components
+	units    []int            // of c.Modules
+	uses     []instantiation  // instantiations of it
+	live     bool             // instantiated, or open
+	open     bool             // the host instantiates it: the outermost one, and those it exports
+	handed   []wasm.Argument  // of components that the host provides
+	exports  []exported       // by sort and name; made when first needed
 	busy     map[busyKey]bool // definitions that are being followed
 }
 
@@ -61,11 +62,6 @@ type scope struct {
 type instantiation struct {
 	in       *scope
 	instance uint32
-}
-
-type exportKey struct {
-	sort wasm.Sort
-	name string
 }
 
 type busyKey struct {
@@ -245,11 +241,15 @@ func (l *linker) export(v instance, sort wasm.Sort, name string, f func(in *scop
 	}
 }
 
+// An exported is an export of a component, and the index in its space of what it
+// exports.
+type exported struct{ export, index uint32 }
+
 // exported finds the index of what a component exports. The entries that exports
 // add stand in their index space in the order of the exports.
 func (s *scope) exported(sort wasm.Sort, name string) (uint32, bool) {
 	if s.exports == nil {
-		s.exports = make(map[exportKey]uint32, len(s.c.Exports))
+		s.exports = make([]exported, 0, len(s.c.Exports))
 		spaces := map[wasm.Sort][]uint32{
 			wasm.SortFunc:      indicesOf(s.c.Functions),
 			wasm.SortComponent: indicesOf(s.c.ComponentDefs),
@@ -260,14 +260,25 @@ func (s *scope) exported(sort wasm.Sort, name string) (uint32, bool) {
 				spaces[wasm.SortInstance] = append(spaces[wasm.SortInstance], uint32(i))
 			}
 		}
-		for _, e := range s.c.Exports {
+		for i, e := range s.c.Exports {
 			if space := spaces[e.Sort]; len(space) > 0 {
-				s.exports[exportKey{e.Sort, e.Name}], spaces[e.Sort] = space[0], space[1:]
+				s.exports = append(s.exports, exported{uint32(i), space[0]})
+				spaces[e.Sort] = space[1:]
 			}
 		}
+		slices.SortFunc(s.exports, func(a, b exported) int {
+			x, y := &s.c.Exports[a.export], &s.c.Exports[b.export]
+			return cmp.Or(cmp.Compare(x.Sort, y.Sort), strings.Compare(x.Name, y.Name))
+		})
 	}
-	i, ok := s.exports[exportKey{sort, name}]
-	return i, ok
+	i, ok := slices.BinarySearchFunc(s.exports, name, func(e exported, name string) int {
+		x := &s.c.Exports[e.export]
+		return cmp.Or(cmp.Compare(x.Sort, sort), strings.Compare(x.Name, name))
+	})
+	if !ok {
+		return 0, false
+	}
+	return s.exports[i].index, true
 }
 
 func indicesOf(space []wasm.Origin) []uint32 {

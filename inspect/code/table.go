@@ -6,7 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"unicode/utf8"
+
+	"github.com/wreg-project/wreg/inspect/stream"
 )
 
 // A FunctionTable is the defined functions of a module as a report keeps them:
@@ -99,7 +100,7 @@ func (t *FunctionTable) appendRow(dst []byte, i int) []byte {
 	}
 	dst = append(dst, '"')
 	if t.Names != nil {
-		dst = appendString(append(dst, ','), t.Names[i])
+		dst = stream.AppendString(append(dst, ','), t.Names[i])
 	}
 	return append(dst, ']')
 }
@@ -111,38 +112,6 @@ func appendNumber(dst []byte, n uint32) []byte {
 		return append(dst, '0'+byte(n))
 	}
 	return strconv.AppendUint(dst, uint64(n), 10)
-}
-
-// appendString appends s as a JSON string; bytes that are not UTF-8 become the
-// replacement character.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(s); {
-		b := s[i]
-		if b >= ' ' && b < utf8.RuneSelf && b != '"' && b != '\\' {
-			i++
-			continue
-		}
-		size := 1
-		if b >= utf8.RuneSelf {
-			var r rune
-			if r, size = utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError || size > 1 {
-				i += size
-				continue
-			}
-		}
-		dst = append(dst, s[from:i]...)
-		if b >= utf8.RuneSelf {
-			dst = append(dst, `\ufffd`...)
-		} else {
-			const digits = "0123456789abcdef"
-			dst = append(dst, '\\', 'u', '0', '0', digits[b>>4], digits[b&15])
-		}
-		i += size
-		from = i
-	}
-	return append(append(dst, s[from:]...), '"')
 }
 
 // MarshalJSON is AppendJSON to a new slice.

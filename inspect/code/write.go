@@ -4,7 +4,7 @@ import "io"
 
 // writeSize is how much of a table is put together before it is written, in
 // bytes.
-const writeSize = 64 << 10
+const writeSize = 32 << 10
 
 // WriteJSON writes what AppendJSON gives, a piece at a time.
 func (t *FunctionTable) WriteJSON(w io.Writer) error {

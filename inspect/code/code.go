@@ -10,13 +10,14 @@
 //
 // The module should be valid. One that is not gives numbers of no meaning, but
 // no panic, and no more memory than a valid one: what is kept for each function
-// and each call is bounded by the size of the module, and results beyond that
-// are marked as truncated.
+// and each call has a bound, a [Share] of what the whole file may take, and
+// results beyond that are marked as truncated.
 package code
 
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/wreg-project/wreg/inspect/wasm"
 )
@@ -69,15 +70,6 @@ type Hash [16]byte
 
 func (h Hash) String() string { return fmt.Sprintf("%x", h[:]) }
 
-// bytesPerFunction is a little more than a record: the records of a module take
-// no more memory than it has bytes. The most dense real module known, of
-// Haskell, has one function for 94 bytes.
-const bytesPerFunction = 80
-
-// slack is kept in spite of any bound, in bytes: small modules may consist of
-// very small functions.
-const slack = 512 << 10
-
 // A Builder gathers the analyses of one module.
 type Builder struct {
 	b *wasm.Binary
@@ -89,26 +81,49 @@ type Builder struct {
 	lo, hi   uint64 // constants from lo up to hi may be addresses
 	elements uint64 // of the largest table
 
-	functions []Function // of as many defined functions as the bound lets keep
-	maxEdges  int64
+	functions []Function // of as many defined functions as the share lets keep
+	room      int64      // bytes of memory for the graph, and as many for going through it
+	maxEdges  int64      // less than 0 if there is no room for any graph
+	edges     atomic.Int64
 
 	mu      sync.Mutex
 	workers []*Worker
 }
 
 // NewBuilder prepares the analysis of the core module b, which must come from
-// [wasm.Parse].
-func NewBuilder(b *wasm.Binary) *Builder {
+// [wasm.Parse], on its own.
+func NewBuilder(b *wasm.Binary) *Builder { return usual(b.Size).NewBuilder(b) }
+
+// NewBuilder prepares the analysis of the core module b, which must come from
+// [wasm.Parse], as one of the modules that have the share.
+func (s *Share) NewBuilder(b *wasm.Binary) *Builder {
 	m := b.Module
 	bl := &Builder{b: b, m: m, imported: len(m.Functions) - len(m.Code)}
 	bl.shapes = newShapes(m)
 	bl.stack = stackPointer(m)
 	bl.lo, bl.hi = addresses(m)
 	bl.elements = tableSize(m)
-	kept := min(int64(len(m.Code)), (b.Size+slack)/bytesPerFunction)
-	bl.functions = make([]Function, kept)
-	bl.maxEdges = (b.Size + slack) / 8
+	defined := int64(len(m.Code))
+	records := s.grant(s.records, &s.spareRecords, b.Size, defined*bytesPerFunction)
+	bl.functions = make([]Function, min(defined, records/bytesPerFunction))
+	bl.room = s.grant(s.graph, &s.spareGraph, b.Size, graphNeed(m))
+	bl.maxEdges = -1
+	if left := bl.room - int64(len(m.Functions))*bytesPerNode; left > 0 {
+		bl.maxEdges = left / bytesPerEdge
+	}
 	return bl
+}
+
+// graphNeed is how many bytes the graph of a module takes, rather more than less:
+// few have a call for eight bytes of code. Of one that only passes calls on to
+// a table, most is sets.
+func graphNeed(m *wasm.Module) int64 {
+	edges := m.CodeSize / 8
+	for i := range m.Elems {
+		edges += 2 * int64(m.Elems[i].Count) // by table, and with all that may be referred to
+	}
+	sets := 2*int64(min(len(m.Types), len(m.Functions))) + int64(len(m.Tables)) + 1
+	return int64(len(m.Functions))*dominatorNode + sets*(dominatorNode+edgesPerSet*bytesPerEdge) + edges*bytesPerEdge
 }
 
 // Worker gives a new worker, for one goroutine. It may be called from several.
@@ -124,7 +139,7 @@ func (bl *Builder) Worker() *Worker {
 // workers are idle. The builder and its workers are then spent.
 func (bl *Builder) Finish() *Module {
 	mod := &Module{
-		bin: bl.b, wasm: bl.m, size: bl.b.Size,
+		bin: bl.b, wasm: bl.m, room: bl.room,
 		Imported: bl.imported, Defined: len(bl.m.Code),
 		Functions: bl.functions,
 		sites:     make(map[uint32]uint32),
@@ -169,7 +184,7 @@ func Analyse(b *wasm.Binary) (*Module, error) {
 type Module struct {
 	bin  *wasm.Binary
 	wasm *wasm.Module
-	size int64
+	room int64 // bytes of memory for going through the graph
 
 	// Imported and Defined count functions; the index of the first defined one
 	// is Imported.
@@ -177,8 +192,8 @@ type Module struct {
 	Defined  int
 
 	// Functions are the defined ones, in the order of the module. There are
-	// fewer than Defined if the module has more than its size gives memory for,
-	// about one for 80 bytes.
+	// fewer than Defined if the module has more than its share of memory is good
+	// for, about one for 80 bytes.
 	Functions []Function
 
 	// Totals are sums over all defined functions, kept or not.
@@ -193,7 +208,7 @@ type Module struct {
 
 	sites   map[uint32]uint32 // indirect calls of each type
 	class   []uint32          // of each type: the one that stands for it
-	pool    []int             // of each table: see pools
+	pool    []int32           // of each table: see pools
 	written [tableMask + 1]bool
 
 	// The dominator tree, nil if it would take too much memory: of each node

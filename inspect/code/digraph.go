@@ -9,7 +9,13 @@ type digraph struct {
 
 func (g digraph) nodes() int { return max(len(g.off)-1, 0) }
 
-func (g digraph) row(v uint32) []uint32 { return g.to[g.off[v]:g.off[v+1]] }
+// row is nil of a graph that has been left out.
+func (g digraph) row(v uint32) []uint32 {
+	if int64(v)+1 >= int64(len(g.off)) {
+		return nil
+	}
+	return g.to[g.off[v]:g.off[v+1]]
+}
 
 // A view is a digraph of which some edges are left out: a target is taken
 // without the bits outside mask, and not at all if that is limit or more.

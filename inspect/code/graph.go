@@ -34,9 +34,10 @@ type Graph struct {
 	// Roots are in the order of their nodes.
 	Roots []Root
 
-	// Truncated says that the module has more edges than the graph may keep:
-	// about one for 8 bytes of the module. It then has none, everything counts
-	// as reachable by indirect calls, and nothing dominates anything.
+	// Truncated says that the module has more functions or calls than its share
+	// of memory is good for, about a function for 40 bytes or a call for 8. The
+	// graph then has no edges, everything counts as reachable by indirect calls,
+	// and nothing dominates anything.
 	Truncated bool
 
 	digraph
@@ -116,16 +117,15 @@ const (
 // graph makes the graph of the edges that the workers noted.
 func (bl *Builder) graph(p *pools) *Graph {
 	g := &Graph{funcs: uint32(len(bl.m.Functions)), imported: uint32(bl.imported)}
-	var edges int64
-	for _, w := range bl.workers {
-		edges += w.edgeCount
-	}
-	if edges > bl.maxEdges || !p.fill() {
+	if bl.edges.Load() > bl.maxEdges || !p.fill() {
+		p.sets, p.keys = nil, nil
 		g.Truncated = true
-		g.off = make([]uint32, g.funcs+1)
 		return g
 	}
 	bl.link(g, p)
+	for _, w := range bl.workers {
+		w.chunks = nil
+	}
 	g.Roots = bl.roots(g, p)
 	g.reach()
 	return g
@@ -165,6 +165,7 @@ func (bl *Builder) link(g *Graph, p *pools) {
 		v := int(g.funcs) + i
 		copy(g.to[g.off[v+1]:], s.members)
 		g.off[v+1] += uint32(len(s.members))
+		p.sets[i].members = nil
 	}
 	g.off = g.off[:n+1]
 }
@@ -210,7 +211,7 @@ func (bl *Builder) roots(g *Graph, p *pools) []Root {
 type pools struct {
 	bl    *Builder
 	class []uint32 // of each type: the type that stands for it
-	pool  []int    // of each table: 0 is all that a reference is taken of, t+1 table t
+	pool  []int32  // of each table: 0 is all that a reference is taken of, t+1 table t
 	open  []bool   // of each table: whether the outside has it, too
 	sets  []poolSet
 	keys  []uint64 // of sets: pool, and class or none; globals come last as though one more pool
@@ -219,6 +220,10 @@ type pools struct {
 	written [tableMask + 1]bool // by instructions
 }
 
+// edgesPerSet is as how many edges a set counts: what is kept of it takes as
+// much memory.
+const edgesPerSet = 12
+
 type poolSet struct {
 	Set
 	members []uint32 // functions, or other sets as nodes
@@ -226,7 +231,7 @@ type poolSet struct {
 
 func newPools(bl *Builder) *pools {
 	m := bl.m
-	p := &pools{bl: bl, class: bl.shapes.classes(m), pool: make([]int, len(m.Tables)), open: make([]bool, len(m.Tables))}
+	p := &pools{bl: bl, class: bl.shapes.classes(m), pool: make([]int32, len(m.Tables)), open: make([]bool, len(m.Tables))}
 	for _, w := range bl.workers {
 		for t, written := range w.written {
 			p.written[t] = p.written[t] || written
@@ -244,7 +249,7 @@ func newPools(bl *Builder) *pools {
 	}
 	for t := range p.pool {
 		if t < anyTable && !p.written[t] && !p.open[t] {
-			p.pool[t] = t + 1
+			p.pool[t] = int32(t + 1)
 		}
 	}
 	return p
@@ -259,7 +264,7 @@ func (p *pools) fill() bool {
 	return p.fillFrom(p.pool)
 }
 
-func (p *pools) fillFrom(pool []int) bool {
+func (p *pools) fillFrom(pool []int32) bool {
 	p.sets, p.keys = nil, nil
 	p.left = p.bl.maxEdges
 	m := p.bl.m
@@ -267,19 +272,27 @@ func (p *pools) fillFrom(pool []int) bool {
 	if !p.add(0, seen, p.referenced) {
 		return false
 	}
-	segments := make([][]int, len(pool)) // active ones of each table
+	var segments []uint32 // active ones, by table
 	for i := range m.Elems {
-		e := &m.Elems[i]
-		if e.Mode == wasm.SegmentActive && int64(e.Table) < int64(len(pool)) {
-			segments[e.Table] = append(segments[e.Table], i)
+		if m.Elems[i].Mode == wasm.SegmentActive {
+			segments = append(segments, uint32(i))
 		}
 	}
+	slices.SortStableFunc(segments, func(a, b uint32) int { return cmp.Compare(m.Elems[a].Table, m.Elems[b].Table) })
 	for t, q := range pool {
+		first := 0
+		for first < len(segments) && int64(m.Elems[segments[first]].Table) < int64(t) {
+			first++
+		}
+		segments = segments[first:]
 		if q == 0 {
 			continue
 		}
 		members := func(yield func(uint32) bool) {
-			for _, i := range segments[t] {
+			for _, i := range segments {
+				if int64(m.Elems[i].Table) > int64(t) {
+					break
+				}
 				for _, f := range m.ElementFuncs(&m.Elems[i]) {
 					if f >= 0 && f < int64(len(m.Functions)) && !yield(uint32(f)) {
 						return
@@ -293,7 +306,7 @@ func (p *pools) fillFrom(pool []int) bool {
 				}
 			}
 		}
-		if !p.add(q, seen, members) {
+		if !p.add(int(q), seen, members) {
 			return false
 		}
 	}
@@ -367,6 +380,9 @@ func (p *pools) globals() bool {
 				p.left--
 			}
 		}
+		if members != nil {
+			p.left -= edgesPerSet
+		}
 		if p.left < 0 {
 			return false
 		}
@@ -383,7 +399,15 @@ func (p *pools) add(pool int, seen []uint64, members iter.Seq[uint32]) bool {
 	for f := range members {
 		seen[f/64] |= 1 << (f % 64)
 	}
-	var typed []uint64
+	count := 0
+	for _, word := range seen {
+		count += bits.OnesCount64(word)
+	}
+	if int64(count) > p.left {
+		clear(seen)
+		return false
+	}
+	typed := make([]uint64, 0, count)
 	for i, word := range seen {
 		seen[i] = 0
 		for ; word != 0; word &= word - 1 {
@@ -391,12 +415,9 @@ func (p *pools) add(pool int, seen []uint64, members iter.Seq[uint32]) bool {
 			if t := p.bl.m.Functions[f]; int64(t) < int64(len(p.class)) {
 				typed = append(typed, uint64(p.class[t])<<32|uint64(f))
 			}
-			if p.left--; p.left < 0 {
-				clear(seen)
-				return false
-			}
 		}
 	}
+	p.left -= int64(count)
 	slices.Sort(typed)
 	first := len(p.sets)
 	of := Set{Kind: SetReferences}
@@ -412,11 +433,17 @@ func (p *pools) add(pool int, seen []uint64, members iter.Seq[uint32]) bool {
 		for j < len(typed) && typed[j]>>32 == typed[i]>>32 {
 			j++
 		}
+		if p.left -= edgesPerSet; p.left < 0 {
+			return false
+		}
 		class := typed[i] >> 32
 		of.Type = int(class)
 		p.sets = append(p.sets, poolSet{of, all[i:j]})
 		p.keys = append(p.keys, uint64(pool)<<32|class)
 		i = j
+	}
+	if p.left -= edgesPerSet; p.left < 0 {
+		return false
 	}
 	// Last among the keys of the pool, as no type has that index.
 	of.Type = AnyType
@@ -463,7 +490,7 @@ func (p *pools) classOf(typ uint32) uint32 {
 func (p *pools) set(table, class uint32) uint32 {
 	pool := 0
 	if table != anyTable && int64(table) < int64(len(p.pool)) {
-		pool = p.pool[table]
+		pool = int(p.pool[table])
 	}
 	return p.node(uint64(pool)<<32 | uint64(class))
 }

@@ -160,7 +160,7 @@ func TestTruncatedGraphCallsNothingUnreachable(t *testing.T) {
 		t.Errorf("Summary: %d dead, truncated: graph %v, recursion %v; want 0, true, true",
 			s.Graph.Dead, s.Graph.Truncated, s.Recursion.Truncated)
 	}
-	if int64(len(m.Functions)) != min(int64(m.Defined), (m.size+slack)/bytesPerFunction) {
-		t.Errorf("%d records of %d functions in %d bytes", len(m.Functions), m.Defined, m.size)
+	if size := m.bin.Size; int64(len(m.Functions)) != min(int64(m.Defined), (size+slack)/bytesPerFunction) {
+		t.Errorf("%d records of %d functions in %d bytes", len(m.Functions), m.Defined, size)
 	}
 }

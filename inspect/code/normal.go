@@ -207,7 +207,14 @@ func (w *Worker) beginStream(i int) {
 	}
 	put()
 	w.number(0)
+	if len(w.code.Locals()) > manyLocals {
+		w.code = wasm.Code{} // whose list of them is as long
+	}
 }
+
+// manyLocals is more declarations of locals than functions have that are not made
+// for it: there is one for each type, or a few.
+const manyLocals = 1 << 10
 
 // Addresses have the form that no number is written in.
 func (w *Worker) address() {

@@ -6,7 +6,7 @@ func (m *Module) analyse() {
 	for i := range m.Functions {
 		m.Retained[i] = m.Functions[i].Bytes
 	}
-	if m.Graph.Truncated || len(m.Functions) < m.Defined || !m.affordable(48, 8) {
+	if m.Graph.Truncated || len(m.Functions) < m.Defined || !m.affordable(dominatorNode, dominatorEdge) {
 		return
 	}
 	g := m.Graph
@@ -19,7 +19,7 @@ func (m *Module) analyse() {
 // while it is made: so many bytes for each node and each edge.
 func (m *Module) affordable(node, edge int64) bool {
 	g := m.Graph
-	return node*int64(g.nodes())+edge*int64(len(g.to)) <= 2*(m.size+slack)
+	return node*int64(g.nodes())+edge*int64(len(g.to)) <= m.room
 }
 
 // retain adds the bytes of each function to those of its dominators. A sum of

@@ -3,6 +3,7 @@ package code
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/wreg-project/wreg/inspect/wasm"
 )
@@ -11,7 +12,7 @@ import (
 type Sizes struct {
 	Sections []SectionSize `json:"sections"` // in the order of the module
 	Data     []SegmentSize `json:"data"`     // the largest
-	Packages []PackageSize `json:"packages"` // by bytes; all of them, one of them "" for what is not known
+	Packages []PackageSize `json:"packages"` // by bytes; one of them "" for what is not known, and "…" for those beyond a bound
 }
 
 // SectionSize is the size of one section.
@@ -90,18 +91,29 @@ func (m *Module) segmentSizes(top int) []SegmentSize {
 	return list
 }
 
-// packageSizes sums functions up by the package that of gives.
+// packageSizes sums functions up by the package that of gives. Of a module of
+// more packages than its share of memory is good for, which takes one of a name
+// every few bytes, the ones that come last are summed up as one more.
 func (m *Module) packageSizes(of func(uint32) string) []PackageSize {
 	list := []PackageSize{}
 	if of == nil {
 		return list
 	}
+	const others = "…"
+	room := max(m.room, leastListed*bytesPerPackage)
 	ids := make(map[string]uint32)
 	owner := make([]uint32, len(m.Functions))
 	for i := range m.Functions {
 		name := of(uint32(m.Imported + i))
 		id, ok := ids[name]
+		if !ok && room < 0 {
+			name = others
+			id, ok = ids[name]
+		}
 		if !ok {
+			room -= bytesPerPackage + int64(len(name))
+			// The name of the package is a part of that of the function.
+			name = strings.Clone(name)
 			id = uint32(len(list))
 			ids[name] = id
 			list = append(list, PackageSize{Name: name})

@@ -178,13 +178,13 @@ func (m *Module) Summary(o Options) Summary {
 // quantiles is the memory to work out distributions in.
 type quantiles struct {
 	values []uint32
-	count  []uint32
+	count  [1 << 11]uint32
 }
 
 // of describes a number of each function, or of those that number reports to
 // have it.
 func (q *quantiles) of(functions []Function, number func(*Function) (uint32, bool), d *Distribution) {
-	q.values = q.values[:0]
+	q.values = slices.Grow(q.values[:0], len(functions))
 	for i := range functions {
 		if v, ok := number(&functions[i]); ok {
 			q.values = append(q.values, v)
@@ -198,33 +198,25 @@ func (q *quantiles) of(functions []Function, number func(*Function) (uint32, boo
 }
 
 // rank gives the value that would be at place k of the sorted values: it counts
-// them by their upper half, and those of the one at hand by their lower half.
+// them by their highest bits, those of the ones at hand by the next, and so on.
 func (q *quantiles) rank(k int) uint32 {
-	if q.count == nil {
-		q.count = make([]uint32, 1<<16)
-	}
-	find := func(k int) (uint32, int) {
-		for v, c := range q.count {
-			if k < int(c) {
-				return uint32(v), k
+	const width = 11
+	var found uint32
+	for shift := 2 * width; shift >= 0; shift -= width {
+		clear(q.count[:])
+		for _, v := range q.values {
+			if v>>shift>>width == found {
+				q.count[v>>shift&(1<<width-1)]++
 			}
-			k -= int(c)
 		}
-		return 0, 0
-	}
-	clear(q.count)
-	for _, v := range q.values {
-		q.count[v>>16]++
-	}
-	high, k := find(k)
-	clear(q.count)
-	for _, v := range q.values {
-		if v>>16 == high {
-			q.count[v&0xffff]++
+		digit := uint32(0)
+		for k >= int(q.count[digit]) {
+			k -= int(q.count[digit])
+			digit++
 		}
+		found = found<<width | digit
 	}
-	low, _ := find(k)
-	return high<<16 | low
+	return found
 }
 
 // ranked lists the functions with the greatest values, ties by index.

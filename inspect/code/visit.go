@@ -40,11 +40,11 @@ type Worker struct {
 	sum     []byte
 
 	// Of all functions of the worker.
-	totals    Totals
-	chunks    [][]uint32 // rows of edges: function, number of words, words
-	edgeCount int64
-	written   [tableMask + 1]bool
-	sites     []uint32
+	totals  Totals
+	chunks  [][]byte // rows of edges: see endRow
+	encoded []byte   // the row at hand
+	written [tableMask + 1]bool
+	sites   []uint32
 }
 
 const (
@@ -57,7 +57,7 @@ func newWorker(bl *Builder) *Worker {
 		bl: bl, memories: len(bl.m.Memories) > 1,
 		digest: sha256.New(),
 		sum:    make([]byte, 0, sha256.Size),
-		sites:  make([]uint32, min(len(bl.m.Types), maxSites)),
+		sites:  make([]uint32, min(int64(len(bl.m.Types)), maxSites, max(bl.room/bytesPerSite, leastListed))),
 	}
 }
 
@@ -449,16 +449,22 @@ func (w *Worker) writes(table uint32) { w.written[min(table, anyTable)] = true }
 
 // edge notes an edge of the function at hand.
 func (w *Worker) edge(word uint32) {
-	if w.edgeCount+int64(len(w.row)) > w.bl.maxEdges {
-		w.edgeCount++ // more than the graph may keep: it will not be made
-		return
+	if w.bl.edges.Load() > w.bl.maxEdges {
+		return // the graph will not be made
 	}
 	if w.names.full && len(w.row) == cap(w.row) {
 		w.compact()
+		if len(w.row) >= maxRow {
+			w.endRow()
+		}
 		w.row = slices.Grow(w.row, len(w.row)+1)
 	}
 	w.row = append(w.row, word)
 }
+
+// maxRow is how many edges of a function are held before they are kept. Of a
+// function that calls more, some may be kept twice.
+const maxRow = 16 << 10
 
 // compact drops edges noted twice, which happens if there are too many to
 // remember.
@@ -467,7 +473,10 @@ func (w *Worker) compact() {
 	w.row = slices.Compact(w.row)
 }
 
-// endRow keeps the edges of the function at hand.
+// endRow keeps the edges of the function at hand. Most functions call few
+// others, which are near them, so that a row is best kept as bytes: the
+// function, the number of edges, and for each the tag and what the tag says of,
+// a function as its distance from the one before.
 func (w *Worker) endRow() {
 	if w.names.full {
 		w.compact()
@@ -475,28 +484,57 @@ func (w *Worker) endRow() {
 	if len(w.row) == 0 {
 		return
 	}
-	w.edgeCount += int64(len(w.row))
-	need := len(w.row) + 2
-	last := len(w.chunks) - 1
-	if last < 0 || cap(w.chunks[last])-len(w.chunks[last]) < need {
-		const smallest, largest = 1 << 8, 1 << 16
-		size := max(min(smallest<<(last+1), largest), need)
-		w.chunks = append(w.chunks, make([]uint32, 0, size))
-		last++
+	if w.bl.edges.Add(int64(len(w.row))+1) > w.bl.maxEdges {
+		w.row, w.chunks = w.row[:0], nil
+		return
 	}
-	w.chunks[last] = append(append(w.chunks[last], uint32(w.index), uint32(len(w.row))), w.row...)
+	b := binary.AppendUvarint(w.encoded[:0], uint64(w.index))
+	b = binary.AppendUvarint(b, uint64(len(w.row)))
+	last := int64(w.bl.imported + w.index)
+	for _, word := range w.row {
+		v := int64(word &^ edgeTag)
+		if word&edgeTag == edgeCall || word&edgeTag == edgeRef {
+			v, last = v-last, v
+		}
+		b = binary.AppendUvarint(b, uint64(v<<1^v>>63)<<2|uint64(word>>30))
+	}
+	w.encoded, w.row = b, w.row[:0]
+	end := len(w.chunks) - 1
+	if end < 0 || cap(w.chunks[end])-len(w.chunks[end]) < len(b) {
+		const smallest, largest = 1 << 9, 1 << 16
+		end++
+		w.chunks = append(w.chunks, make([]byte, 0, max(min(smallest<<end, largest), len(b))))
+	}
+	w.chunks[end] = append(w.chunks[end], b...)
 }
 
-// rows gives the edges of each of the worker's functions that has any.
+// rows gives the edges of each of the worker's functions that has any, those of
+// a function with very many in several rows. A row is valid until the next.
 func (w *Worker) rows() iter.Seq2[int, []uint32] {
 	return func(yield func(int, []uint32) bool) {
+		var row []uint32
 		for _, c := range w.chunks {
+			next := func() uint64 {
+				v, n := binary.Uvarint(c)
+				c = c[n:]
+				return v
+			}
 			for len(c) > 0 {
-				n := c[1]
-				if !yield(int(c[0]), c[2:2+n]) {
+				index, n := int(next()), next()
+				last := int64(w.bl.imported + index)
+				row = row[:0]
+				for range n {
+					u := next()
+					word, v := uint32(u&3)<<30, int64(u>>3)^-int64(u>>2&1)
+					if word == edgeCall || word == edgeRef {
+						v += last
+						last = v
+					}
+					row = append(row, word|uint32(v))
+				}
+				if !yield(index, row) {
 					return
 				}
-				c = c[2+n:]
 			}
 		}
 	}

@@ -68,7 +68,7 @@ func (c Context) Parse(name string) Symbol {
 	s.Package = c.packageOf(s.Scheme, name)
 	s.Text = c.text(s.Scheme, name)
 	if len(s.Text) > MaxText {
-		s.Text = cut(s.Text, MaxText)
+		s.Text = strings.Clone(cut(s.Text, MaxText)) // the rest may be long
 	}
 	return s
 }

@@ -46,6 +46,7 @@ func Inspect(file []byte, o Options) (*Report, error) {
 type analysis struct {
 	o        Options
 	b        *wasm.Binary
+	room     *room
 	features wasm.Features
 	units    []*unit // in the order of walk
 	origin   *origin.Origin
@@ -93,7 +94,7 @@ func parse(file []byte, o Options) (*analysis, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &analysis{o: o, b: b}
+	a := &analysis{o: o, b: b, room: newRoom(b)}
 	a.features, err = a.declarations()
 	return a, err
 }
@@ -108,20 +109,25 @@ func (o Options) strings() int {
 	return max(o.Strings, 0)
 }
 
-// workers is how many goroutines work at a time.
-func (o Options) workers() int {
-	if o.Workers > 0 {
-		return o.Workers
+// workers is how many goroutines work at a time. What each keeps must not add
+// up to more than a small file may take, which one alone is soon done with.
+func (a *analysis) workers() int {
+	n := a.o.Workers
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
 	}
-	return runtime.GOMAXPROCS(0)
+	return int(min(int64(n), 1+a.b.Size/bytesPerWorker))
 }
+
+// bytesPerWorker is of how many bytes of a file there is one worker.
+const bytesPerWorker = 256 << 10
 
 // each runs f on every worker at once and waits for all. A panic in one of them
 // becomes one of the caller, who can do something about it.
-func (o Options) each(f func()) {
+func (a *analysis) each(f func()) {
 	var wg sync.WaitGroup
 	var fault atomic.Pointer[workerPanic]
-	for range o.workers() {
+	for range a.workers() {
 		wg.Go(func() {
 			defer func() {
 				if p := recover(); p != nil {
@@ -143,12 +149,14 @@ type workerPanic struct {
 	stack []byte
 }
 
-func (p *workerPanic) Error() string { return fmt.Sprintf("panic in a worker: %v\n\n%s", p.value, p.stack) }
+func (p *workerPanic) Error() string {
+	return fmt.Sprintf("panic in a worker: %v\n\n%s", p.value, p.stack)
+}
 
 // tasks runs functions that are independent of each other, several at a time.
-func (o Options) tasks(list ...func()) {
+func (a *analysis) tasks(list ...func()) {
 	var next atomic.Int64
-	o.each(func() {
+	a.each(func() {
 		for i := next.Add(1) - 1; i < int64(len(list)); i = next.Add(1) - 1 {
 			list[i]()
 		}
@@ -158,9 +166,15 @@ func (o Options) tasks(list ...func()) {
 // declarations validates everything but bodies, and makes a unit of each core
 // module.
 func (a *analysis) declarations() (wasm.Features, error) {
+	// A third of the room is for what the report keeps of functions. The rest
+	// is for call graphs at first, and then for lists.
+	share := code.NewShare(a.room.left, a.b.Size)
+	if a.b.Module != nil || len(a.b.Component.Modules)+len(a.b.Component.Components) > 0 {
+		a.room.left -= a.room.left / 3
+	}
 	return wasm.ValidateDeclarations(a.b, func(b *wasm.Binary, v *wasm.Validator) {
 		a.units = append(a.units, &unit{
-			b: b, validator: v, builder: code.NewBuilder(b), pointers: text.NewPointers(text.Segments(b)),
+			b: b, validator: v, builder: share.NewBuilder(b), pointers: text.NewPointers(text.Segments(b)),
 			list: text.NewList(a.o.strings(), signal.Mask), failed: len(b.Module.Code),
 		})
 	})
@@ -169,12 +183,13 @@ func (a *analysis) declarations() (wasm.Features, error) {
 // code validates and analyses the bodies of all units. The error is that of the
 // first body in the file that is not valid.
 func (a *analysis) code() error {
-	a.o.each(func() {
+	a.each(func() {
 		for _, u := range a.units {
 			u.work()
 		}
 	})
 	for _, u := range a.units {
+		u.validator = nil
 		if u.err != nil {
 			return u.err
 		}
@@ -253,7 +268,7 @@ func (a *analysis) data() {
 	for _, u := range a.units {
 		tasks = append(tasks, u.graph, u.data)
 	}
-	a.o.tasks(tasks...)
+	a.tasks(tasks...)
 
 	passes := []*signal.Findings{structure}
 	graphs := make(map[*wasm.Binary]*code.Graph, len(a.units))
@@ -261,14 +276,14 @@ func (a *analysis) data() {
 		passes = append(passes, u.found...)
 		graphs[u.b] = u.module.Graph
 	}
-	a.o.tasks(
+	a.tasks(
 		func() { a.result = signal.Merge(passes...) },
 		func() { a.can = capability.Analyse(a.b, func(b *wasm.Binary) *code.Graph { return graphs[b] }) },
 	)
 }
 
 func (u *unit) graph() {
-	u.module = u.builder.Finish()
+	u.module, u.builder = u.builder.Finish(), nil
 	u.names = newNamer(u.b)
 }
 
@@ -281,21 +296,25 @@ func (u *unit) data() {
 
 // report puts the results together.
 func (a *analysis) report() *Report {
-	rep := describe(a.b, a.b.Size)
+	codes := make(map[int64]*Code, len(a.units))
+	tables := make(map[int64]*code.FunctionTable)
+	for _, u := range a.units {
+		codes[u.b.Offset] = u.code(a.room)
+		if a.o.Functions {
+			tables[u.b.Offset] = u.table(a.room)
+		}
+		u.module = nil // so that the graph makes room
+	}
+	strings := a.texts()
+	rep := describe(a.b, a.b.Size, a.room)
 	rep.Complete = true
 	rep.Requires = a.features.List()
-	rep.Origin, rep.Capabilities, rep.Signals = a.origin, a.can, &a.result
-	rep.Strings = a.texts()
-	rep.interfaces(a.b)
-	units := make(map[int64]*unit, len(a.units))
-	for _, u := range a.units {
-		units[u.b.Offset] = u
-	}
+	rep.Origin, rep.Capabilities, rep.Signals, rep.Strings = a.origin, a.can, &a.result, strings
+	rep.interfaces(a.b, a.room)
 	for _, m := range rep.CoreModules() {
-		u := units[m.Offset]
-		m.Code = u.code()
+		m.Code = codes[m.Offset]
 		if a.o.Functions {
-			rep.Functions = append(rep.Functions, u.module.Table(u.names.raw))
+			rep.Functions = append(rep.Functions, tables[m.Offset])
 		}
 	}
 	return rep
@@ -303,8 +322,11 @@ func (a *analysis) report() *Report {
 
 // interfaces reads the WIT of a binary that has it. What WIT cannot express is
 // a problem, and hides nothing else.
-func (rep *Report) interfaces(b *wasm.Binary) {
-	s, err := wit.Summarize(b)
+//
+// Real packages are the most dense of all files: the types of 24 kB take 590 kB
+// when they are decoded, and half as much as WIT. So there is always some room.
+func (rep *Report) interfaces(b *wasm.Binary, r *room) {
+	s, err := wit.SummarizeWithin(b, max(r.left, leastWIT))
 	switch {
 	case errors.Is(err, wit.ErrNoWIT):
 	case err != nil:
@@ -325,14 +347,54 @@ func (a *analysis) texts() *text.Result {
 			all.Kinds[kind] += n
 		}
 		all.Strings = append(all.Strings, one.Strings...)
+		u.list, u.pointers = nil, nil
 	}
 	all.Strings = all.Strings[:min(len(all.Strings), a.o.strings())]
 	return &all
 }
 
-func (u *unit) code() *Code {
+func (u *unit) code(r *room) *Code {
+	u.names.room = r
 	opts := code.Options{Name: u.names.name, Package: u.names.pkg}
-	return &Code{Summary: u.module.Summary(opts), Sizes: u.module.Sizes(opts)}
+	c := &Code{Summary: u.module.Summary(opts), Sizes: u.module.Sizes(opts)}
+	for _, p := range c.Sizes.Packages {
+		r.left -= sizePackage + int64(len(p.Name))
+	}
+	for _, s := range c.Sizes.Sections {
+		r.left -= header + int64(len(s.Name))
+	}
+	r.note("code.name", u.names.given, u.names.given+u.names.left)
+	return c
+}
+
+// sizePackage is the size of the entry of a package, in bytes.
+const sizePackage = 40
+
+// table gives the table of the functions, their names as far as half of the room
+// allows.
+func (u *unit) table(r *room) *code.FunctionTable {
+	const list = "functions.name"
+	floor := r.left / 2
+	r.left -= header * int64(len(u.module.Functions))
+	if r.left < floor {
+		r.note(list, 0, len(u.module.Functions))
+		return u.module.Table(nil)
+	}
+	listed, total := 0, 0
+	t := u.module.Table(func(i uint32) string {
+		name := u.names.raw(i)
+		if name == "" {
+			return ""
+		}
+		total++
+		if r.left -= int64(len(name)); r.left < floor {
+			return ""
+		}
+		listed++
+		return name
+	})
+	r.note(list, listed, total)
+	return t
 }
 
 // forgeries are the findings about the origin that signals are made of.

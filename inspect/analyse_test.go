@@ -3,6 +3,8 @@ package inspect
 import (
 	"strings"
 	"testing"
+
+	"github.com/wreg-project/wreg/inspect/wasm"
 )
 
 func TestAPanicOfAWorkerIsOneOfItsCaller(t *testing.T) {
@@ -12,5 +14,6 @@ func TestAPanicOfAWorkerIsOneOfItsCaller(t *testing.T) {
 			t.Errorf("recover() = %v, want the worker's panic", p)
 		}
 	}()
-	Options{Workers: 3}.each(func() { panic("too deep") })
+	a := &analysis{o: Options{Workers: 3}, b: &wasm.Binary{Size: 1 << 20}}
+	a.each(func() { panic("too deep") })
 }

@@ -19,7 +19,7 @@ func CallGraph(file []byte, module int, by code.Grouping) (*graphdraw.Graph, err
 	if err != nil {
 		return nil, err
 	}
-	a.o.each(u.work)
+	a.each(u.work)
 	if u.err != nil {
 		return nil, u.err
 	}

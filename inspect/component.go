@@ -7,38 +7,37 @@ import (
 	"github.com/wreg-project/wreg/inspect/wasm"
 )
 
-func (rep *Report) component(b *wasm.Binary) {
+func (rep *Report) component(b *wasm.Binary, r *room) {
 	c := b.Component
-	d := &Component{Imports: []string{}, Exports: []string{}, Worlds: []string{}, Interfaces: []string{}, Modules: []Module{}}
+	d := &Component{Worlds: []string{}, Interfaces: []string{}, Modules: []Module{}}
 	rep.Component = d
 	walk(b, func(nested *wasm.Binary) {
 		switch {
 		case nested.Module != nil:
-			d.Modules = append(d.Modules, describeModule(nested))
+			d.Modules = append(d.Modules, describeModule(nested, r))
 		case nested != b:
 			d.Components++
 		}
 	})
-	var p printer
-	rep.Imports = make([]Import, 0, len(c.Imports))
-	rep.Exports = make([]Export, 0, len(c.Exports))
-	for _, im := range c.Imports {
-		rep.Imports = append(rep.Imports, Import{Name: im.Name, Kind: im.Sort.String(), Type: p.print(im.Type.String)})
-		d.Imports = append(d.Imports, im.Name)
-	}
-	for _, ex := range c.Exports {
-		rep.Exports = append(rep.Exports, Export{Name: ex.Name, Kind: ex.Sort.String(), Type: p.print(ex.Type.String)})
-		d.Exports = append(d.Exports, ex.Name)
-	}
+	d.Imports = namesOf(r, "component.imports", c.Imports, func(im wasm.ComponentExtern) string { return im.Name })
+	d.Exports = namesOf(r, "component.exports", c.Exports, func(ex wasm.ComponentExtern) string { return ex.Name })
+	whole := len(r.cuts) == 0
+	p := printer{room: r}
+	rep.Imports = listOf(r, "imports", sizeImport, c.Imports, func(im wasm.ComponentExtern) Import {
+		return Import{Name: im.Name, Kind: im.Sort.String(), Type: p.print(im.Type.String)}
+	})
+	rep.Exports = listOf(r, "exports", sizeExport, c.Exports, func(ex wasm.ComponentExtern) Export {
+		return Export{Name: ex.Name, Kind: ex.Sort.String(), Type: p.print(ex.Type.String)}
+	})
 	rep.Kind = KindComponent
 	if d.witPackage(c) {
 		rep.Kind = KindWITPackage
 	}
-	for _, list := range []*[]string{&d.Imports, &d.Exports, &d.Worlds, &d.Interfaces} {
+	for _, list := range []*[]string{&d.Exports, &d.Worlds, &d.Interfaces} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}
-	if rep.Kind == KindComponent {
+	if rep.Kind == KindComponent && whole {
 		d.Target = target(d.Imports, d.Exports)
 	}
 }
@@ -159,10 +158,10 @@ func (w world) covers(imports []string) bool {
 }
 
 // generation tells which WASI a binary speaks. A component that uses both 0.2
-// and 0.3 needs the newer one.
-func generation(rep *Report) WASI {
-	if rep.Kind == KindModule {
-		for _, im := range rep.Imports {
+// and 0.3 needs the newer one. The lists of rep may have been cut.
+func generation(b *wasm.Binary, rep *Report) WASI {
+	if b.Module != nil {
+		for _, im := range b.Module.Imports {
 			if im.Module == "wasi_snapshot_preview1" || im.Module == "wasi_unstable" {
 				return WASIP1
 			}
@@ -170,15 +169,27 @@ func generation(rep *Report) WASI {
 		return WASINone
 	}
 	found := WASINone
-	for _, name := range slices.Concat(rep.Component.Imports, rep.Component.Exports) {
+	see := func(name string) {
 		path, version, _ := strings.Cut(name, "@")
 		switch {
 		case !strings.HasPrefix(path, "wasi:"):
 		case strings.HasPrefix(version, "0.3"):
-			return WASIP3
-		case strings.HasPrefix(version, "0.2"):
+			found = WASIP3
+		case strings.HasPrefix(version, "0.2") && found == WASINone:
 			found = WASIP2
 		}
+	}
+	for _, im := range b.Component.Imports {
+		see(im.Name)
+	}
+	if rep.Kind == KindWITPackage {
+		for _, name := range rep.Component.Exports {
+			see(name)
+		}
+		return found
+	}
+	for _, ex := range b.Component.Exports {
+		see(ex.Name)
 	}
 	return found
 }

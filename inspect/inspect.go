@@ -11,6 +11,7 @@
 package inspect
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -88,6 +89,10 @@ type Report struct {
 	// Problems are faults of custom sections, which hide something but make no
 	// binary invalid.
 	Problems []Problem `json:"problems"`
+
+	// Truncated names the lists that hold fewer entries than there are. Only a
+	// file that is made for it has any, as one of nothing but exports.
+	Truncated []Cut `json:"truncated,omitempty"`
 
 	// Functions are the tables of all functions, one for each of CoreModules, if
 	// they were asked for. They are by far the longest part, and the last one, so
@@ -267,91 +272,75 @@ func Describe(r io.ReaderAt, size int64) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return describe(b, size), nil
+	return describe(b, size, newRoom(b)), nil
 }
 
-// describe is the part of a report that declarations give.
-func describe(b *wasm.Binary, size int64) *Report {
+// describe is the part of a report that declarations give, within a room.
+func describe(b *wasm.Binary, size int64, r *room) *Report {
 	rep := &Report{
 		SchemaVersion: SchemaVersion,
 		MediaType:     MediaType,
 		Kind:          KindModule,
 		Size:          size,
 		Metadata:      metadata(b.Metadata),
-		Producers:     producers(b),
-		Features:      features(b),
-		Imports:       []Import{},
-		Exports:       []Export{},
-		Sections:      sections(b),
-		Problems:      problems(b),
+		Producers:     producers(b, r),
+		Features:      features(b, r),
+		Sections:      sections(b, r),
+		Problems:      problems(b, r),
 	}
 	if b.Kind == wasm.KindModule {
-		rep.module(b)
+		rep.module(b, r)
 	} else {
-		rep.component(b)
+		rep.component(b, r)
 	}
-	rep.WASI = generation(rep)
+	rep.WASI, rep.Truncated = generation(b, rep), r.cuts
 	return rep
 }
 
-func (rep *Report) module(b *wasm.Binary) {
-	m := describeModule(b)
+// Sizes in bytes of the entries of lists; a test compares them with the
+// compiler's.
+const (
+	sizeImport   = 64
+	sizeExport   = 48
+	sizeSection  = 48
+	sizeProducer = 48
+	sizeProblem  = 24
+	sizeMemory   = 32 + 8 // with the maximum
+	sizeTable    = 40 + 8
+)
+
+func (rep *Report) module(b *wasm.Binary, r *room) {
+	m := describeModule(b, r)
 	rep.Module = &m
-	rep.Imports = make([]Import, 0, len(b.Module.Imports))
-	rep.Exports = make([]Export, 0, len(b.Module.Exports))
-	var p printer
-	for _, im := range b.Module.Imports {
+	p := printer{room: r}
+	rep.Imports = listOf(r, "imports", sizeImport, b.Module.Imports, func(im wasm.Import) Import {
 		t := p.print(func() string { return b.Module.ImportType(im) })
-		rep.Imports = append(rep.Imports, Import{Module: im.Module, Name: im.Name, Kind: im.Kind.String(), Type: t})
-	}
-	for _, ex := range b.Module.Exports {
+		return Import{Module: im.Module, Name: im.Name, Kind: im.Kind.String(), Type: t}
+	})
+	rep.Exports = listOf(r, "exports", sizeExport, b.Module.Exports, func(ex wasm.Export) Export {
 		t := p.print(func() string { return b.Module.ExportType(ex) })
-		rep.Exports = append(rep.Exports, Export{Name: ex.Name, Kind: ex.Kind.String(), Type: t})
-	}
+		return Export{Name: ex.Name, Kind: ex.Kind.String(), Type: t}
+	})
 }
 
-// maxTypeText bounds the printed types of one report in bytes: a million
-// imports of four bytes each may share one type of four kilobytes. The largest
-// modules known print less than 1 MiB.
-const maxTypeText = 8 << 20
-
-// A printer prints types until maxTypeText is reached, and "…" from then on.
-type printer struct{ bytes int }
-
-func (p *printer) print(typ func() string) string {
-	if p.bytes > maxTypeText {
-		return "…"
-	}
-	s := typ()
-	p.bytes += len(s)
-	return s
-}
-
-func describeModule(b *wasm.Binary) Module {
+func describeModule(b *wasm.Binary, r *room) Module {
 	m := b.Module
 	d := Module{
 		Name: b.Metadata.Name, Offset: b.Offset, Size: b.Size,
 		Functions: m.Defined, Imported: len(m.Functions) - m.Defined, Types: len(m.Types), Globals: len(m.Globals),
 		Elements: m.Elements, Segments: m.Segments, CodeSize: m.CodeSize, DataSize: m.DataSize,
-		Memories: []Memory{}, Tables: []Table{}, Imports: []string{},
 	}
 	if m.Start >= 0 {
 		start := uint32(m.Start)
 		d.Start = &start
 	}
-	for _, mem := range m.Memories {
-		d.Memories = append(d.Memories, Memory{
-			Min: mem.Min, Max: maximum(mem.Limits), PageSize: mem.PageSize, Shared: mem.Shared, Memory64: mem.Is64,
-		})
-	}
-	for _, t := range m.Tables {
-		d.Tables = append(d.Tables, Table{Element: t.Elem.String(), Min: t.Min, Max: maximum(t.Limits), Table64: t.Is64})
-	}
-	for _, im := range m.Imports {
-		d.Imports = append(d.Imports, im.Module)
-	}
-	slices.Sort(d.Imports)
-	d.Imports = slices.Compact(d.Imports)
+	d.Memories = listOf(r, "memories", sizeMemory, m.Memories, func(mem wasm.MemoryType) Memory {
+		return Memory{Min: mem.Min, Max: maximum(mem.Limits), PageSize: mem.PageSize, Shared: mem.Shared, Memory64: mem.Is64}
+	})
+	d.Tables = listOf(r, "tables", sizeTable, m.Tables, func(t wasm.TableType) Table {
+		return Table{Element: t.Elem.String(), Min: t.Min, Max: maximum(t.Limits), Table64: t.Is64}
+	})
+	d.Imports = namesOf(r, "importModules", m.Imports, func(im wasm.Import) string { return im.Module })
 	return d
 }
 
@@ -369,16 +358,14 @@ func metadata(m wasm.Metadata) Metadata {
 	}
 }
 
-func sections(b *wasm.Binary) []Section {
-	list := make([]Section, 0, len(b.Sections))
-	for _, s := range b.Sections {
+func sections(b *wasm.Binary, r *room) []Section {
+	return listOf(r, "sections", sizeSection, b.Sections, func(s wasm.Section) Section {
 		d := Section{ID: int(s.ID), Name: s.Name, Custom: s.ID == 0, Offset: s.Offset, Size: s.Size}
 		if !d.Custom {
 			d.Name = wasm.SectionName(b.Kind, s.ID)
 		}
-		list = append(list, d)
-	}
-	return list
+		return d
+	})
 }
 
 // walk calls f for b and every binary inside it.
@@ -395,37 +382,47 @@ func walk(b *wasm.Binary, f func(*wasm.Binary)) {
 	}
 }
 
-func producers(b *wasm.Binary) []Producer {
-	list := []Producer{}
+// gather puts the lists of b and every binary inside it together.
+func gather[T any](b *wasm.Binary, of func(*wasm.Binary) []T) []T {
+	var lists [][]T
 	walk(b, func(b *wasm.Binary) {
-		for _, p := range b.Metadata.Producers {
-			list = append(list, Producer(p))
+		if list := of(b); len(list) > 0 {
+			lists = append(lists, list)
 		}
 	})
+	if len(lists) == 1 {
+		return lists[0]
+	}
+	return slices.Concat(lists...)
+}
+
+func producers(b *wasm.Binary, r *room) []Producer {
+	all := gather(b, func(b *wasm.Binary) []wasm.Producer { return b.Metadata.Producers })
+	list := listOf(r, "producers", sizeProducer, all, func(p wasm.Producer) Producer { return Producer(p) })
 	slices.SortFunc(list, func(a, b Producer) int {
-		return strings.Compare(a.Field+"\x00"+a.Name+"\x00"+a.Version, b.Field+"\x00"+b.Name+"\x00"+b.Version)
+		return cmp.Or(strings.Compare(a.Field, b.Field), strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
 	})
 	return slices.Compact(list)
 }
 
-func features(b *wasm.Binary) []string {
-	list := []string{}
-	walk(b, func(b *wasm.Binary) {
-		for _, f := range b.Metadata.Features {
-			list = append(list, string(rune(f.Prefix))+f.Name)
-		}
+func features(b *wasm.Binary, r *room) []string {
+	all := gather(b, func(b *wasm.Binary) []wasm.Feature { return b.Metadata.Features })
+	list := listOf(r, "features", header, all, func(f wasm.Feature) string {
+		s := string(rune(f.Prefix)) + f.Name
+		r.text(s)
+		return s
 	})
 	slices.Sort(list)
 	return slices.Compact(list)
 }
 
-func problems(b *wasm.Binary) []Problem {
-	list := []Problem{}
-	walk(b, func(b *wasm.Binary) {
-		for _, p := range b.Problems {
-			list = append(list, Problem{Offset: p.Offset, Message: fmt.Sprintf("%s: %v", p.Doing, p.Err)})
-		}
+func problems(b *wasm.Binary, r *room) []Problem {
+	all := gather(b, func(b *wasm.Binary) []*wasm.Error { return b.Problems })
+	list := listOf(r, "problems", sizeProblem, all, func(p *wasm.Error) Problem {
+		s := fmt.Sprintf("%s: %v", p.Doing, p.Err)
+		r.text(s)
+		return Problem{Offset: p.Offset, Message: s}
 	})
-	slices.SortStableFunc(list, func(a, b Problem) int { return int(min(1, max(-1, a.Offset-b.Offset))) })
+	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(a.Offset, b.Offset) })
 	return list
 }

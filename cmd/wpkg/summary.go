@@ -161,14 +161,14 @@ func (s *summary) interfaces() string {
 			from = append(from, where)
 		}
 	}
-	text := plural(len(imports), "import")
+	text := plural(len(imports)+s.rep.Missing("imports"), "import")
 	if more := len(from) - 4; more > 0 {
 		from = append(from[:4], fmt.Sprintf("%d more", more))
 	}
 	if len(from) > 0 {
 		text += " from " + strings.Join(from, ", ")
 	}
-	return text + "; " + plural(len(exports), "export")
+	return text + "; " + plural(len(exports)+s.rep.Missing("exports"), "export")
 }
 
 // externs gives the names of what is imported and exported: of a component those

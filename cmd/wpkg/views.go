@@ -33,6 +33,14 @@ func importRows(rep *inspect.Report) [][]string {
 	for _, i := range rep.Imports {
 		rows = append(rows, []string{importedName(i.Module, i.Name), i.Kind, i.Type})
 	}
+	return missing(rep, "imports", rows)
+}
+
+// missing adds how many entries a list lacks that is too long for a report.
+func missing(rep *inspect.Report, list string, rows [][]string) [][]string {
+	if n := rep.Missing(list); n > 0 {
+		rows = append(rows, append([]string{fmt.Sprintf("… and %d more", n)}, make([]string, len(rows[0])-1)...))
+	}
 	return rows
 }
 
@@ -49,7 +57,7 @@ func exportRows(rep *inspect.Report) [][]string {
 	for _, e := range rep.Exports {
 		rows = append(rows, []string{e.Name, e.Kind, e.Type})
 	}
-	return rows
+	return missing(rep, "exports", rows)
 }
 
 func sectionRows(rep *inspect.Report) [][]string {
@@ -61,7 +69,7 @@ func sectionRows(rep *inspect.Report) [][]string {
 		}
 		rows = append(rows, []string{name, fmt.Sprintf("%#x", s.Offset), sizeText(s.Size), strconv.FormatInt(s.Size, 10)})
 	}
-	return rows
+	return missing(rep, "sections", rows)
 }
 
 func functionRows(rep *inspect.Report) [][]string {

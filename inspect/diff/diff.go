@@ -35,6 +35,10 @@ type Diff struct {
 
 	// WIT is what changed in the interface, of binaries that both have one.
 	WIT *wit.Comparison `json:"wit,omitempty"`
+
+	// Truncated says that a list in the report of one side does not hold all, so
+	// that what seems to have come or gone may have been there, or be there still.
+	Truncated bool `json:"truncated,omitempty"`
 }
 
 // A Change is a value before and after.
@@ -121,6 +125,7 @@ func Compare(old, now *inspect.Report) *Diff {
 		WIT:          interfaces(old, now),
 		Functions:    functions(old, now),
 		Signals:      signals(old, now),
+		Truncated:    len(old.Truncated)+len(now.Truncated) > 0,
 	}
 	d.Equal = d.Kind.Old == d.Kind.New && d.WASI.Old == d.WASI.New && d.Size.Old == d.Size.New &&
 		d.Imports.empty() && d.Exports.empty() && d.Features.empty() && d.Made.empty() &&

@@ -114,6 +114,9 @@ func (d *Diff) what() (list []Line) {
 			list = append(list, Line{'~', []string{c.what, c.Old + " → " + c.New}})
 		}
 	}
+	if d.Truncated {
+		list = append(list, Line{'~', []string{"lists", "cut: what seems to have come or gone may be on both sides"}})
+	}
 	list = append(list, nameLines("made by", d.Made)...)
 	return append(list, nameLines("needs", d.Features)...)
 }

@@ -31,3 +31,13 @@ type Bomb struct {
 func Bombs() []Bomb {
 	return slices.Concat(counts(), types(), bodies(), segments(), contents(), customs(), symbols(), graphs(), componentTypes(), components())
 }
+
+// Padded is a binary behind which comes a custom section of nothing, as many
+// times as large. What a reader may do is measured by the size of the file: with
+// padding, it is given more to do the same with.
+func Padded(bin []byte, times int) []byte {
+	if times == 0 {
+		return bin
+	}
+	return append(bin, custom("padding", make([]byte, times*len(bin)))...)
+}

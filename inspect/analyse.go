@@ -50,6 +50,7 @@ type analysis struct {
 	features wasm.Features
 	units    []*unit // in the order of walk
 	origin   *origin.Origin
+	found    signal.Findings // in code
 	result   signal.Result
 	can      *capability.Result
 }
@@ -68,7 +69,6 @@ type unit struct {
 	failed    int // the lowest body that is not valid, or len(Code)
 	err       error
 	used      wasm.Features
-	found     []*signal.Findings
 
 	module *code.Module
 }
@@ -169,13 +169,13 @@ func (a *analysis) declarations() (wasm.Features, error) {
 	// A third of the room is for what the report keeps of functions. The rest
 	// is for call graphs at first, and then for lists.
 	share := code.NewShare(a.room.left, a.b.Size)
-	if a.b.Module != nil || len(a.b.Component.Modules)+len(a.b.Component.Components) > 0 {
+	if a.room.modules > 0 {
 		a.room.left -= a.room.left / 3
 	}
 	return wasm.ValidateDeclarations(a.b, func(b *wasm.Binary, v *wasm.Validator) {
 		a.units = append(a.units, &unit{
 			b: b, validator: v, builder: share.NewBuilder(b), pointers: text.NewPointers(text.Segments(b)),
-			list: text.NewList(a.o.strings(), signal.Mask), failed: len(b.Module.Code),
+			failed: len(b.Module.Code),
 		})
 	})
 }
@@ -183,10 +183,15 @@ func (a *analysis) declarations() (wasm.Features, error) {
 // code validates and analyses the bodies of all units. The error is that of the
 // first body in the file that is not valid.
 func (a *analysis) code() error {
+	var mu sync.Mutex
 	a.each(func() {
+		var w worker
 		for _, u := range a.units {
-			u.work()
+			w.work(u)
 		}
+		mu.Lock()
+		defer mu.Unlock()
+		a.found.Add(&w.found)
 	})
 	for _, u := range a.units {
 		u.validator = nil
@@ -202,10 +207,15 @@ func (a *analysis) code() error {
 // long for the last one, and enough that taking costs nothing.
 const chunk = 64
 
-// work takes bodies until none is left.
-func (u *unit) work() {
+// A worker analyses bodies of one unit after another.
+type worker struct {
+	metrics *code.Worker // made when there is work
+	found   signal.Findings
+}
+
+// work takes bodies of u until none is left.
+func (w *worker) work(u *unit) {
 	var v *wasm.Validator // and its companions are made when there is work
-	var metrics *code.Worker
 	var signals *signal.Visitor
 	var visit func(*wasm.Instr)
 	for {
@@ -215,30 +225,35 @@ func (u *unit) work() {
 			break
 		}
 		if v == nil {
-			v, metrics, signals = u.validator.Fork(), u.builder.Worker(), signal.NewVisitor(u.b, u.pointers)
+			v, signals = u.validator.Fork(), signal.NewVisitor(u.b, u.pointers)
+			if w.metrics == nil {
+				w.metrics = u.builder.Worker()
+			} else {
+				w.metrics.Turn(u.builder)
+			}
 			visit = func(in *wasm.Instr) {
-				metrics.Visit(in)
+				w.metrics.Visit(in)
 				signals.Visit(in)
 			}
 		}
 		for i := first; i < last; i++ {
-			metrics.Begin(i)
+			w.metrics.Begin(i)
 			signals.Begin(i)
 			if err := v.Body(i, visit); err != nil {
 				u.fail(i, err)
 				return
 			}
-			metrics.End()
+			w.metrics.End()
 			signals.End()
 		}
 	}
 	if v == nil {
 		return
 	}
+	w.found.Add(signals.Findings())
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.used |= v.Features()
-	u.found = append(u.found, signals.Findings())
 }
 
 // fail notes that body i is not valid. The lowest one counts, whichever worker
@@ -261,23 +276,33 @@ func (u *unit) isBeyond(i int) bool {
 // data analyses what is not code, and what follows from the code.
 func (a *analysis) data() {
 	var structure *signal.Findings
-	tasks := []func(){func() {
-		a.origin = origin.Detect(a.b)
-		structure = signal.Structure(a.b, forgeries(a.origin))
-	}}
+	var data signal.Findings
+	tasks := []func(){
+		// One after the other, as what is found in many modules takes more memory
+		// than what is kept of all.
+		func() {
+			for _, u := range a.units {
+				u.list = text.NewList(a.o.strings(), signal.Mask)
+				data.Add(signal.Data(u.b, u.pointers, u.list.Add))
+				u.pointers = nil
+			}
+		},
+		func() {
+			a.origin = origin.Detect(a.b)
+			structure = signal.Structure(a.b, forgeries(a.origin))
+		},
+	}
 	for _, u := range a.units {
-		tasks = append(tasks, u.graph, u.data)
+		tasks = append(tasks, u.graph)
 	}
 	a.tasks(tasks...)
 
-	passes := []*signal.Findings{structure}
 	graphs := make(map[*wasm.Binary]*code.Graph, len(a.units))
 	for _, u := range a.units {
-		passes = append(passes, u.found...)
 		graphs[u.b] = u.module.Graph
 	}
 	a.tasks(
-		func() { a.result = signal.Merge(passes...) },
+		func() { a.result = signal.Merge(structure, &a.found, &data) },
 		func() { a.can = capability.Analyse(a.b, func(b *wasm.Binary) *code.Graph { return graphs[b] }) },
 	)
 }
@@ -285,13 +310,6 @@ func (a *analysis) data() {
 func (u *unit) graph() {
 	u.module, u.builder = u.builder.Finish(), nil
 	u.names = newNamer(u.b)
-}
-
-func (u *unit) data() {
-	found := signal.Data(u.b, u.pointers, u.list.Add)
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.found = append(u.found, found)
 }
 
 // report puts the results together.
@@ -347,7 +365,7 @@ func (a *analysis) texts() *text.Result {
 			all.Kinds[kind] += n
 		}
 		all.Strings = append(all.Strings, one.Strings...)
-		u.list, u.pointers = nil, nil
+		u.list = nil
 	}
 	all.Strings = all.Strings[:min(len(all.Strings), a.o.strings())]
 	return &all

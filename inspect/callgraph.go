@@ -19,7 +19,10 @@ func CallGraph(file []byte, module int, by code.Grouping) (*graphdraw.Graph, err
 	if err != nil {
 		return nil, err
 	}
-	a.each(u.work)
+	a.each(func() {
+		var w worker
+		w.work(u)
+	})
 	if u.err != nil {
 		return nil, u.err
 	}

@@ -20,8 +20,9 @@ type Cut struct {
 // that a report takes, decoding included, is to be at most what decoding alone
 // may take; what that leaves is the room.
 type room struct {
-	left int64
-	cuts []Cut
+	left    int64
+	modules int64 // core modules in the file
+	cuts    []Cut
 }
 
 const (
@@ -31,6 +32,10 @@ const (
 	besides     = 64 << 10
 	withModules = 320 << 10
 
+	// perModule is what a report has of each module, if only to say how many
+	// functions that has.
+	perModule = 3 << 10
+
 	// leastRoom is what lists may take even if decoding leaves nothing, and
 	// leastWIT what the interface of a component may.
 	leastRoom = 64 << 10
@@ -39,10 +44,16 @@ const (
 
 func newRoom(b *wasm.Binary) *room {
 	left := wasm.KeptPerByte*b.Size + wasm.KeptAnyway - b.Kept - besides
-	if b.Module != nil || len(b.Component.Modules)+len(b.Component.Components) > 0 {
-		left -= withModules
+	modules := int64(0)
+	walk(b, func(b *wasm.Binary) {
+		if b.Module != nil {
+			modules++
+		}
+	})
+	if modules > 0 {
+		left -= withModules + modules*perModule
 	}
-	return &room{left: max(left, leastRoom)}
+	return &room{left: max(left, leastRoom), modules: modules}
 }
 
 // header is the size of a string without its text, and what its text takes

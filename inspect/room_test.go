@@ -144,7 +144,7 @@ func TestRoomOfADenseFile(t *testing.T) {
 		t.Errorf("%d bytes are left, want %d", r.left, leastRoom)
 	}
 	b.Kept = 1 << 20
-	if r := newRoom(b); r.left != 4<<20-besides-withModules {
-		t.Errorf("%d bytes are left, want %d", r.left, 4<<20-besides-withModules)
+	if r := newRoom(b); r.left != 4<<20-besides-withModules-perModule {
+		t.Errorf("%d bytes are left, want %d", r.left, 4<<20-besides-withModules-perModule)
 	}
 }

@@ -15,6 +15,7 @@
 package code
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -87,7 +88,7 @@ type Builder struct {
 	edges     atomic.Int64
 
 	mu      sync.Mutex
-	workers []*Worker
+	workers []*tally
 }
 
 // NewBuilder prepares the analysis of the core module b, which must come from
@@ -128,10 +129,8 @@ func graphNeed(m *wasm.Module) int64 {
 
 // Worker gives a new worker, for one goroutine. It may be called from several.
 func (bl *Builder) Worker() *Worker {
-	w := newWorker(bl)
-	bl.mu.Lock()
-	defer bl.mu.Unlock()
-	bl.workers = append(bl.workers, w)
+	w := &Worker{digest: sha256.New(), sum: make([]byte, 0, sha256.Size)}
+	w.Turn(bl)
 	return w
 }
 
@@ -209,7 +208,7 @@ type Module struct {
 	sites   map[uint32]uint32 // indirect calls of each type
 	class   []uint32          // of each type: the one that stands for it
 	pool    []int32           // of each table: see pools
-	written [tableMask + 1]bool
+	written tables
 
 	// The dominator tree, nil if it would take too much memory: of each node
 	// the immediate dominator, and the nodes, dominators first.

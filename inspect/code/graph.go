@@ -217,7 +217,7 @@ type pools struct {
 	keys  []uint64 // of sets: pool, and class or none; globals come last as though one more pool
 	left  int64    // edges that may still be made
 
-	written [tableMask + 1]bool // by instructions
+	written tables // by instructions
 }
 
 // edgesPerSet is as how many edges a set counts: what is kept of it takes as
@@ -234,7 +234,7 @@ func newPools(bl *Builder) *pools {
 	p := &pools{bl: bl, class: bl.shapes.classes(m), pool: make([]int32, len(m.Tables)), open: make([]bool, len(m.Tables))}
 	for _, w := range bl.workers {
 		for t, written := range w.written {
-			p.written[t] = p.written[t] || written
+			p.written[t] |= written
 		}
 	}
 	for _, im := range m.Imports {
@@ -248,7 +248,7 @@ func newPools(bl *Builder) *pools {
 		}
 	}
 	for t := range p.pool {
-		if t < anyTable && !p.written[t] && !p.open[t] {
+		if t < anyTable && !p.written.has(uint32(t)) && !p.open[t] {
 			p.pool[t] = int32(t + 1)
 		}
 	}

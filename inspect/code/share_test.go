@@ -3,6 +3,8 @@ package code
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/wreg-project/wreg/inspect/wasm"
 )
 
@@ -56,5 +58,94 @@ func TestModulesShare(t *testing.T) {
 	}
 	if len(first.Functions) < len(last.Functions) || !last.Truncated() {
 		t.Errorf("%d records of the first module and %d of the last, truncated %v", len(first.Functions), len(last.Functions), last.Truncated())
+	}
+}
+
+// A shim of a component is a small part of the file, and all of it is calls
+// through a table and functions to be called so.
+func TestSmallModulesHaveWhatTheyNeed(t *testing.T) {
+	var types, functions, bodies [][]byte
+	elements := leb(64)
+	for i := range byte(64) {
+		// Types of no to 15 parameters.
+		types = append(types, cat(op(0x60, i%16), make32(int(i%16)), op(0)))
+		functions = append(functions, op(i))
+		bodies = append(bodies, body(cat(op(0x00, 0x41, i, 0x11, i, 0, 0x0b))))
+		elements = append(elements, i)
+	}
+	bin := module(
+		section(wasm.SectionType, vec(types...)),
+		section(wasm.SectionFunction, vec(functions...)),
+		section(wasm.SectionTable, vec(op(0x70, 0, 64))),
+		section(wasm.SectionElement, vec(cat(op(0, 0x41, 0, 0x0b), elements))),
+		section(wasm.SectionCode, vec(bodies...)),
+	)
+	b, err := wasm.Parse(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const file = 3 << 20
+	s := NewShare(3*file, file)
+	for i := range 20 {
+		bl := s.NewBuilder(b)
+		w := bl.Worker()
+		var c wasm.Code
+		var in wasm.Instr
+		for k, body := range b.Module.Code {
+			c.Reset(b, body)
+			w.Begin(k)
+			for c.Next(&in) {
+				w.Visit(&in)
+			}
+			w.End()
+		}
+		if m := bl.Finish(); m.Truncated() || m.idom == nil || m.Summary(Options{}).Recursion.Truncated {
+			t.Fatalf("module %d of %d bytes in %d is truncated", i, len(bin), file)
+		}
+	}
+}
+
+// make32 is n value types of 32 bits.
+func make32(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = 0x7f
+	}
+	return b
+}
+
+// A worker that turns to another module leaves what it saw with the first.
+func TestWorkersTurn(t *testing.T) {
+	bin := hostile(4 << 10)["functions that call 127 others"]
+	want := analyse(t, bin)
+	b, err := wasm.Parse(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := NewBuilder(b), NewBuilder(b)
+	w := first.Worker()
+	for i, bl := range []*Builder{first, second} {
+		if i > 0 {
+			w.Turn(bl)
+		}
+		var c wasm.Code
+		var in wasm.Instr
+		for k, body := range b.Module.Code {
+			c.Reset(b, body)
+			w.Begin(k)
+			for c.Next(&in) {
+				w.Visit(&in)
+			}
+			w.End()
+		}
+	}
+	for i, bl := range []*Builder{first, second} {
+		m := bl.Finish()
+		if diff := cmp.Diff(want.Summary(Options{}), m.Summary(Options{})); diff != "" {
+			t.Errorf("module %d: -one worker +one that turns\n%s", i, diff)
+		}
+		if diff := cmp.Diff(want.Functions, m.Functions); diff != "" {
+			t.Errorf("functions of module %d: -one worker +one that turns\n%s", i, diff)
+		}
 	}
 }

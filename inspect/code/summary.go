@@ -387,7 +387,7 @@ func (m *Module) tables() []Table {
 		if !isFuncRef(m.wasm, t.Elem) {
 			continue
 		}
-		list = append(list, Table{Index: i, Type: t.String(), Written: m.written[i], Functions: m.holds(i)})
+		list = append(list, Table{Index: i, Type: t.String(), Written: m.written.has(uint32(i)), Functions: m.holds(i)})
 	}
 	mark := func(i uint32, what func(*Table)) {
 		for j := range list {

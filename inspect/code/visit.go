@@ -13,6 +13,8 @@ import (
 // A Worker sees the instructions of one function after another. It is for one
 // goroutine; it allocates nothing for an instruction.
 type Worker struct {
+	*tally
+
 	bl       *Builder
 	memories bool // more than one
 
@@ -38,13 +40,29 @@ type Worker struct {
 	flushed bool // some of it has been
 	digest  hash.Hash
 	sum     []byte
+	encoded []byte // the row at hand
+}
 
-	// Of all functions of the worker.
+// A tally is what a worker keeps of all functions of one module.
+type tally struct {
+	bl      *Builder
 	totals  Totals
 	chunks  [][]byte // rows of edges: see endRow
-	encoded []byte   // the row at hand
-	written [tableMask + 1]bool
+	written tables
 	sites   []uint32
+}
+
+// tables is a set of tables: their indices, and anyTable for all above.
+type tables [(tableMask + 1) / 64]uint64
+
+func (t *tables) add(i uint32) {
+	i = min(i, anyTable)
+	t[i/64] |= 1 << (i % 64)
+}
+
+func (t *tables) has(i uint32) bool {
+	i = min(i, anyTable)
+	return t[i/64]&(1<<(i%64)) != 0
 }
 
 const (
@@ -52,13 +70,18 @@ const (
 	maxPut     = 64       // what one instruction puts into the stream at most, but for lists
 )
 
-func newWorker(bl *Builder) *Worker {
-	return &Worker{
-		bl: bl, memories: len(bl.m.Memories) > 1,
-		digest: sha256.New(),
-		sum:    make([]byte, 0, sha256.Size),
-		sites:  make([]uint32, min(int64(len(bl.m.Types)), maxSites, max(bl.room/bytesPerSite, leastListed))),
+// Turn makes the worker one of another builder. What it saw before remains
+// known to the one it had, and the memory to see more is used again: of a hundred
+// kilobytes there should not be some for each of a thousand small modules. It may
+// be called while other workers of the builders are at work.
+func (w *Worker) Turn(bl *Builder) {
+	w.tally = &tally{
+		bl: bl, sites: make([]uint32, min(int64(len(bl.m.Types)), maxSites, max(bl.room/bytesPerSite, leastListed))),
 	}
+	w.bl, w.memories = bl, len(bl.m.Memories) > 1
+	bl.mu.Lock()
+	defer bl.mu.Unlock()
+	bl.workers = append(bl.workers, w.tally)
 }
 
 // maxSites bounds the types of which indirect calls are counted one by one.
@@ -445,7 +468,7 @@ func (w *Worker) table(in *wasm.Instr) {
 	w.other(tableAll | min(in.X, anyTable))
 }
 
-func (w *Worker) writes(table uint32) { w.written[min(table, anyTable)] = true }
+func (w *Worker) writes(table uint32) { w.written.add(table) }
 
 // edge notes an edge of the function at hand.
 func (w *Worker) edge(word uint32) {
@@ -510,7 +533,7 @@ func (w *Worker) endRow() {
 
 // rows gives the edges of each of the worker's functions that has any, those of
 // a function with very many in several rows. A row is valid until the next.
-func (w *Worker) rows() iter.Seq2[int, []uint32] {
+func (w *tally) rows() iter.Seq2[int, []uint32] {
 	return func(yield func(int, []uint32) bool) {
 		var row []uint32
 		for _, c := range w.chunks {

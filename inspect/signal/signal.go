@@ -118,8 +118,9 @@ func compareFinds(a, b Find) int {
 	return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Offset, b.Offset))
 }
 
-// merge adds what o found.
-func (f *Findings) merge(o *Findings) {
+// Add adds what o found. Of several that are added, the order does not matter
+// as long as no two of them are of data.
+func (f *Findings) Add(o *Findings) {
 	for i := range f.rules {
 		f.rules[i].count += o.rules[i].count
 		for _, v := range o.rules[i].kept {
@@ -145,7 +146,7 @@ func (f *Findings) merge(o *Findings) {
 func Merge(passes ...*Findings) Result {
 	var f Findings
 	for _, p := range passes {
-		f.merge(p)
+		f.Add(p)
 	}
 	f.weighMiner()
 	f.weighShapes()

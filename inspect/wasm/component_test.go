@@ -637,7 +637,8 @@ func TestComponentCosts(t *testing.T) {
 		{"module type", costModuleType, unsafe.Sizeof(Module{}) + unsafe.Sizeof(TypeDef{})},
 		{
 			"nested binary", costNested,
-			unsafe.Sizeof(Binary{}) + max(unsafe.Sizeof(Module{}), unsafe.Sizeof(Component{})) + unsafe.Sizeof(TypeDef{}),
+			unsafe.Sizeof(Binary{}) + max(unsafe.Sizeof(Module{}), unsafe.Sizeof(Component{})) + unsafe.Sizeof(TypeDef{}) +
+				unsafe.Sizeof(Validator{}) + unsafe.Sizeof(validModule{}),
 		},
 	} {
 		if uintptr(tt.cost) < tt.size || uintptr(tt.cost) > 2*tt.size+40 {

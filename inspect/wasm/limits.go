@@ -199,7 +199,7 @@ const (
 	costSubType      = 200 // of one in a component: the type itself, and its place in a list that grows
 	costCoreItem     = 110
 	costModuleType   = 900
-	costNested       = 1700 // with what decodes it
+	costNested       = 2600 // with what decodes and validates it
 	costIndexed      = 48
 	costNote         = 60 // of an entry of a map that is needed for one definition
 )

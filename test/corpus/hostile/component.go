@@ -167,6 +167,15 @@ func witPackage(name string, declarations []byte) []byte {
 	return component(section(secTypes, []byte{1}, wrapped), section(secExports, []byte{1}, extern(item), []byte{3, 0, 0}))
 }
 
+// repeatDeclared is n pairs of declarations with their count.
+func repeatDeclared(n int, pair func(i int) []byte) []byte {
+	b := leb(2 * n)
+	for i := range n {
+		b = append(b, pair(i)...)
+	}
+	return b
+}
+
 // nestedInstances exports, in each type, two instances of the type before, which
 // an alias brings in: the whole tree has 2^n leaves.
 func nestedInstances(size int) []byte {
@@ -202,6 +211,21 @@ func components() []Bomb {
 		{Name: "components beside components", Make: sections(section(secComponent, component()))},
 		{Name: "modules beside modules", Make: sections(section(secCoreModule, module()))},
 		{Name: "modules with a function each", Make: sections(section(secCoreModule, bodyOf()))},
+		{Name: "modules with ten functions each", Make: sections(section(secCoreModule, functions(10, always(emptyBody...))))},
+		{Name: "modules with a thousand functions each", Make: sections(section(secCoreModule, functions(1000, always(emptyBody...))))},
+		{Name: "modules whose functions call the next one", Make: sections(section(secCoreModule,
+			functions(200, func(i int) []byte { return body(cat([]byte{0x10}, leb((i+1)%200))) })))},
+		{Name: "a package of WIT of records of many fields", Make: func(size int) []byte {
+			return witPackage("a:b/c", repeatDeclared(max(1, size/4000), func(i int) []byte {
+				fields := repeat(500, func(k int) []byte { return cat(str(unique(k)), []byte{0x7f}) })
+				return cat([]byte{0x01, 0x72}, fields, []byte{0x04}, extern("r"+unique(i)), []byte{3, 0}, leb(2*i))
+			}))
+		}},
+		{Name: "a package of WIT of functions without parameters", Make: func(size int) []byte {
+			return witPackage("a:b/c", cat(leb(1+max(1, size/12)), []byte{0x01, 0x40, 0, 1, 0}, repeat(max(1, size/12), func(i int) []byte {
+				return cat([]byte{0x04}, extern(unique(i)), []byte{1, 0})
+			})[len(leb(max(1, size/12))):]))
+		}},
 		{Name: "a component of four billion bytes", Refused: true, Make: func(int) []byte {
 			return component([]byte{secComponent}, leb(uint32(1<<32-1)), component())
 		}},

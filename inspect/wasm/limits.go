@@ -184,8 +184,8 @@ const (
 // that grow by appending have a quarter more.
 const (
 	costTypeDef      = 136
-	costTypeRef      = 16
-	costLabel        = 16
+	costTypeRef      = 18 // lists take whole blocks of memory
+	costLabel        = 18
 	costExtern       = 150 // with what is known of its name
 	costNamed        = 170 // of one of a component besides: its place in the lists and its name in maps, which double
 	costDeclared     = 250 // of one in a type: its names in maps, and the list, which grows without its length being known

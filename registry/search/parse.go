@@ -416,10 +416,10 @@ func (p *parser) node(op operator, v value, s span) (node, error) {
 	}
 	n := &termNode{span: s, op: op, begins: begins}
 	var err error
-	switch {
-	case op.kind == words:
+	switch op.kind {
+	case words:
 		err = p.wordTerms(n, v, text)
-	case op.kind == digests:
+	case digests:
 		err = p.digestTerm(n, v, text)
 	default:
 		err = p.valueTerm(n, v, text)
@@ -505,7 +505,7 @@ func (p *parser) digestTerm(n *termNode, v value, text string) error {
 }
 
 func isHex(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool { return !('0' <= r && r <= '9' || 'a' <= r && r <= 'f') }) < 0
+	return s != "" && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // hash reads a normalised hash, of which the index knows the first 64 bits.

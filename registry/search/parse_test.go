@@ -21,7 +21,7 @@ func TestParseRefuses(t *testing.T) {
 		hint   string
 	}{
 		{query: "capabilty:net", column: 1, says: `no operator "capabilty"`, hint: "did you mean capability:?"},
-		{query: "ok langauge:rust", column: 4, says: `no operator "langauge"`, hint: "quote it"},
+		{query: "ok lagnuage:rust", column: 4, says: `no operator "lagnuage"`, hint: "quote it"},
 		{query: "language:rust", column: 1, says: `no operator "language"`, hint: "did you mean lang:?"},
 		{query: "import:env", column: 1, says: "no operator", hint: "did you mean imports:?"},
 		{query: "LANG:rust imprts:x", column: 11, says: `no operator "imprts"`, hint: "did you mean imports:?"},

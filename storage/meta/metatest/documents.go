@@ -302,7 +302,8 @@ var documentTests = []test{
 		want(f, "LayersWithFunction(1)", layers, err, []digest.Digest{sum("a")})
 		similar, err := f.db.SimilarLayers(ctx, sum("a"), 10, 10)
 		want(f, "SimilarLayers(a)", similar, err, []meta.LayerOverlap{
-			{Digest: sum("b"), Shared: 2, Sample: 3, Total: 3}, {Digest: sum("c"), Shared: 1, Sample: 2, Total: 2},
+			{Digest: sum("b"), Shared: 2, Sample: 3, Total: 3},
+			{Digest: sum("c"), Shared: 1, Sample: 2, Total: 2},
 			{Digest: sum("d"), Shared: 1, Sample: 2, Total: 2},
 		})
 		similar, err = f.db.SimilarLayers(ctx, sum("a"), 3, 10)

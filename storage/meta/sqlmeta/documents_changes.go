@@ -37,8 +37,9 @@ func columnIndex(c meta.Column) (int, error) {
 		return sizeColumn, nil
 	case meta.ColumnPulls:
 		return pullsColumn, nil
+	default:
+		return 0, fmt.Errorf("no column %q of numbers", c)
 	}
-	return 0, fmt.Errorf("no column %q of numbers", c)
 }
 
 // columns are the values of a document's row. Times are indexed in seconds, which

@@ -102,7 +102,6 @@ func (q *request) readPath() error {
 		}
 		if p.kind == kindVersion {
 			q.version, _ = parseVersion(value) // checked
-		default: // read by whoever asks for it
 		}
 	}
 	return nil

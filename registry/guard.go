@@ -38,9 +38,17 @@ func (r *Registry) checkGuard(ctx context.Context, db meta.Reader, repo string, 
 	return err
 }
 
-// checkVerdict is DENIED for a manifest that policy does not let be served.
+// checkVerdict is DENIED for a manifest that policy does not let be served, and
+// TOOMANYREQUESTS, upon which clients try again, for one that it has to judge
+// first.
 func (r *Registry) checkVerdict(ctx context.Context, m meta.Manifest) error {
-	if m.Verdict != meta.VerdictDeny {
+	switch {
+	case m.Verdict == meta.VerdictNone && m.Ingested == 0 && r.opts.PullsJudged != nil && r.opts.PullsJudged(m.Repo):
+		return &Error{
+			Code: TooManyRequests, Message: "policy has not judged this package yet: it is being inspected, try again in a moment",
+			Detail: fields{"name": m.Repo, "digest": m.Digest},
+		}
+	case m.Verdict != meta.VerdictDeny:
 		return nil
 	}
 	broken, err := r.violations(ctx, m, policy.Enforce)

@@ -62,6 +62,11 @@ type Options struct {
 	// names them was admitted; nil guards none. It is asked for every blob and
 	// answers from memory.
 	Guarded func(repo string) bool
+
+	// PullsJudged reports whether policies are enforced on pulls from repo: what
+	// none of them has judged yet, because the database was rebuilt, is not served
+	// before they have. nil serves it. It answers from memory.
+	PullsJudged func(repo string) bool
 }
 
 // A Registry applies the rules. Its methods are safe for concurrent use and

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -43,14 +44,26 @@ func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
 
 // ingestMetrics adds what jobs and judgements are counted by.
 func (s *server) ingestMetrics(m *obs.Metrics) {
+	// Two metrics of one scrape share a count, which reads every waiting job.
+	var (
+		mu   sync.Mutex
+		last map[string]meta.JobCount
+		at   time.Time
+	)
 	counts := func() map[string]meta.JobCount {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(at) < 100*time.Millisecond {
+			return last
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 		defer cancel()
 		all, err := s.stores.meta.JobCounts(ctx)
 		if err != nil {
 			s.log.Warn("jobs not counted", slog.Any("err", err))
 		}
-		return all
+		last, at = all, time.Now()
+		return last
 	}
 	m.Gauges("wreg_jobs", "Jobs by kind and state; of all servers over this database.", []string{"kind", "state"}, func() (list []obs.Sample) {
 		for kind, c := range counts() {

@@ -146,7 +146,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *server, 
 		MaxManifest: int64(cfg.Limits.MaxManifest), MaxBlob: int64(cfg.Limits.MaxBlob),
 		UploadExpiry: cfg.Limits.UploadExpiry, MaxUploads: cfg.Limits.MaxUploads,
 		MutableVersions: cfg.Registry.ImmutableTags == "none", Sparse: cfg.Registry.Sparse,
-		Admit: s.ingest, Guarded: s.ingest.Guarded, TagsMoved: s.ingest.TagsMoved,
+		Admit: s.ingest, Guarded: s.ingest.Guarded, PullsJudged: s.ingest.PullsJudged, TagsMoved: s.ingest.TagsMoved,
 	})
 	if cfg.Metrics.Listen != "off" {
 		s.metrics = s.newMetrics()

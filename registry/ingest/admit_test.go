@@ -606,6 +606,33 @@ func TestPullsArePolicedToo(t *testing.T) {
 	}
 }
 
+// A rebuilt database has policies and manifests, and no verdicts.
+func TestWhatARebuildBroughtBackIsServedOnceItIsJudged(t *testing.T) {
+	before := newEnv(t, setup{stopped: true})
+	d := before.as("alice").push("team/app", "1.0.0", layer{typeWasm, opensSockets, "app.wasm"})
+	ok := before.as("alice").push("team/ok", "1.0.0", layer{typeWasm, harmless, ""})
+	before.policy("no-network", noNetwork(t))
+	var dump bytes.Buffer
+	if err := before.db.Dump(t.Context(), &dump); err != nil {
+		t.Fatal(err)
+	}
+	db := openSQLite(t)
+	t.Cleanup(func() { _ = db.Close() })
+	if _, err := db.Load(t.Context(), &dump); err != nil {
+		t.Fatal(err)
+	}
+
+	e := newEnv(t, setup{db: db, blobs: before.blobs, stopped: true})
+	bob := e.as("bob")
+	bob.refused(bob.get("team/app", "1.0.0"), http.StatusTooManyRequests, "TOOMANYREQUESTS")
+	bob.refused(bob.get("team/ok", ok.String()), http.StatusTooManyRequests, "TOOMANYREQUESTS")
+	e.start()
+	e.verdict("team/app", d, meta.VerdictDeny)
+	e.verdict("team/ok", ok, meta.VerdictAllow)
+	bob.refused(bob.get("team/app", "1.0.0"), http.StatusForbidden, "DENIED")
+	bob.want(bob.get("team/ok", "1.0.0"), http.StatusOK)
+}
+
 // verdict waits until policy says so of a manifest, and no job is left.
 func (e *env) verdict(repo string, d digest.Digest, want meta.VerdictState) {
 	e.Helper()

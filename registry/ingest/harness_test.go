@@ -108,7 +108,8 @@ func newEnv(tb testing.TB, c setup) *env {
 		tb.Fatal(err)
 	}
 	e.reg = registry.New(registry.Options{
-		Blobs: e.blobs, Meta: e.svc.Watch(e.db), Admit: e.svc, Guarded: e.svc.Guarded, TagsMoved: e.svc.TagsMoved, Sparse: c.sparse,
+		Blobs: e.blobs, Meta: e.svc.Watch(e.db), Admit: e.svc, Guarded: e.svc.Guarded, PullsJudged: e.svc.PullsJudged,
+		TagsMoved: e.svc.TagsMoved, Sparse: c.sparse,
 	})
 	srv := httptest.NewServer(ociapi.New(ociapi.Options{
 		Registry: e.reg, Auth: names{}, Access: policy.Access{Approvers: []string{"carol"}, AnonymousPull: []string{"*"}},

@@ -46,7 +46,11 @@ func (b *brokenPolicy) about(repo string, a policy.Action) bool {
 
 // enforces reports whether a push to repo has to be judged before it is stored.
 func (r *rules) enforces(repo string) bool {
-	for _, a := range []policy.Action{policy.Push, policy.Tag, policy.Pull} {
+	return r.enforcesAny(repo, policy.Push, policy.Tag, policy.Pull)
+}
+
+func (r *rules) enforcesAny(repo string, actions ...policy.Action) bool {
+	for _, a := range actions {
 		if r.set.Enforces(repo, a) || slices.ContainsFunc(r.broken, func(b brokenPolicy) bool { return b.about(repo, a) }) {
 			return true
 		}
@@ -204,6 +208,12 @@ func (s *Service) PolicyErrors(ctx context.Context) (map[string]error, error) {
 // not shown before a manifest that names them was admitted. It answers from
 // memory; other servers' changes of policies are seen within a second.
 func (s *Service) Guarded(repo string) bool { return s.policies.last().enforces(repo) }
+
+// PullsJudged reports whether policies are enforced on pulls from repo. It
+// answers from memory as Guarded does.
+func (s *Service) PullsJudged(repo string) bool {
+	return s.policies.last().enforcesAny(repo, policy.Pull)
+}
 
 // approvals reports of a rule's ID whether somebody lets d pass in spite of it.
 func approvals(ctx context.Context, db meta.Reader, sub *subject) (func(id string) bool, error) {

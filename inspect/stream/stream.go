@@ -108,7 +108,7 @@ func (e *encoder) value(v reflect.Value) {
 			e.raw("null")
 			return
 		}
-		if own, ok := v.Interface().(Writer); ok && v.CanInterface() {
+		if own, ok := v.Interface().(Writer); ok {
 			e.flush()
 			if e.err == nil {
 				e.err = own.WriteJSON(e.w)

@@ -148,11 +148,11 @@ func TestFunctionsTakesTheLeastHashesOfLongFunctions(t *testing.T) {
 	if diff := cmp.Diff([]uint64{3, 9}, hashes); diff != "" || total != 3 {
 		t.Errorf("Functions() counts %d, want 3; want -, got +\n%s", total, diff)
 	}
-	for i := range uint64(3000) {
-		add(100, 10_000-i)
+	for i := range uint64(MaxFunctions) {
+		add(100, 1_000_000-i)
 	}
 	hashes, total = Functions(rep)
-	if len(hashes) != MaxFunctions || hashes[0] != 3 || hashes[2] != 7001 || total != 3003 {
+	if len(hashes) != MaxFunctions || hashes[0] != 3 || hashes[2] != 1_000_001-MaxFunctions || total != MaxFunctions+3 {
 		t.Errorf("Functions() = %d hashes from %d, %d of %d", len(hashes), hashes[0], hashes[2], total)
 	}
 }

@@ -28,8 +28,7 @@ type Documents interface {
 	// CountTerms counts for each term that begins with prefix how many documents
 	// of within have it, and gives the limit most frequent ones, most first and
 	// equal ones in byte order; those of none are left out. A nil within means
-	// all. Of the terms that begin with prefix no more than MaxCountedTerms are
-	// looked at, the first in byte order.
+	// all. It chooses among the MaxCountedTerms that most documents have.
 	CountTerms(ctx context.Context, prefix string, within *roaring.Bitmap, limit int) ([]Term, error)
 	// Postings is the set of documents that have any of the terms. The caller owns
 	// it.
@@ -61,7 +60,7 @@ type Documents interface {
 	SimilarLayers(ctx context.Context, d digest.Digest, common, limit int) ([]LayerOverlap, error)
 }
 
-// MaxCountedTerms bounds what CountTerms looks at.
+// MaxCountedTerms bounds what CountTerms counts within a set.
 const MaxCountedTerms = 512
 
 // DocumentWriter writes the index.

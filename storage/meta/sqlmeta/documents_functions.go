@@ -126,7 +126,7 @@ func (t *tx) editFunctions(ctx context.Context, name string, layer int64, hashes
 	for i, h := range hashes {
 		list[i] = signed(h)
 	}
-	err = inChunks(list, 32, args(layer), func(params []any) error {
+	err = inChunks(list, 128, args(layer), func(params []any) error {
 		changed, err := t.exec(ctx, name, params...)
 		n += changed
 		return err

@@ -48,8 +48,11 @@ const zoneChunk = 16
 // in order of zs and within those in any order, as long as next says to go on.
 func (r reader) eachValues(ctx context.Context, zs []zone, next func([]zone) []zone, f func(zone, valuesRow)) error {
 	s, _ := r.q.(*documentSnapshot)
-	for zs = next(zs); len(zs) > 0; zs = next(zs) {
-		chunk := zs[:min(zoneChunk, len(zs))]
+	for size := 4; ; size = zoneChunk { // the first few may be enough
+		if zs = next(zs); len(zs) == 0 {
+			return nil
+		}
+		chunk := zs[:min(size, len(zs))]
 		zs = zs[len(chunk):]
 		var keys []int64
 		byKey := map[int64]zone{}
@@ -84,7 +87,6 @@ func (r reader) eachValues(ctx context.Context, zs []zone, next func([]zone) []z
 			return err
 		}
 	}
-	return nil
 }
 
 // maxKeptRows bounds what a snapshot keeps of values: 6 MB.

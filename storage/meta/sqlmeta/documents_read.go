@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/opencontainers/go-digest"
@@ -166,20 +167,12 @@ const fewDocuments = 400
 
 // CountTerms implements meta.Documents.
 func (r reader) CountTerms(ctx context.Context, prefix string, within *roaring.Bitmap, limit int) ([]meta.Term, error) {
-	known, err := r.termPage(ctx, prefix, "", meta.MaxCountedTerms)
+	known, counts, err := r.frequentTerms(ctx, prefix)
 	if err != nil {
 		return nil, err
 	}
-	var counts []int64
 	switch {
-	case len(known) == 0:
-		return nil, nil
-	case within == nil:
-		c, err := r.changes(ctx)
-		if err != nil {
-			return nil, err
-		}
-		counts = c.recount(known)
+	case len(known) == 0 || within == nil: // counted already
 	case within.GetCardinality() <= fewDocuments:
 		counts, err = r.countByDocument(ctx, known, within)
 	default:
@@ -196,6 +189,33 @@ func (r reader) CountTerms(ctx context.Context, prefix string, within *roaring.B
 	}
 	slices.SortStableFunc(out, func(a, b meta.Term) int { return cmp.Compare(b.Documents, a.Documents) })
 	return out[:min(len(out), max(limit, 0))], nil
+}
+
+// consideredTerms bounds the terms among which frequentTerms chooses. More have
+// one beginning only if somebody made them up.
+const consideredTerms = 4096
+
+// frequentTerms are the MaxCountedTerms terms with a prefix that most documents
+// have, in byte order, with how many have each.
+func (r reader) frequentTerms(ctx context.Context, prefix string) ([]knownTerm, []int64, error) {
+	page, err := r.termPage(ctx, prefix, "", consideredTerms)
+	if err != nil || len(page) == 0 {
+		return nil, nil, err
+	}
+	c, err := r.changes(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	counts := c.recount(page)
+	place := places(page)
+	slices.SortStableFunc(page, func(a, b knownTerm) int { return cmp.Compare(counts[place[b.id]], counts[place[a.id]]) })
+	page = page[:min(len(page), meta.MaxCountedTerms)]
+	slices.SortFunc(page, func(a, b knownTerm) int { return strings.Compare(a.text, b.text) })
+	chosen := make([]int64, len(page))
+	for i, k := range page {
+		chosen[i] = counts[place[k.id]]
+	}
+	return page, chosen, nil
 }
 
 func (r reader) countByDocument(ctx context.Context, known []knownTerm, within *roaring.Bitmap) ([]int64, error) {

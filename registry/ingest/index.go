@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/Masterminds/semver/v3"
 	"github.com/opencontainers/go-digest"
 
-	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/inspect"
 	"github.com/wreg-project/wreg/registry/jobs"
 	"github.com/wreg-project/wreg/registry/search"
@@ -116,43 +114,19 @@ func (s *Service) putDocument(ctx context.Context, tx meta.Tx, sub *subject, d *
 }
 
 // latest gives what the greatest released versions of repo point to that are not
-// yanked: the latest one, and the one that would be without it.
+// yanked: the latest one, and the one that would be without it; "" for none.
 func (s *Service) latest(ctx context.Context, repo string) (first, second digest.Digest, err error) {
-	tags, err := s.meta.Tags(ctx, repo, meta.Page{})
-	if absent(err) {
-		return "", "", nil
+	tags, err := s.meta.Releases(ctx, repo, 2)
+	if err != nil && !absent(err) {
+		return "", "", fmt.Errorf("releases of %s: %w", repo, err)
 	}
-	if err != nil {
-		return "", "", fmt.Errorf("tags of %s: %w", repo, err)
+	if len(tags) > 0 {
+		first = tags[0].Digest
 	}
-	var v1, v2 *semver.Version
-	var t1, t2 string
-	for _, tag := range tags {
-		v, ok := ref.VersionOf(tag)
-		switch {
-		case !ok || v.Prerelease() != "":
-		case v1 == nil || v.GreaterThan(v1):
-			v2, t2, v1, t1 = v1, t1, v, tag
-		case v2 == nil || v.GreaterThan(v2):
-			v2, t2 = v, tag
-		}
+	if len(tags) > 1 {
+		second = tags[1].Digest
 	}
-	if first, err = s.pointee(ctx, repo, t1); err == nil {
-		second, err = s.pointee(ctx, repo, t2)
-	}
-	return first, second, err
-}
-
-// pointee is what a tag points to, "" if there is no such tag.
-func (s *Service) pointee(ctx context.Context, repo, tag string) (digest.Digest, error) {
-	if tag == "" {
-		return "", nil
-	}
-	t, err := s.meta.Tag(ctx, repo, tag)
-	if absent(err) {
-		return "", nil
-	}
-	return t.Digest, err
+	return first, second, nil
 }
 
 // settleLatest has the documents of the two greatest versions described again

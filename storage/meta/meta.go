@@ -199,6 +199,10 @@ type Tags interface {
 	Tag(ctx context.Context, repo, name string) (Tag, error)
 	// Tags lists tag names in byte order, without those that are yanked.
 	Tags(ctx context.Context, repo string, p Page) ([]string, error)
+	// Releases lists at most the given number of tags that are full semantic
+	// versions, not prereleases and not yanked: greatest first, equal ones in byte
+	// order.
+	Releases(ctx context.Context, repo string, most int) ([]Tag, error)
 	// ManifestTags lists the tags that point to d, in byte order; none if there
 	// is no such manifest.
 	ManifestTags(ctx context.Context, repo string, d digest.Digest) ([]string, error)

@@ -40,6 +40,33 @@ func names(vs []meta.Version) []string {
 }
 
 var versionTests = []test{
+	{"releases are the full versions that are neither prereleases nor yanked, greatest first", func(f *fixture) {
+		_, err := f.db.Releases(f.Context(), "none", 5)
+		fails(f, "Releases(none)", err, meta.ErrRepository)
+		for i, tag := range []string{
+			"1.9.0", "1.10.0", "v1.2.3", "1.2.3", "1.10.1-rc.1", "latest", "1", "oci-image-9.0.0", "2.0.0", "0.0.18446744073709551615",
+		} {
+			f.put(manifest("r", fmt.Sprint(i)))
+			f.tag("r", tag, fmt.Sprint(i))
+		}
+		f.notice("r", "2.0.0", yanked(1))
+		released := func(what string, most int, expect ...string) {
+			f.Helper()
+			tags, err := f.db.Releases(f.Context(), "r", most)
+			var got []string
+			for _, t := range tags {
+				got = append(got, t.Name)
+			}
+			want(f, "Releases() "+what, got, err, expect)
+		}
+		released("of all", 10, "1.10.0", "1.9.0", "1.2.3", "v1.2.3", "0.0.18446744073709551615")
+		released("of two", 2, "1.10.0", "1.9.0")
+		tags, err := f.db.Releases(f.Context(), "r", 1)
+		want(f, "Releases() of one", tags, err, []meta.Tag{{Name: "1.10.0", Digest: sum("1"), Updated: start}})
+		f.update(func(ctx context.Context, tx meta.Tx) error { return tx.DeleteTag(ctx, "r", "1.10.0", true, at(3)) })
+		f.notice("r", "2.0.0", meta.Notice{})
+		released("after a delete and without a notice", 2, "2.0.0", "1.9.0")
+	}},
 	{"a version is a tag with the row of its manifest, its notice and its downloads", func(f *fixture) {
 		m := manifest("r", "m")
 		m.ArtifactType, m.Subject = "application/wasm", sum("subject")

@@ -2,10 +2,13 @@ package sqlmeta
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -30,6 +33,36 @@ func (r reader) Tags(ctx context.Context, repo string, p meta.Page) ([]string, e
 		err = known(ctx, r.q, repo)
 	}
 	return names, err
+}
+
+func (r reader) Releases(ctx context.Context, repo string, most int) ([]meta.Tag, error) {
+	var tags []meta.Tag
+	err := each(ctx, r.q, "releases", args(repo, int64(most)), func(rows *sql.Rows) error {
+		var (
+			t       meta.Tag
+			updated int64
+		)
+		if err := rows.Scan(&t.Name, (*string)(&t.Digest), &updated); err != nil {
+			return r.q.fail("releases", err)
+		}
+		t.Updated = fromMicros(updated)
+		tags = append(tags, t)
+		return nil
+	})
+	if err == nil && len(tags) == 0 {
+		err = known(ctx, r.q, repo)
+	}
+	return tags, err
+}
+
+// release is the version of a tag that is a release in a form that sorts as
+// versions do, "" for other tags. A version's numbers have up to 20 digits.
+func release(tag string) string {
+	v, ok := ref.VersionOf(tag)
+	if !ok || v.Prerelease() != "" {
+		return ""
+	}
+	return fmt.Sprintf("%020d.%020d.%020d", v.Major(), v.Minor(), v.Patch())
 }
 
 func (r reader) ManifestTags(ctx context.Context, repo string, d digest.Digest) ([]string, error) {
@@ -61,7 +94,7 @@ func (t *tx) PutTag(ctx context.Context, repo, name string, d digest.Digest, at 
 	if err != nil {
 		return err
 	}
-	inserted, err := t.exec(ctx, "insert_tag", repoID, name, manifest, micros(at))
+	inserted, err := t.exec(ctx, "insert_tag", repoID, name, manifest, micros(at), release(name))
 	if err != nil {
 		return err
 	}

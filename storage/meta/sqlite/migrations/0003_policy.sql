@@ -9,6 +9,11 @@ ALTER TABLE tags ADD COLUMN notice_time INTEGER NOT NULL DEFAULT 0;
 DROP INDEX tags_by_time;
 CREATE INDEX tags_by_time ON tags (repository, updated, name) WHERE notice < 2;
 
+-- The version of a tag that is a release, so that versions sort; else empty.
+ALTER TABLE tags ADD COLUMN release TEXT NOT NULL DEFAULT '';
+
+CREATE INDEX tags_by_release ON tags (repository, release DESC, name) WHERE release <> '' AND notice < 2;
+
 -- day: midnight UTC
 CREATE TABLE downloads (
     manifest INTEGER NOT NULL REFERENCES manifests (id) ON DELETE CASCADE,

@@ -9,6 +9,11 @@ SELECT t.name FROM tags t
 WHERE t.repository = (SELECT id FROM repositories WHERE name = ?1) AND t.name > CAST(?2 AS TEXT) AND t.notice < 2
 ORDER BY t.name LIMIT CAST(?3 AS BIGINT);
 
+-- name: releases
+SELECT t.name, m.digest, t.updated FROM tags t JOIN manifests m ON m.id = t.manifest
+WHERE t.repository = (SELECT id FROM repositories WHERE name = ?1) AND t.release <> '' AND t.notice < 2
+ORDER BY t.release DESC, t.name LIMIT CAST(?2 AS BIGINT);
+
 -- name: manifest_tags
 SELECT t.name
 FROM repositories r JOIN manifests m ON m.repository = r.id JOIN tags t ON t.manifest = m.id
@@ -19,7 +24,7 @@ ORDER BY t.name;
 SELECT digest FROM tombstones WHERE repository = ?1 AND name = ?2;
 
 -- name: insert_tag
-INSERT INTO tags (repository, name, manifest, updated) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING;
+INSERT INTO tags (repository, name, manifest, updated, release) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING;
 
 -- name: move_tag
 UPDATE tags SET manifest = ?3, updated = ?4 WHERE repository = ?1 AND name = ?2;

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -65,24 +64,34 @@ func copyTable(ctx context.Context, from *sql.DB, to *pgx.Conn, table string) er
 	if err != nil {
 		return err
 	}
-	values := make([]any, len(columns))
-	into := make([]any, len(columns))
-	for i := range into {
-		into[i] = &values[i]
+	if _, err := to.CopyFrom(ctx, pgx.Identifier{table}, columns, newRowSource(rows, len(columns))); err != nil {
+		return err
 	}
-	_, err = to.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromFunc(func() ([]any, error) {
-		if !rows.Next() {
-			return nil, rows.Err()
+	return rows.Err()
+}
+
+// A rowSource is a pgx.CopyFromSource of the rows of another database.
+type rowSource struct {
+	*sql.Rows
+	values, into []any
+}
+
+func newRowSource(rows *sql.Rows, columns int) *rowSource {
+	s := &rowSource{rows, make([]any, columns), make([]any, columns)}
+	for i := range s.into {
+		s.into[i] = &s.values[i]
+	}
+	return s
+}
+
+func (s *rowSource) Values() ([]any, error) {
+	if err := s.Scan(s.into...); err != nil {
+		return nil, err
+	}
+	for i, v := range s.values {
+		if b, ok := v.([]byte); ok && b == nil {
+			s.values[i] = []byte{} // empty, not absent
 		}
-		if err := rows.Scan(into...); err != nil {
-			return nil, fmt.Errorf("%s: %w", strings.Join(columns, ", "), err)
-		}
-		for i, v := range values {
-			if b, ok := v.([]byte); ok && b == nil {
-				values[i] = []byte{} // empty, not absent
-			}
-		}
-		return values, nil
-	}))
-	return err
+	}
+	return s.values, nil
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/wreg-project/wreg/storage/meta"
 )
 
 // segmentSize is how many document numbers share a row of postings: as bits they
@@ -257,4 +259,54 @@ func decodeValues(lowest int64, buf []byte) (valuesRow, error) {
 func (r *valuesRow) at(i uint32) int64 {
 	bit := int(i) * r.width
 	return r.lowest + int64(binary.LittleEndian.Uint64(r.buf[bit/8:])>>(bit%8)&r.mask)
+}
+
+// The leaders of a row are the documents of its greatest values, the greatest
+// first and of equal ones the first number first: each as the two bytes of its
+// place in the segment, and how much less its value is than the one before.
+
+// maxLeaders is how many there are at most.
+const maxLeaders = 128
+
+// A leader is a document's place in its segment, with its value.
+type leader struct {
+	index uint32
+	value int64
+}
+
+func encodeLeaders(values *[segmentSize]int64) []byte {
+	p := podium{limit: maxLeaders, compare: byValueDown}
+	for i, v := range values {
+		p.show(meta.Position{Number: uint32(i), Value: v})
+	}
+	buf := make([]byte, 0, 4*maxLeaders)
+	last := p.places[0].Value // the highest
+	for _, l := range p.places {
+		buf = binary.LittleEndian.AppendUint16(buf, uint16(l.Number))
+		buf = binary.AppendUvarint(buf, uint64(last)-uint64(l.Value))
+		last = l.Value
+	}
+	return buf
+}
+
+func decodeLeaders(highest int64, buf []byte) ([]leader, error) {
+	leaders := make([]leader, 0, maxLeaders)
+	last := highest
+	for len(buf) > 0 {
+		if len(buf) < 3 || len(leaders) == maxLeaders {
+			return nil, fmt.Errorf("%w: its leaders", errPacked)
+		}
+		index := uint32(binary.LittleEndian.Uint16(buf))
+		less, n := binary.Uvarint(buf[2:])
+		if n <= 0 || index >= segmentSize {
+			return nil, fmt.Errorf("%w: its leaders", errPacked)
+		}
+		last = int64(uint64(last) - less)
+		leaders = append(leaders, leader{index, last})
+		buf = buf[2+n:]
+	}
+	if len(leaders) == 0 {
+		return nil, fmt.Errorf("%w: it has no leaders", errPacked)
+	}
+	return leaders, nil
 }

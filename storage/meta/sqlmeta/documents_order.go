@@ -184,7 +184,7 @@ func (r reader) InRange(ctx context.Context, c meta.Column, low, high int64, wit
 
 // eachValue calls f for those documents of a small set that there are.
 func (r reader) eachValue(ctx context.Context, column int, of *roaring.Bitmap, f func(number uint32, v int64)) error {
-	return inChunks(distinct(of.ToArray()), 32, nil, func(params []any) error {
+	return inChunks(distinct(of.ToArray()), 128, nil, func(params []any) error {
 		return each(ctx, r.q, "values_by_number", params, func(rows *sql.Rows) error {
 			var number, updated, size, pulls int64
 			if err := rows.Scan(&number, &updated, &size, &pulls); err != nil {
@@ -208,17 +208,22 @@ func (p *podium) show(pos meta.Position) {
 	if p.after != nil && p.compare(pos, *p.after) <= 0 {
 		return
 	}
-	if p.full() {
-		if p.limit == 0 || p.compare(pos, p.places[p.limit-1]) >= 0 {
-			return
-		}
-		p.places = p.places[:p.limit-1]
+	if p.full() && !p.worse(pos) {
+		return
 	}
-	i, _ := slices.BinarySearchFunc(p.places, pos, p.compare)
-	p.places = slices.Insert(p.places, i, pos)
+	i, again := slices.BinarySearchFunc(p.places, pos, p.compare)
+	if again {
+		return
+	}
+	p.places = slices.Insert(p.places[:min(len(p.places), p.limit-1)], min(i, p.limit-1), pos)
 }
 
 func (p *podium) full() bool { return len(p.places) >= p.limit }
+
+// worse reports whether the last place of a full podium is worse than pos.
+func (p *podium) worse(pos meta.Position) bool {
+	return p.limit > 0 && p.compare(p.places[p.limit-1], pos) > 0
+}
 
 func byValue(a, b meta.Position) int {
 	return cmp.Or(cmp.Compare(a.Value, b.Value), cmp.Compare(a.Number, b.Number))
@@ -257,8 +262,9 @@ func (r reader) TopDocuments(
 	return meta.Top{Positions: p.places}, err
 }
 
-// topByValue goes through the segments, the most promising first, until no value
-// of the rest can come in among the first.
+// topByValue looks at the leaders of each segment first, which is mostly all it
+// takes, then at the segments in whose rest there may be more, the most promising
+// first, until no value can come in among the first any more.
 func (r reader) topByValue(ctx context.Context, column int, ascending bool, within *roaring.Bitmap, p *podium) error {
 	changed, err := r.changes(ctx)
 	if err != nil {
@@ -269,33 +275,80 @@ func (r reader) topByValue(ctx context.Context, column int, ascending bool, with
 			p.show(meta.Position{Number: d.number, Value: d.values[column]})
 		}
 	}
-	zs, err := r.zones(ctx, column)
+	words := padded(roaring.AndNot(within, changed.numbers))
+	rests, err := r.leaders(ctx, column, ascending, words, p)
 	if err != nil {
 		return err
 	}
-	words := padded(roaring.AndNot(within, changed.numbers))
-	zs = slices.DeleteFunc(zs, func(z zone) bool { return empty(words, z.segment()) })
-	// The best that a zone can have, its number aside.
-	best := func(z zone) int64 { return z.highest }
-	worst := func(z zone) int64 { return z.lowest }
-	if ascending {
-		best, worst = worst, best
-	}
-	slices.SortStableFunc(zs, func(a, b zone) int {
-		return p.compare(meta.Position{Value: best(a)}, meta.Position{Value: best(b)})
-	})
-	next := func(zs []zone) []zone {
-		for len(zs) > 0 && p.after != nil && p.compare(meta.Position{Value: worst(zs[0]), Number: math.MaxUint32}, *p.after) <= 0 {
-			zs = zs[1:] // all of it was on earlier pages
+	slices.SortStableFunc(rests, func(a, b rest) int { return p.compare(a.behind, b.behind) })
+	next := func(rests []rest) []rest {
+		for len(rests) > 0 && p.after != nil && p.compare(rests[0].last, *p.after) <= 0 {
+			rests = rests[1:] // all of it was on earlier pages
 		}
-		if len(zs) > 0 && p.full() && (p.limit == 0 || p.compare(p.places[p.limit-1], meta.Position{Value: best(zs[0])}) < 0) {
+		if len(rests) > 0 && p.full() && !p.worse(rests[0].behind) {
 			return nil
 		}
-		return zs
+		return rests
 	}
-	return r.eachValues(ctx, zs, next, func(z zone, row valuesRow) {
+	zs := make([]zone, len(rests))
+	for i := range rests {
+		zs[i] = rests[i].zone
+	}
+	return r.eachValues(ctx, zs, func(zs []zone) []zone {
+		rests = next(rests[len(rests)-len(zs):])
+		return zs[len(zs)-len(rests):]
+	}, func(z zone, row valuesRow) {
 		eachNumber(words, z.segment(), func(number, index uint32) { p.show(meta.Position{Number: number, Value: row.at(index)}) })
 	})
+}
+
+// A rest is what a segment has beside its leaders: behind one position, and up to
+// another, in the order that is asked for.
+type rest struct {
+	zone
+	behind, last meta.Position
+}
+
+// leaders shows those of all segments that have something of words, and returns
+// the rests.
+func (r reader) leaders(ctx context.Context, column int, ascending bool, words []uint64, p *podium) ([]rest, error) {
+	var rests []rest
+	err := each(ctx, r.q, "value_leaders", args(valueKey(column, 0), valueKey(column, math.MaxUint32)), func(rows *sql.Rows) error {
+		var (
+			z   zone
+			buf sql.RawBytes
+		)
+		if err := rows.Scan(&z.key, &z.lowest, &z.highest, &buf); err != nil {
+			return r.q.fail("value_leaders", err)
+		}
+		if empty(words, z.segment()) {
+			return nil
+		}
+		rest := rest{z, meta.Position{Value: z.lowest}, meta.Position{Value: z.highest, Number: math.MaxUint32}}
+		if !ascending {
+			leaders, err := decodeLeaders(z.highest, buf)
+			if err != nil {
+				return fmt.Errorf("column %d of segment %d: %w", column, z.segment(), err)
+			}
+			rest.last = meta.Position{Value: z.lowest, Number: math.MaxUint32}
+			rest.behind = showLeaders(leaders, z.segment(), words, p)
+		}
+		rests = append(rests, rest)
+		return nil
+	})
+	return rests, err
+}
+
+// showLeaders returns the position of the last one.
+func showLeaders(leaders []leader, segment uint32, words []uint64, p *podium) (last meta.Position) {
+	for _, l := range leaders {
+		number := segment*segmentSize + l.index
+		last = meta.Position{Number: number, Value: l.value}
+		if words[number/64]>>(number%64)&1 != 0 {
+			p.show(last)
+		}
+	}
+	return last
 }
 
 // Bounds of an order by name: up to how many documents are sorted, and through
@@ -319,7 +372,7 @@ func (r reader) topByName(
 		if !ascending {
 			p.compare = func(a, b meta.Position) int { return byName(b, a) }
 		}
-		err := inChunks(distinct(within.ToArray()), 32, nil, func(params []any) error {
+		err := inChunks(distinct(within.ToArray()), 128, nil, func(params []any) error {
 			return r.eachName(ctx, "names_by_number", params, p.show)
 		})
 		return meta.Top{Positions: p.places}, err

@@ -386,9 +386,13 @@ func (t *tx) packValues(ctx context.Context, column int, segment uint32, ds []va
 	if err != nil {
 		return err
 	}
-	if !found { // what is not there must not widen the zone
+	if !found { // what is not there must not lead
+		least := ds[0].values[column]
+		for _, d := range ds {
+			least = min(least, d.values[column])
+		}
 		for i := range values {
-			values[i] = ds[0].values[column]
+			values[i] = least
 		}
 	}
 	for _, d := range ds {
@@ -400,6 +404,6 @@ func (t *tx) packValues(ctx context.Context, column int, segment uint32, ds []va
 		return nil
 	}
 	lowest, highest, numbers := encodeValues(&values)
-	_, err = t.exec(ctx, "put_values", key, lowest, highest, numbers)
+	_, err = t.exec(ctx, "put_values", key, lowest, highest, encodeLeaders(&values), numbers)
 	return err
 }

@@ -35,6 +35,7 @@ CREATE TABLE document_values (
     key     BIGINT PRIMARY KEY,
     lowest  BIGINT NOT NULL,
     highest BIGINT NOT NULL,
+    leaders BYTEA NOT NULL, -- the documents of the greatest values
     numbers BYTEA NOT NULL
 );
 

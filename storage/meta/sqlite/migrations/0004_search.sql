@@ -36,6 +36,7 @@ CREATE TABLE document_values (
     key     INTEGER PRIMARY KEY,
     lowest  INTEGER NOT NULL,
     highest INTEGER NOT NULL,
+    leaders BLOB NOT NULL, -- the documents of the greatest values
     numbers BLOB NOT NULL
 ) STRICT;
 

@@ -160,6 +160,7 @@ func (db *DB) beginRead(ctx context.Context) (*sql.Tx, error) {
 type documentSnapshot struct {
 	snapshot
 	loaded *changes
+	terms  map[string]knownTerm
 	rows   map[int64]valuesRow // of document_values
 }
 

@@ -25,12 +25,51 @@ type knownTerm struct {
 
 // findTerms finds the rows of those texts that are in the index, by id.
 func (r reader) findTerms(ctx context.Context, texts []string) ([]knownTerm, error) {
-	var found []knownTerm
-	err := inChunks(texts, 32, nil, func(params []any) error {
-		return each(ctx, r.q, "terms_by_text", params, r.scanTerms("terms_by_text", &found))
+	s, _ := r.q.(*documentSnapshot)
+	found, unknown := s.recall(texts)
+	name, size := "terms_by_text", 32
+	if len(unknown) > size {
+		name, size = "many_terms_by_text", 128
+	}
+	err := inChunks(unknown, size, nil, func(params []any) error {
+		return each(ctx, r.q, name, params, r.scanTerms(name, &found))
 	})
+	s.remember(found)
 	slices.SortFunc(found, func(a, b knownTerm) int { return cmp.Compare(a.id, b.id) })
 	return slices.Compact(found), err
+}
+
+// maxKnown bounds the terms that a snapshot keeps.
+const maxKnown = 8192
+
+// remember keeps terms for the next time that they are looked for.
+func (s *documentSnapshot) remember(terms []knownTerm) {
+	if s == nil {
+		return
+	}
+	if s.terms == nil {
+		s.terms = map[string]knownTerm{}
+	}
+	for _, k := range terms {
+		if len(s.terms) < maxKnown {
+			s.terms[k.text] = k
+		}
+	}
+}
+
+// recall gives the terms that are kept, and the other texts.
+func (s *documentSnapshot) recall(texts []string) (found []knownTerm, unknown []string) {
+	if s == nil || len(s.terms) == 0 {
+		return nil, texts
+	}
+	for _, text := range texts {
+		if k, ok := s.terms[text]; ok {
+			found = append(found, k)
+		} else {
+			unknown = append(unknown, text)
+		}
+	}
+	return found, unknown
 }
 
 func (r reader) scanTerms(name string, into *[]knownTerm) func(*sql.Rows) error {
@@ -83,6 +122,9 @@ func (r reader) termPage(ctx context.Context, prefix, after string, limit int) (
 	var page []knownTerm
 	// The empty text of everyDocument sorts after none.
 	err := each(ctx, r.q, "terms", args(prefix, prefix+last, after, int64(limit)), r.scanTerms("terms", &page))
+	if s, ok := r.q.(*documentSnapshot); ok {
+		s.remember(page)
+	}
 	return page, err
 }
 
@@ -144,14 +186,18 @@ func (r reader) union(ctx context.Context, ids []int64) (*roaring.Bitmap, error)
 // eachPosting calls f for every packed row of the terms. numbers is good until f
 // returns.
 func (r reader) eachPosting(ctx context.Context, ids []int64, f func(id int64, segment uint32, numbers []byte) error) error {
-	return inChunks(ids, 16, nil, func(params []any) error {
-		return each(ctx, r.q, "postings", params, func(rows *sql.Rows) error {
+	name, size := "postings", 16
+	if len(ids) > size {
+		name, size = "many_postings", 64
+	}
+	return inChunks(ids, size, nil, func(params []any) error {
+		return each(ctx, r.q, name, params, func(rows *sql.Rows) error {
 			var (
 				id, segment int64
 				numbers     sql.RawBytes
 			)
 			if err := rows.Scan(&id, &segment, &numbers); err != nil {
-				return r.q.fail("postings", err)
+				return r.q.fail(name, err)
 			}
 			if err := f(id, uint32(segment), numbers); err != nil {
 				return fmt.Errorf("postings of term %d, segment %d: %w", id, segment, err)

@@ -161,7 +161,6 @@ type documentSnapshot struct {
 	snapshot
 	loaded *changes
 	terms  map[string]knownTerm
-	rows   map[int64]valuesRow // of document_values
 }
 
 // changes are those of the state that r reads.

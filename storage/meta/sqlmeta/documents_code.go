@@ -261,6 +261,27 @@ func (r *valuesRow) at(i uint32) int64 {
 	return r.lowest + int64(binary.LittleEndian.Uint64(r.buf[bit/8:])>>(bit%8)&r.mask)
 }
 
+// between sets in result the bits of those documents of words whose value lies
+// from low to high, which touch the range of the row's values.
+func (r *valuesRow) between(low, high int64, words, result []uint64) {
+	from, span := uint64(0), uint64(high)-uint64(max(low, r.lowest))
+	if low > r.lowest {
+		from = uint64(low) - uint64(r.lowest)
+	}
+	for i, w := range words {
+		var found uint64
+		for ; w != 0; w &= w - 1 {
+			n := bits.TrailingZeros64(w)
+			at := (i*64 + n) * r.width
+			d := binary.LittleEndian.Uint64(r.buf[at/8:]) >> (at % 8) & r.mask
+			if d-from <= span {
+				found |= 1 << n
+			}
+		}
+		result[i] = found
+	}
+}
+
 // The leaders of a row are the documents of its greatest values, the greatest
 // first and of equal ones the first number first: each as the two bytes of its
 // place in the segment, and how much less its value is than the one before.

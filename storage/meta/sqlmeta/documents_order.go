@@ -45,29 +45,25 @@ func (r reader) zones(ctx context.Context, column int) ([]zone, error) {
 const zoneChunk = 16
 
 // eachValues calls f for the rows of values of the zones, some of them at a time
-// in order of zs and within those in any order, as long as next says to go on.
+// in order of zs and within those in any order, as long as next says to go on. A
+// row is good until f returns.
 func (r reader) eachValues(ctx context.Context, zs []zone, next func([]zone) []zone, f func(zone, valuesRow)) error {
-	s, _ := r.q.(*documentSnapshot)
 	for size := 4; ; size = zoneChunk { // the first few may be enough
 		if zs = next(zs); len(zs) == 0 {
 			return nil
 		}
 		chunk := zs[:min(size, len(zs))]
 		zs = zs[len(chunk):]
-		var keys []int64
-		byKey := map[int64]zone{}
-		for _, z := range chunk {
-			if s != nil && s.rows[z.key].buf != nil {
-				f(z, s.rows[z.key])
-				continue
-			}
-			keys, byKey[z.key] = append(keys, z.key), z
+		byKey := make(map[int64]zone, len(chunk))
+		keys := make([]int64, len(chunk))
+		for i, z := range chunk {
+			keys[i], byKey[z.key] = z.key, z
 		}
 		err := inChunks(keys, zoneChunk, nil, func(params []any) error {
 			return each(ctx, r.q, "values", params, func(rows *sql.Rows) error {
 				var (
 					key, lowest int64
-					numbers     []byte
+					numbers     sql.RawBytes
 				)
 				if err := rows.Scan(&key, &lowest, &numbers); err != nil {
 					return r.q.fail("values", err)
@@ -76,9 +72,6 @@ func (r reader) eachValues(ctx context.Context, zs []zone, next func([]zone) []z
 				if err != nil {
 					return fmt.Errorf("column %d of segment %d: %w", key>>32, uint32(key), err)
 				}
-				if s != nil {
-					s.keep(key, row)
-				}
 				f(byKey[key], row)
 				return nil
 			})
@@ -86,18 +79,6 @@ func (r reader) eachValues(ctx context.Context, zs []zone, next func([]zone) []z
 		if err != nil {
 			return err
 		}
-	}
-}
-
-// maxKeptRows bounds what a snapshot keeps of values: 6 MB.
-const maxKeptRows = 256
-
-func (s *documentSnapshot) keep(key int64, row valuesRow) {
-	if s.rows == nil {
-		s.rows = map[int64]valuesRow{}
-	}
-	if len(s.rows) < maxKeptRows {
-		s.rows[key] = row
 	}
 }
 
@@ -127,6 +108,9 @@ func (r reader) InRange(ctx context.Context, c meta.Column, low, high int64, wit
 		return nil, err
 	}
 	out := roaring.New()
+	if low > high {
+		return out, nil
+	}
 	if within != nil && within.GetCardinality() <= fewDocuments {
 		err := r.eachValue(ctx, column, within, func(number uint32, v int64) {
 			if low <= v && v <= high {
@@ -163,11 +147,8 @@ func (r reader) InRange(ctx context.Context, c meta.Column, low, high int64, wit
 	})
 	all := func(zs []zone) []zone { return zs }
 	err = r.eachValues(ctx, zs, all, func(z zone, row valuesRow) {
-		eachNumber(words, z.segment(), func(number, index uint32) {
-			if v := row.at(index); low <= v && v <= high {
-				result[number/64] |= 1 << (number % 64)
-			}
-		})
+		from := int(z.segment()) * segmentWords
+		row.between(low, high, words[from:from+segmentWords], result[from:from+segmentWords])
 	})
 	if err != nil {
 		return nil, err

@@ -99,7 +99,8 @@ func (r reader) Terms(ctx context.Context, prefix, after string, limit int) ([]m
 	}
 	var out []meta.Term
 	for len(out) < limit {
-		page, err := r.termPage(ctx, prefix, after, limit-len(out))
+		asked := limit - len(out)
+		page, err := r.termPage(ctx, prefix, after, asked)
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +111,7 @@ func (r reader) Terms(ctx context.Context, prefix, after string, limit int) ([]m
 			}
 			after = k.text
 		}
-		if len(page) < limit {
+		if len(page) < asked {
 			break
 		}
 	}

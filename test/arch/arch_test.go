@@ -27,11 +27,11 @@ const module = "github.com/wreg-project/wreg"
 var layers = [][]string{
 	{"internal/...", "artifact/ref", "inspect/wasm", "signing/tlog"},
 	{
-		"inspect/...", "artifact", "artifact/variant", "sbom", "signing", "signing/attest", "storage/blob", "storage/meta",
+		"inspect/...", "artifact", "artifact/variant", "sbom/...", "signing", "signing/attest", "storage/blob", "storage/meta",
 		"registry/catalog/wire", "registry/policy",
 	},
 	{
-		"storage/blob/...", "storage/meta/...", "storage/gc", "sbom/vuln", "artifact/aot/...", "artifact/build/...", "artifact/run/...",
+		"storage/blob/...", "storage/meta/...", "storage/gc", "sbom/vuln/...", "artifact/aot/...", "artifact/build/...", "artifact/run/...",
 		"registry/auth", "registry/auditlog", "registry/jobs", "registry/search", "registry/client/...",
 	},
 	{"registry"},

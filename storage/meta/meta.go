@@ -64,6 +64,9 @@ type Reader interface {
 	Versions
 	Events
 	Documents
+	Components
+	Findings
+	Advisories
 }
 
 // Tx is the writer's view inside Update. Its reads see its own writes. Each
@@ -82,6 +85,9 @@ type Tx interface {
 	VersionWriter
 	EventWriter
 	DocumentWriter
+	ComponentWriter
+	FindingWriter
+	AdvisoryWriter
 }
 
 // Visibility is what the caller of a listing may see. The zero value sees

@@ -294,7 +294,9 @@ func (t *tx) SetBlobState(ctx context.Context, d digest.Digest, generation int64
 	if removes {
 		changed, err = t.exec(ctx, "delete_blob", string(d), generation, int64(from))
 		if err == nil && changed > 0 {
-			err = t.dropFunctions(ctx, d)
+			if err = t.dropFunctions(ctx, d); err == nil {
+				err = t.dropComponentFile(ctx, d)
+			}
 		}
 	} else {
 		changed, err = t.exec(ctx, "set_blob_state", string(d), generation, int64(from), int64(to), micros(at))

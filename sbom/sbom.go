@@ -10,6 +10,7 @@
 package sbom
 
 import (
+	"cmp"
 	"iter"
 
 	"github.com/wreg-project/wreg/sbom/evidence"
@@ -77,12 +78,20 @@ type Unit struct {
 	Completeness []Completeness `json:"completeness"`
 
 	Units []*Unit `json:"units,omitempty"`
+
+	// Omitted is how many modules and components in this one were not looked at,
+	// because a document has room for MaxUnits.
+	Omitted int `json:"omitted,omitempty"`
 }
 
 // An Edge is a dependency between two components of a unit.
 type Edge struct {
 	From int `json:"from"`
 	To   int `json:"to"`
+}
+
+func (e Edge) compare(o Edge) int {
+	return cmp.Or(cmp.Compare(e.From, o.From), cmp.Compare(e.To, o.To))
 }
 
 // A Tool took part in a build.
@@ -92,13 +101,13 @@ type Tool struct {
 	Role    string `json:"role"` // "language", "processed-by" or "sdk"
 }
 
+func (t Tool) compare(o Tool) int {
+	return cmp.Or(cmp.Compare(t.Role, o.Role), cmp.Compare(t.Name, o.Name), cmp.Compare(t.Version, o.Version))
+}
+
 // A Completeness says whether a list has everything of one ecosystem that is in
 // the unit, and why or why not.
-type Completeness struct {
-	Ecosystem evidence.Ecosystem `json:"ecosystem"`
-	Complete  bool               `json:"complete"`
-	Reason    string             `json:"reason"` // for people, one sentence
-}
+type Completeness = evidence.Completeness
 
 // All gives every component with the unit that holds it, outer units first.
 func (d *Document) All() iter.Seq2[*Unit, *evidence.Component] {

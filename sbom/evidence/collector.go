@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -20,8 +21,9 @@ const (
 // A Collector puts the components of one core module together. The zero value is
 // ready for use; it is not safe for concurrent use.
 type Collector struct {
-	byKey map[key]*Component
-	full  bool
+	byKey  map[key]*Component
+	stated map[Ecosystem]Completeness
+	full   bool
 }
 
 type key struct {
@@ -99,6 +101,32 @@ func (c *Collector) Components() []Component {
 		list = append(list, *found)
 	}
 	slices.SortFunc(list, Compare)
+	return list
+}
+
+// State says how complete the components of an ecosystem are, for an extractor
+// that knows. Of several statements about one ecosystem one that is not complete
+// counts, the first one of those.
+func (c *Collector) State(s Completeness) {
+	if have, ok := c.stated[s.Ecosystem]; ok && (!have.Complete || s.Complete) {
+		return
+	}
+	if c.stated == nil {
+		c.stated = map[Ecosystem]Completeness{}
+	}
+	s.Reason = Clean(s.Reason, MaxText)
+	c.stated[s.Ecosystem] = s
+}
+
+// Stated are the statements of the extractors, in the order of ecosystems. A full
+// list is complete for none.
+func (c *Collector) Stated() []Completeness {
+	list := slices.SortedFunc(maps.Values(c.stated), func(a, b Completeness) int { return cmp.Compare(a.Ecosystem, b.Ecosystem) })
+	for i := range list {
+		if c.full {
+			list[i].Complete, list[i].Reason = false, "there are more components than a list may have"
+		}
+	}
 	return list
 }
 

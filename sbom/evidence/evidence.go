@@ -123,3 +123,11 @@ func (c Component) Confidence() float64 {
 	}
 	return best
 }
+
+// A Completeness says whether a list has everything of one ecosystem that is in
+// a binary, and why or why not.
+type Completeness struct {
+	Ecosystem Ecosystem `json:"ecosystem"`
+	Complete  bool      `json:"complete"`
+	Reason    string    `json:"reason"` // for people, one sentence without a full stop
+}

@@ -169,9 +169,11 @@ func (a *Advisory) add(raw *rawAffected) {
 	if a.Informational == "" {
 		a.Informational = line(raw.Database.Informational)
 	}
-	ranges := toRanges(raw.Ranges)
-	for _, r := range ranges {
-		if r.Type == rangeGit && text(r.Repo) && r.Repo != "" {
+	var versions []Range
+	for _, r := range toRanges(raw.Ranges) {
+		if r.Type != rangeGit {
+			versions = append(versions, r)
+		} else if text(r.Repo) && r.Repo != "" {
 			a.Affected = append(a.Affected, Affected{Package: Package{Git, Name(Git, r.Repo)}, Ranges: []Range{r}})
 		}
 	}
@@ -182,7 +184,7 @@ func (a *Advisory) add(raw *rawAffected) {
 	f := Affected{
 		Package: Package{eco, Name(eco, raw.Package.Name)}, Versions: texts(raw.Versions), Custom: toRanges(raw.Ecosystem.Custom),
 		Functions: texts(raw.Ecosystem.Affects.Functions), OS: texts(raw.Ecosystem.Affects.OS), Arch: texts(raw.Ecosystem.Affects.Arch),
-		Ranges: slices.DeleteFunc(ranges, func(r Range) bool { return r.Type == rangeGit }),
+		Ranges: versions,
 	}
 	for _, i := range raw.Ecosystem.Imports {
 		if text(i.Path) {

@@ -38,3 +38,14 @@ var rustReleases = map[string]string{
 	"8bab26f4f": "1.97.1", "88d9e12ae": "1.98.0", "48a229cea": "1.98.1", "b940084d7": "1.99.0",
 	"58cf8f9c3": "1.99.1",
 }
+
+// RustRelease gives the stable release of rustc that was built from a commit,
+// "1.92.0", "" if the commit is that of no release that is known. Nine hexadecimal
+// digits or more tell commits apart.
+func RustRelease(commit string) string {
+	const digits = 9
+	if len(commit) < digits {
+		return ""
+	}
+	return rustReleases[commit[:digits]]
+}

@@ -1,0 +1,375 @@
+package rust
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/wreg-project/wreg/inspect/origin"
+	"github.com/wreg-project/wreg/inspect/text"
+	"github.com/wreg-project/wreg/inspect/wasm"
+	"github.com/wreg-project/wreg/sbom/evidence"
+)
+
+// A kind is a place where cargo, or what packages Rust programs for others, puts
+// the source of crates.
+type kind byte
+
+const (
+	registry kind = iota // registry/src/<index>-<hash>/<name>-<version>/
+	checkout             // git/checkouts/<repository>-<hash>/<commit>/
+	stdDeps              // /rust/deps/<name>-<version>/
+	vendored             // <name>-<version>/, or <name>/ below a directory of that name
+	labelled             // <name>-<version>/ after a prefix of its own
+	compiler             // /rustc/<commit>/
+)
+
+// anchors are what a path is found by. On Windows they have backslashes, and what
+// a compiler has remapped has a slash all the same.
+var anchors = []struct {
+	text string
+	kind kind
+}{
+	{"registry/src/", registry},
+	{`registry\src\`, registry},
+	{"git/checkouts/", checkout},
+	{`git\checkouts\`, checkout},
+	{"/rust/deps/", stdDeps},
+	{`/rust/deps\`, stdDeps},
+	{"vendor/", vendored}, // cargo vendor, and the sources of rustc itself
+	{`vendor\`, vendored},
+	{"cargo-vendor-dir/", labelled},  // Nix
+	{"source-registry-0/", labelled}, // Nix since 24.11
+	{"cargo/registry/", labelled},    // Debian
+	{"crates__", labelled},           // Bazel's rules_rust
+	{"crate_index__", labelled},      // Bazel's rules_rust
+	{"/rustc/", compiler},
+}
+
+var scanner = sync.OnceValue(func() *origin.Scanner {
+	patterns := make([]string, len(anchors))
+	for i, a := range anchors {
+		patterns[i] = a.text
+	}
+	s, err := origin.NewScanner(patterns...)
+	if err != nil {
+		panic(err) // an anchor is too short: a test would have said so
+	}
+	return s
+})
+
+// A scan collects the paths of a module.
+type scan struct {
+	finds   map[crate]*find
+	commits []Compiler
+
+	// homes are the ends of what stands before paths of registries in which crates
+	// lie that the standard library has no copy of: the program's own.
+	homes map[string]bool
+}
+
+// A crate is what a path names.
+type crate struct {
+	kind                  kind
+	name, version, commit string
+	std                   bool   // the path is one of the standard library's
+	home                  string // of a crate that may be the standard library's
+}
+
+// A find is where the paths of a crate are.
+type find struct{ evidence []evidence.Evidence }
+
+// addPaths adds the crates whose source files are named in data and debugging
+// information.
+func addPaths(b *wasm.Binary, c *evidence.Collector, known names) {
+	var s scan
+	s.module(b)
+	old := old(compilers(b, s.commits))
+	// A version that is proven leaves nothing to a name alone, so these come first.
+	crates := slices.SortedFunc(maps.Keys(s.finds), func(a, b crate) int {
+		return cmp.Or(cmp.Compare(a.class(), b.class())*-1, cmp.Compare(a.kind, b.kind), strings.Compare(a.name, b.name),
+			strings.Compare(a.version, b.version), strings.Compare(a.home, b.home))
+	})
+	for _, k := range crates {
+		if k.class() == evidence.Named && known.has(k.name) {
+			continue
+		}
+		found := evidence.Component{
+			Ecosystem: evidence.Cargo, Name: k.name, Version: k.version, Class: k.class(),
+			Commit: k.commit, Evidence: s.finds[k].evidence,
+		}
+		if k.std || old && s.inLibrary(k) {
+			found.Part = PartStd
+		} else {
+			known.add(k.name)
+		}
+		c.Add(found)
+	}
+}
+
+func (k crate) class() evidence.Class {
+	if k.version == "" {
+		return evidence.Named
+	}
+	return evidence.Proven
+}
+
+// inLibrary reports whether a crate in a registry's cache came with the standard
+// library of an old compiler. The makers of Rust have their cache in /cargo, and
+// some crates hardly anyone else uses.
+func (s *scan) inLibrary(k crate) bool {
+	if k.kind != registry || !stdFamily[canonical(k.name)] {
+		return false
+	}
+	if stdOnly[canonical(k.name)] {
+		return true
+	}
+	return strings.HasSuffix(k.home, "/cargo/") && !s.homes[k.home]
+}
+
+// module scans the data and the debugging information of b.
+func (s *scan) module(b *wasm.Binary) {
+	for span := range text.Spans(text.Segments(b)) {
+		s.span(span, "data")
+	}
+	for _, sec := range b.Sections {
+		if sec.ID == wasm.SectionCustom && isDebug(sec.Name) {
+			s.span(text.At(sec.Body, b.Bytes(sec.Body, sec.Size)), sec.Name)
+		}
+	}
+}
+
+func isDebug(section string) bool {
+	return section == ".debug_str" || section == ".debug_line_str" || section == ".debug_line"
+}
+
+func (s *scan) span(span *text.Span, section string) {
+	scanner().Scan(span.Bytes, func(n, at int) bool {
+		a := &anchors[n]
+		p := path{data: span.Bytes, start: at, at: at + len(a.text), directory: section != "data"}
+		place := func() int64 {
+			_, off := span.Place(at)
+			return off
+		}
+		if a.kind == compiler {
+			if commit, ok := p.element(isHexByte); ok && len(commit) == commitDigits {
+				s.addCommit(commit, section, place())
+			}
+			return true
+		}
+		if k, sure, ok := p.crate(a.kind); ok {
+			s.add(k, section, p.text(), sure, place)
+		}
+		return true
+	})
+}
+
+// homeLength is how many bytes before a path of a registry are looked at: enough
+// to tell "/cargo/" after any text from "/usr/local/cargo/".
+const homeLength = 12
+
+func (s *scan) add(k crate, section, what string, sure float64, place func() int64) {
+	if k.home != "" && !stdFamily[canonical(k.name)] {
+		if s.homes == nil {
+			s.homes = map[string]bool{}
+		}
+		if len(s.homes) < evidence.MaxComponents {
+			s.homes[k.home] = true
+		}
+		k.home = ""
+	}
+	f := s.finds[k]
+	if f == nil {
+		if len(s.finds) >= evidence.MaxComponents {
+			return
+		}
+		if s.finds == nil {
+			s.finds = map[crate]*find{}
+		}
+		f = &find{}
+		s.finds[k] = f
+	}
+	if len(f.evidence) < evidence.MaxEvidence {
+		f.evidence = append(f.evidence, evidence.Evidence{
+			Method: evidence.SourcePath, Section: section, Offset: place(), Text: what, Confidence: sure,
+		})
+	}
+}
+
+// A path reads a path from an anchor on.
+type path struct {
+	data      []byte
+	start, at int // of the anchor, and of what is to be read
+	// directory is true where the path of a directory may end without a file:
+	// debugging information has both apart.
+	directory bool
+}
+
+const (
+	maxElement   = 160 // bytes of a directory's name
+	maxPath      = 400 // bytes of a path from its anchor on
+	commitDigits = 40
+)
+
+// element reads the name of a directory and the separator after it, or the end
+// of the string where a directory may be last.
+func (p *path) element(ok func(byte) bool) (string, bool) {
+	end := p.at
+	for end < len(p.data) && end-p.at < maxElement && ok(p.data[end]) {
+		end++
+	}
+	if end == p.at || end == len(p.data) {
+		return "", false
+	}
+	name := string(p.data[p.at:end])
+	switch {
+	case p.data[end] == '/' || p.data[end] == '\\':
+		p.at = end + 1
+	case p.directory && p.data[end] == 0:
+		p.at = end
+	default:
+		return "", false
+	}
+	return name, true
+}
+
+// crate reads what an anchor of a kind leads to, and how sure that is.
+func (p *path) crate(k kind) (crate, float64, bool) {
+	switch k {
+	case registry:
+		return p.registry()
+	case checkout:
+		return p.checkout()
+	case vendored:
+		return p.vendored()
+	case stdDeps, labelled:
+		name, version, ok := p.versioned()
+		c := crate{kind: k, name: name, version: version, std: k == stdDeps}
+		if k == stdDeps {
+			return c, sureRegistry, ok
+		}
+		return c, sureVersioned, ok
+	case compiler:
+	}
+	return crate{}, 0, false
+}
+
+func (p *path) registry() (crate, float64, bool) {
+	home := string(p.data[max(0, p.start-homeLength):p.start])
+	index, ok := p.element(isNameByte)
+	if _, ok2 := cutHash(index); !ok || !ok2 {
+		return crate{}, 0, false
+	}
+	name, version, ok := p.versioned()
+	return crate{kind: registry, name: name, version: version, home: home}, sureRegistry, ok
+}
+
+func (p *path) checkout() (crate, float64, bool) {
+	dir, ok := p.element(isNameByte)
+	if !ok {
+		return crate{}, 0, false
+	}
+	repository, ok := cutHash(dir)
+	if !ok || !isCrateName(repository) {
+		return crate{}, 0, false
+	}
+	commit, ok := p.element(isHexByte)
+	if !ok || len(commit) < 7 || len(commit) > commitDigits || !p.source(".rs") {
+		return crate{}, 0, false
+	}
+	return crate{kind: checkout, name: repository, commit: commit}, sureCheckout, true
+}
+
+// vendored reads a directory below one that is called vendor: cargo leaves the
+// version away, unless it is asked for it or there are several.
+func (p *path) vendored() (crate, float64, bool) {
+	std := inLibrarySource(p.data[max(0, p.start-64):p.start])
+	from := p.at
+	if name, version, ok := p.versioned(); ok {
+		return crate{kind: vendored, name: name, version: version, std: std}, sureVersioned, true
+	}
+	p.at = from
+	name, ok := p.element(isNameByte)
+	if !ok || std || !isCrateName(name) {
+		return crate{}, 0, false
+	}
+	// Without a version only the shape of a package tells it from what others
+	// keep in directories of that name.
+	if src, ok := p.element(isNameByte); !ok || src != "src" || !p.source(".rs") {
+		return crate{}, 0, false
+	}
+	return crate{kind: vendored, name: name}, sureVendored, true
+}
+
+// inLibrarySource reports whether a path lies in the source of the standard
+// library: as rustup installs it, or below the commit or release of rustc.
+func inLibrarySource(before []byte) bool {
+	dir := strings.TrimSuffix(strings.ReplaceAll(string(before), `\\`, "/"), "library/")
+	if strings.HasSuffix(dir, "rustlib/src/rust/") || strings.HasSuffix(dir, "-src/") && strings.Contains(dir, "/rustc-") {
+		return true
+	}
+	_, commit, ok := strings.Cut(dir, "/rustc/")
+	commit, slash := strings.CutSuffix(commit, "/")
+	return ok && slash && len(commit) == commitDigits && isHex(commit)
+}
+
+// versioned reads the directory of a crate with its version, and makes sure that
+// the path leads to a source file.
+func (p *path) versioned() (name, version string, ok bool) {
+	dir, ok := p.element(isNameByte)
+	if !ok {
+		return "", "", false
+	}
+	if name, version, ok = SplitDirectory(dir); !ok || !p.source(sources...) {
+		return "", "", false
+	}
+	return name, version, true
+}
+
+// sources are how the names of source files end. Crates bring C along, which
+// names its files in messages of assertions.
+var sources = []string{".rs", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".inc"}
+
+// source reports whether what is left of the path leads to a file that ends in
+// one of the given ways. Text may follow it at once, since Rust ends its strings
+// by their length alone. Debugging information may name the directory alone.
+func (p *path) source(endings ...string) bool {
+	if p.directory {
+		return true
+	}
+	rest := p.rest()
+	for i, b := range rest {
+		if b != '.' {
+			continue
+		}
+		for _, e := range endings {
+			if bytes.HasPrefix(rest[i:], []byte(e)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rest is as much after p.at as may belong to the path.
+func (p *path) rest() []byte {
+	end := p.at
+	for end < len(p.data) && end-p.start < maxPath && (isNameByte(p.data[end]) || p.data[end] == '/' || p.data[end] == '\\') {
+		end++
+	}
+	return p.data[p.at:end]
+}
+
+// text is the path from its anchor to the end of the file's name, as far as it can
+// be told from what follows. What stands before says only who built the program,
+// and where.
+func (p *path) text() string {
+	rest := p.rest()
+	if i := bytes.Index(rest, []byte(".rs")); i >= 0 {
+		rest = rest[:i+len(".rs")]
+	}
+	return string(p.data[p.start:p.at]) + string(rest)
+}

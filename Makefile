@@ -89,6 +89,14 @@ bench: setup build clients corpus ## the servers and the inspector, beside peers
 	CGO_ENABLED=1 go build -o $(CLIENTS)/ ./test/bench/wasmtime
 	go run ./test/bench -bin $(BIN) -out docs/bench $(BENCHFLAGS)
 
+CRATES := .cache/crates
+.PHONY: crates-db
+crates-db: ## renew what is known of the dependencies of crates (sbom/crates, needs cargo)
+	@mkdir -p $(CRATES)/roots
+	cp sbom/crates/cratesdb/roots/* $(CRATES)/roots/
+	CARGO_HOME=$(abspath $(CRATES)) cargo fetch --manifest-path $(CRATES)/roots/Cargo.toml --target wasm32-wasip1
+	go run ./sbom/crates/cratesdb -home $(CRATES) -o sbom/crates/crates.db
+
 .PHONY: golden
 golden: corpus ## rewrite golden files and generated documents
 	UPDATE=1 go test -tags corpus ./... -run 'Golden|Generated'

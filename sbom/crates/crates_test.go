@@ -1,0 +1,220 @@
+package crates
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/Masterminds/semver/v3"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wreg-project/wreg/sbom/crates/internal/db"
+	"github.com/wreg-project/wreg/sbom/evidence"
+)
+
+func proven(name, version string) evidence.Component {
+	return evidence.Component{Ecosystem: evidence.Cargo, Name: name, Version: version, Class: evidence.Proven}
+}
+
+// world is a registry of a few crates with every case of the rules.
+var world = []db.Crate{
+	{Name: "app", Versions: []db.Version{
+		{Number: "1.0.0", Edges: []db.Edge{{Name: "old-lib", Requirement: "^1"}}},
+		{Number: "1.2.0", Edges: []db.Edge{{Name: "my-lib", Requirement: "^1.0.3"}, {Name: "leaf", Requirement: "^2"}}},
+	}},
+	{Name: "my_lib", Versions: []db.Version{
+		{Number: "1.0.2", Edges: []db.Edge{{Name: "leaf", Requirement: "^3"}}}, // the requirement leaves it out
+		{Number: "1.0.3", Edges: []db.Edge{
+			{Name: "always", Requirement: "^0.4"}, {Name: "drifts", Requirement: "^1"}, {Name: "dropped", Requirement: "^1"},
+		}},
+		{Number: "1.1.0", Edges: []db.Edge{{Name: "always", Requirement: "^0.4"}, {Name: "drifts", Requirement: "^2"}}},
+	}},
+	{Name: "drifts", Versions: []db.Version{{Number: "1.0.0", Edges: []db.Edge{{Name: "too-far", Requirement: "^1"}}}}},
+	{Name: "loop_a", Versions: []db.Version{{Number: "1.0.0", Edges: []db.Edge{{Name: "loop-b", Requirement: "^1"}}}}},
+	{Name: "loop_b", Versions: []db.Version{{Number: "1.0.0", Edges: []db.Edge{{Name: "loop-c", Requirement: "^1"}}}}},
+	{Name: "loop_c", Versions: []db.Version{{Number: "1.0.0", Edges: []db.Edge{{Name: "loop-b", Requirement: "^1"}}}}},
+}
+
+func database(t testing.TB, crates []db.Crate) *db.DB {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := db.Encode(&buf, crates); err != nil {
+		t.Fatalf("Encode(%v) = %v", crates, err)
+	}
+	d, err := db.Open(buf.Bytes())
+	if err != nil {
+		t.Fatalf("Open(% x) = %v", buf.Bytes(), err)
+	}
+	return d
+}
+
+func TestInfer(t *testing.T) {
+	std := proven("app", "1.2.0")
+	std.Part = "std"
+	fork := proven("app", "1.2.0")
+	fork.Commit = "0123abc"
+	named := proven("app", "1.2.0")
+	named.Class = evidence.Named
+	other := proven("app", "1.2.0")
+	other.Ecosystem = evidence.NPM
+	stdLib := proven("my-lib", "1.0.3")
+	stdLib.Part = "std"
+	tests := []struct {
+		name string
+		in   []evidence.Component
+		want []string // "name requirement by"
+	}{
+		{
+			name: "what every allowed version of an inferred crate needs is inferred too",
+			in:   []evidence.Component{proven("app", "1.2.0")},
+			want: []string{
+				"always ^0.4 [pkg:cargo/my-lib]", "drifts * [pkg:cargo/my-lib]",
+				"leaf ^2 [pkg:cargo/app@1.2.0]", "my-lib ^1.0.3 [pkg:cargo/app@1.2.0]",
+			},
+		},
+		{
+			name: "a proven crate is not inferred, whatever its hyphens",
+			in:   []evidence.Component{proven("app", "1.2.0"), proven("my_lib", "1.0.3"), proven("leaf", "2.1.0")},
+			want: []string{
+				"always ^0.4 [pkg:cargo/my_lib@1.0.3]", "drifts ^1 [pkg:cargo/my_lib@1.0.3]", "dropped ^1 [pkg:cargo/my_lib@1.0.3]",
+				"too-far ^1 [pkg:cargo/drifts]",
+			},
+		},
+		{
+			name: "a cycle ends",
+			in:   []evidence.Component{proven("loop-a", "1.0.0")},
+			want: []string{"loop-b ^1 [pkg:cargo/loop-a@1.0.0 pkg:cargo/loop-c]", "loop-c ^1 [pkg:cargo/loop-b]"},
+		},
+		{name: "another version has its own edges", in: []evidence.Component{proven("app", "1.0.0")}, want: []string{"old-lib ^1 [pkg:cargo/app@1.0.0]"}},
+		{name: "an unknown version says nothing", in: []evidence.Component{proven("app", "1.1.0")}},
+		{name: "no version says nothing", in: []evidence.Component{proven("app", "")}},
+		{name: "an unknown crate says nothing", in: []evidence.Component{proven("unheard-of", "1.0.0")}},
+		{name: "a copy in the standard library says nothing", in: []evidence.Component{std}},
+		{name: "a checkout of a repository says nothing", in: []evidence.Component{fork}},
+		{name: "a crate known by name alone says nothing", in: []evidence.Component{named}},
+		{name: "a package of another ecosystem says nothing", in: []evidence.Component{other}},
+		{
+			name: "a copy in the standard library does not stand for the crate",
+			in:   []evidence.Component{proven("app", "1.2.0"), stdLib, proven("leaf", "2.0.0")},
+			want: []string{
+				"always ^0.4 [pkg:cargo/my-lib]", "drifts * [pkg:cargo/my-lib]", "my-lib ^1.0.3 [pkg:cargo/app@1.2.0]",
+			},
+		},
+	}
+	d := database(t, world)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			for _, c := range infer(d, tt.in) {
+				got = append(got, fmt.Sprint(c.Name, " ", c.Requirement, " ", c.RequiredBy))
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("infer(%v) (-want +got):\n%s", tt.in, diff)
+			}
+		})
+	}
+}
+
+func TestInferSaysWhy(t *testing.T) {
+	got := infer(database(t, world[:1]), []evidence.Component{proven("app", "1.0.0")})
+	want := []evidence.Component{{
+		Ecosystem: evidence.Cargo, Name: "old-lib", Class: evidence.Inferred, Requirement: "^1",
+		RequiredBy: []string{"pkg:cargo/app@1.0.0"},
+		Evidence:   []evidence.Evidence{{Method: evidence.Dependency, Offset: -1, Text: "app 1.0.0 requires old-lib ^1", Confidence: direct}},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("infer(app 1.0.0) (-want +got):\n%s", diff)
+	}
+}
+
+// The facts are those of the manifests that the crates were published with.
+func TestEmbeddedKnowsWellKnownCrates(t *testing.T) {
+	tests := []struct {
+		crate, version string
+		has, hasNot    []string
+	}{
+		{crate: "regex", version: "1.10.0", has: []string{"regex-automata", "regex-syntax"}, hasNot: []string{"memchr", "aho-corasick"}}, // optional
+		{crate: "serde_json", version: "1.0.140", has: []string{"itoa", "ryu"}, hasNot: []string{"indexmap", "serde_derive"}},
+		{crate: "thiserror", version: "1.0.60", hasNot: []string{"thiserror-impl", "syn", "quote"}}, // a procedural macro
+		{crate: "tokio", version: "1.40.0", has: []string{"pin-project-lite"}, hasNot: []string{"libc", "windows-sys", "mio", "backtrace"}},
+		{crate: "flate2", version: "1.0.30", has: []string{"crc32fast"}},
+		{crate: "chrono", version: "0.4.38", has: []string{"num-traits"}, hasNot: []string{"windows-targets", "iana-time-zone", "js-sys"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.crate, func(t *testing.T) {
+			var names []string
+			for _, c := range Infer([]evidence.Component{proven(tt.crate, tt.version)}) {
+				names = append(names, c.Name)
+			}
+			for _, n := range tt.has {
+				if !slices.Contains(names, n) {
+					t.Errorf("Infer(%s %s) = %q, without %s", tt.crate, tt.version, names, n)
+				}
+			}
+			for _, n := range tt.hasNot {
+				if slices.Contains(names, n) {
+					t.Errorf("Infer(%s %s) = %q, with %s", tt.crate, tt.version, names, n)
+				}
+			}
+		})
+	}
+}
+
+// All of the embedded file can be read, so that Infer neither panics nor passes
+// over a part of it.
+func TestEmbeddedIsWhole(t *testing.T) {
+	d, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	crates, err := d.Crates()
+	if err != nil || len(crates) != d.Len() || len(crates) < 500 {
+		t.Fatalf("Crates() = %d crates, %v; want at least 500, and %d", len(crates), err, d.Len())
+	}
+	for _, c := range crates {
+		if len(c.Versions) == 0 {
+			t.Errorf("crate %s has no versions", c.Name)
+		}
+		for _, v := range c.Versions {
+			if _, err := semver.StrictNewVersion(v.Number); err != nil {
+				t.Errorf("crate %s: version %q: %v", c.Name, v.Number, err)
+			}
+			for _, e := range v.Edges {
+				if k, err := d.Find(e.Name); err != nil || len(k.Versions) == 0 {
+					t.Errorf("crate %s %s needs %s, which is not known: %v", c.Name, v.Number, e.Name, err)
+				}
+			}
+		}
+	}
+	const most = 4 << 20
+	if len(embedded) > most {
+		t.Errorf("crates.db has %d bytes, want at most %d", len(embedded), most)
+	}
+}
+
+// Infer ends with clean, unique and new names on whatever a binary claims.
+func FuzzInfer(f *testing.F) {
+	f.Add("regex", "1.10.0", "tokio", "1.40.0")
+	f.Add("loop-a", "1.0.0", "\x1b[31m", "<b>")
+	f.Add("", "v1", "serde", "99999999999999999999.0.0")
+	f.Fuzz(func(t *testing.T, nameA, versionA, nameB, versionB string) {
+		in := []evidence.Component{proven(nameA, versionA), proven(nameB, versionB)}
+		seen := map[string]bool{db.Key(nameA): true, db.Key(nameB): true}
+		for _, c := range Infer(in) {
+			if seen[db.Key(c.Name)] || c.Class != evidence.Inferred || c.Requirement == "" || len(c.RequiredBy) == 0 {
+				t.Errorf("Infer(%+v) has %+v", in, c)
+			}
+			seen[db.Key(c.Name)] = true
+		}
+	})
+}
+
+func BenchmarkInfer(b *testing.B) {
+	in := []evidence.Component{proven("tokio", "1.40.0"), proven("hyper", "1.4.0"), proven("regex", "1.10.0"), proven("image", "0.25.0")}
+	for b.Loop() {
+		if len(Infer(in)) == 0 {
+			b.Fatal("Infer found nothing")
+		}
+	}
+}

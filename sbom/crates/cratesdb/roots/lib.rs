@@ -1,0 +1,1 @@
+// Cargo resolves no package without a target.

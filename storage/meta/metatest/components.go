@@ -227,7 +227,7 @@ var componentTests = []test{
 		want(f, "Coordinates() after g has b instead", got, nil, []string{"b@1 proven"})
 	}},
 	{"files with coordinates are listed in order, in pages, across segments", func(f *fixture) {
-		const n = 5000
+		const n = 9000 // two segments
 		var files []meta.FileComponents
 		for i := range n {
 			cs := []meta.Coordinate{crate("all", "1")}
@@ -266,13 +266,13 @@ var componentTests = []test{
 				want(f, fmt.Sprintf("ComponentFiles(%s) in pages of %d", name, limit), got, nil, expect)
 			}
 		}
-		f.compose(componentsOf("700", 2), componentsOf("0", 2, crate("rare", "1")), componentsOf("4999", 2, crate("rare", "1")))
+		f.compose(componentsOf("700", 2), componentsOf("0", 2, crate("rare", "1")), componentsOf("8999", 2, crate("rare", "1")))
 		_, ids := f.found("", allOf("rare"))
 		got, err := f.db.ComponentFiles(f.Context(), ids, 0, 2)
 		want(f, "ComponentFiles(rare) after changes", []digest.Digest{got[0].Digest, got[1].Digest}, err,
 			[]digest.Digest{sum("0"), sum("1400")})
 		got, err = f.db.ComponentFiles(f.Context(), ids, 0, 0)
-		want(f, "the last of ComponentFiles(rare)", got[len(got)-1].Digest, err, sum("4999"))
+		want(f, "the last of ComponentFiles(rare)", got[len(got)-1].Digest, err, sum("8999"))
 		_, even := f.found("", allOf("even"))
 		got, err = f.db.ComponentFiles(f.Context(), append(even, ids...), 0, 0)
 		want(f, "len(ComponentFiles(even or rare))", len(got), err, n/2)

@@ -47,3 +47,13 @@ func BenchmarkPostgresJobs(b *testing.B) {
 		return db
 	})
 }
+
+func BenchmarkPostgresComponents(b *testing.B) {
+	metatest.BenchmarkComponents(b, func(b *testing.B) meta.DB {
+		db, err := Open(b.Context(), testenv.Postgres(b), Options{Migrate: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return db
+	})
+}

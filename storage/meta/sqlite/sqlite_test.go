@@ -47,3 +47,13 @@ func BenchmarkSQLiteJobs(b *testing.B) {
 		return db
 	})
 }
+
+func BenchmarkSQLiteComponents(b *testing.B) {
+	metatest.BenchmarkComponents(b, func(b *testing.B) meta.DB {
+		db, err := Open(b.Context(), filepath.Join(b.TempDir(), "meta.db"), Options{Migrate: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return db
+	})
+}

@@ -1,12 +1,15 @@
 package sqlmeta
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -19,35 +22,24 @@ import (
 //
 // What tells components apart is a row of coordinates, found by a hash of all of
 // it: most components of a file are in other files too. A file is a row with the
-// ids of its coordinates, and component_postings is that turned round: for each
-// coordinate and each segment of 2,048 files one row of at most 256 bytes. Other
-// than the postings of documents these are written in place: a file has some
-// fifty components, not hundreds of terms, and the rows are small, so that it
-// costs no more than a row for each file and coordinate, which would take many
-// times the space. Coordinates that no file has any more go at once, so that those
-// left are exactly what an advisory has to be compared with.
+// ids of its coordinates, and component_postings is that turned round, packed by
+// segments of files like the postings of documents. Other than those it is written
+// in place: a file has some fifty components, not hundreds of terms, and most rows
+// are short. Coordinates that no file has any more go at once, so that those left
+// are exactly what an advisory has to be compared with.
 
-// A coordinateKey is a coordinate to compare.
-type coordinateKey struct{ ecosystem, name, version, class, part, key string }
+// A coordinateHash stands for a coordinate: half of the SHA-256 of its fields, so
+// that nobody makes two with the same.
+type coordinateHash [sha256.Size / 2]byte
 
-func keyOf(c meta.Coordinate) coordinateKey {
-	return coordinateKey{c.Ecosystem, c.Name, c.Version, c.Class, c.Part, string(c.Key)}
-}
-
-func (k coordinateKey) params() []any {
-	return args(k.hash(), k.ecosystem, k.name, k.version, k.class, k.part, []byte(k.key))
-}
-
-// hash is that of all fields. Two coordinates may have the same, if somebody takes
-// the trouble, so rows found by it are compared.
-func (k coordinateKey) hash() int64 {
-	var buf []byte
-	for _, s := range []string{k.ecosystem, k.name, k.version, k.class, k.part, k.key} {
+func hashOf(c meta.Coordinate) coordinateHash {
+	buf := make([]byte, 0, 256)
+	for _, s := range []string{c.Ecosystem, c.Name, c.Version, c.Class, c.Part} {
 		buf = binary.AppendUvarint(buf, uint64(len(s)))
 		buf = append(buf, s...)
 	}
-	sum := sha256.Sum256(buf)
-	return int64(binary.BigEndian.Uint64(sum[:]))
+	sum := sha256.Sum256(append(buf, c.Key...))
+	return coordinateHash(sum[:])
 }
 
 func checkCoordinate(c meta.Coordinate) error {
@@ -100,26 +92,24 @@ func (r reader) componentFile(ctx context.Context, d digest.Digest) (componentFi
 // idChunk is how many ids a statement takes that takes many.
 const idChunk = 64
 
-// eachCoordinate calls f for the rows of a statement of coordinates.
-func (r reader) eachCoordinate(ctx context.Context, name string, params []any, f func(meta.StoredCoordinate)) error {
-	return each(ctx, r.q, name, params, func(rows *sql.Rows) error {
-		var c meta.StoredCoordinate
-		if err := rows.Scan(&c.ID, &c.Ecosystem, &c.Name, &c.Version, &c.Class, &c.Part, &c.Key); err != nil {
-			return r.q.fail(name, err)
-		}
-		if len(c.Key) == 0 {
-			c.Key = nil
-		}
-		f(c)
-		return nil
-	})
-}
-
 // coordinatesByID are the rows of ids.
 func (r reader) coordinatesByID(ctx context.Context, ids []int64) (map[int64]meta.Coordinate, error) {
 	found := make(map[int64]meta.Coordinate, len(ids))
 	err := inChunks(ids, idChunk, nil, func(params []any) error {
-		return r.eachCoordinate(ctx, "coordinates_by_id", params, func(c meta.StoredCoordinate) { found[c.ID] = c.Coordinate })
+		return each(ctx, r.q, "coordinates_by_id", params, func(rows *sql.Rows) error {
+			var (
+				id int64
+				c  meta.Coordinate
+			)
+			if err := rows.Scan(&id, &c.Ecosystem, &c.Name, &c.Version, &c.Class, &c.Part, &c.Key); err != nil {
+				return r.q.fail("coordinates_by_id", err)
+			}
+			if len(c.Key) == 0 {
+				c.Key = nil
+			}
+			found[id] = c
+			return nil
+		})
 	})
 	return found, err
 }
@@ -149,20 +139,28 @@ func (r reader) FileComponents(ctx context.Context, d digest.Digest) (meta.FileC
 // Coordinates implements meta.Components.
 func (r reader) Coordinates(ctx context.Context, ranges []meta.PackageRange, class string) ([]meta.StoredCoordinate, error) {
 	var out []meta.StoredCoordinate
-	seen := map[int64]bool{}
-	collect := func(c meta.StoredCoordinate) {
-		if (class == "" || c.Class == class) && !seen[c.ID] {
-			seen[c.ID] = true
-			out = append(out, c)
-		}
-	}
 	for _, p := range ranges {
 		for _, keys := range keyRanges(p) {
-			params := args(p.Ecosystem, p.Name, keys[0], keys[1])
-			if err := r.eachCoordinate(ctx, "coordinates_in_range", params, collect); err != nil {
+			params := args(p.Ecosystem, p.Name, keys[0], keys[1], class)
+			err := each(ctx, r.q, "coordinates_in_range", params, func(rows *sql.Rows) error {
+				c := meta.StoredCoordinate{Coordinate: meta.Coordinate{Ecosystem: p.Ecosystem, Name: p.Name}}
+				if err := rows.Scan(&c.ID, &c.Version, &c.Class, &c.Part, &c.Key); err != nil {
+					return r.q.fail("coordinates_in_range", err)
+				}
+				if len(c.Key) == 0 {
+					c.Key = nil
+				}
+				out = append(out, c)
+				return nil
+			})
+			if err != nil {
 				return nil, err
 			}
 		}
+	}
+	if len(ranges) > 1 { // they may overlap
+		slices.SortFunc(out, func(a, b meta.StoredCoordinate) int { return cmp.Compare(a.ID, b.ID) })
+		out = slices.CompactFunc(out, func(a, b meta.StoredCoordinate) bool { return a.ID == b.ID })
 	}
 	return out, nil
 }
@@ -217,6 +215,9 @@ func (t *tx) putComponents(ctx context.Context, f meta.FileComponents) error {
 	if err != nil {
 		return err
 	}
+	if old.id > math.MaxUint32 {
+		return errors.New("there are no more numbers for files")
+	}
 	if err := t.editPostings(ctx, old.id, without64(ids, old.ids), true); err != nil {
 		return err
 	}
@@ -237,80 +238,85 @@ func without64(a, b []int64) []int64 {
 // ensureCoordinates gives the ids of coordinates, ascending and each once. Those
 // that are new get one.
 func (t *tx) ensureCoordinates(ctx context.Context, cs []meta.Coordinate) ([]int64, error) {
-	keys := make([]coordinateKey, 0, len(cs))
-	known := make(map[coordinateKey]int64, len(cs))
+	byHash := make(map[coordinateHash]meta.Coordinate, len(cs))
+	hashes := make([]coordinateHash, 0, len(cs))
 	for _, c := range cs {
-		k := keyOf(c)
-		if _, twice := known[k]; !twice {
-			known[k] = 0
-			keys = append(keys, k)
+		h := hashOf(c)
+		if _, twice := byHash[h]; !twice {
+			byHash[h] = c
+			hashes = append(hashes, h)
 		}
 	}
-	if err := t.findCoordinates(ctx, keys, known); err != nil {
+	known, err := t.findCoordinates(ctx, hashes)
+	if err != nil {
 		return nil, err
 	}
-	fresh := slices.DeleteFunc(slices.Clone(keys), func(k coordinateKey) bool { return known[k] != 0 })
+	fresh := slices.DeleteFunc(hashes, func(h coordinateHash) bool { return known[h] != 0 })
 	if len(fresh) > 0 {
-		if err := t.insertCoordinates(ctx, fresh); err != nil {
+		if err := t.insertCoordinates(ctx, fresh, byHash); err != nil {
 			return nil, err
 		}
-		if err := t.findCoordinates(ctx, fresh, known); err != nil {
+		added, err := t.findCoordinates(ctx, fresh)
+		if err != nil {
 			return nil, err
 		}
+		maps.Copy(known, added)
 	}
-	ids := make([]int64, 0, len(keys))
-	for _, k := range keys {
-		ids = append(ids, known[k])
+	if len(known) != len(byHash) {
+		return nil, fmt.Errorf("%d coordinates are stored as %d", len(byHash), len(known))
 	}
-	slices.Sort(ids)
-	if len(ids) > 0 && ids[0] == 0 {
-		return nil, errors.New("a coordinate that was inserted is not there")
-	}
-	return ids, nil
+	return slices.Sorted(maps.Values(known)), nil
 }
 
-// findCoordinates sets the ids of those keys of known that are stored.
-func (r reader) findCoordinates(ctx context.Context, keys []coordinateKey, known map[coordinateKey]int64) error {
-	hashes := make([]int64, len(keys))
-	for i, k := range keys {
-		hashes[i] = k.hash()
+// findCoordinates gives the ids of those that are stored.
+func (r reader) findCoordinates(ctx context.Context, hashes []coordinateHash) (map[coordinateHash]int64, error) {
+	known := make(map[coordinateHash]int64, len(hashes))
+	params := make([][]byte, len(hashes))
+	for i := range hashes {
+		params[i] = hashes[i][:]
 	}
-	return inChunks(hashes, idChunk, nil, func(params []any) error {
-		return r.eachCoordinate(ctx, "coordinates_by_hash", params, func(c meta.StoredCoordinate) {
-			if k := keyOf(c.Coordinate); contains(known, k) {
-				known[k] = c.ID
+	err := inChunks(params, idChunk, nil, func(params []any) error {
+		return each(ctx, r.q, "coordinates_by_hash", params, func(rows *sql.Rows) error {
+			var (
+				id   int64
+				hash sql.RawBytes
+			)
+			if err := rows.Scan(&id, &hash); err != nil {
+				return r.q.fail("coordinates_by_hash", err)
 			}
+			if len(hash) != len(coordinateHash{}) {
+				return fmt.Errorf("%w: a hash of %d bytes", errPacked, len(hash))
+			}
+			known[coordinateHash(hash)] = id
+			return nil
 		})
 	})
+	return known, err
 }
 
-func contains[K comparable, V any](m map[K]V, k K) bool {
-	_, ok := m[k]
-	return ok
-}
-
-func (t *tx) insertCoordinates(ctx context.Context, keys []coordinateKey) error {
+func (t *tx) insertCoordinates(ctx context.Context, hashes []coordinateHash, byHash map[coordinateHash]meta.Coordinate) error {
 	const many = 8
-	for len(keys) > 0 {
+	for len(hashes) > 0 {
 		name, n := "insert_coordinates", many
-		if len(keys) < many {
+		if len(hashes) < many {
 			name, n = "insert_coordinate", 1
 		}
 		params := make([]any, 0, 7*n)
-		for _, k := range keys[:n] {
-			params = append(params, k.params()...)
+		for _, h := range hashes[:n] {
+			c := byHash[h]
+			params = append(params, slices.Clone(h[:]), c.Ecosystem, c.Name, c.Version, c.Class, c.Part, notNil(c.Key))
 		}
 		if _, err := t.exec(ctx, name, params...); err != nil {
 			return err
 		}
-		keys = keys[n:]
+		hashes = hashes[n:]
 	}
 	return nil
 }
 
 // editPostings adds a file to the sets of coordinates, or removes it from them.
 func (t *tx) editPostings(ctx context.Context, file int64, ids []int64, add bool) error {
-	segment, place := file/fileSegment, uint32(file%fileSegment)
+	segment, place := int64(segmentOf(uint32(file))), uint32(file)%segmentSize
 	for len(ids) > 0 {
 		n := min(idChunk, len(ids))
 		sets, err := t.fileSets(ctx, segment, ids[:n])
@@ -321,6 +327,9 @@ func (t *tx) editPostings(ctx context.Context, file int64, ids []int64, add bool
 		rows := make([]any, 0, 2*n)
 		for _, id := range ids[:n] {
 			s := sets[id]
+			if s == nil {
+				s = &segmentSet{}
+			}
 			if add {
 				s.set(place)
 			} else {
@@ -347,15 +356,15 @@ func (t *tx) editPostings(ctx context.Context, file int64, ids []int64, add bool
 	return nil
 }
 
-// fileSets reads the sets of one segment; those that are absent are empty.
-func (t *tx) fileSets(ctx context.Context, segment int64, ids []int64) (map[int64]fileSet, error) {
-	sets := make(map[int64]fileSet, len(ids))
+// fileSets reads the sets of one segment; those that are absent are nil.
+func (t *tx) fileSets(ctx context.Context, segment int64, ids []int64) (map[int64]*segmentSet, error) {
+	sets := make(map[int64]*segmentSet, len(ids))
 	err := inChunks(ids, idChunk, args(segment), func(params []any) error {
 		return each(ctx, t, "component_postings_in", params, func(rows *sql.Rows) error {
 			var (
 				id     int64
 				packed sql.RawBytes
-				s      fileSet
+				s      segmentSet
 			)
 			if err := rows.Scan(&id, &packed); err != nil {
 				return t.fail("component_postings_in", err)
@@ -363,7 +372,7 @@ func (t *tx) fileSets(ctx context.Context, segment int64, ids []int64) (map[int6
 			if err := s.decode(packed); err != nil {
 				return fmt.Errorf("files of coordinate %d: %w", id, err)
 			}
-			sets[id] = s
+			sets[id] = &s
 			return nil
 		})
 	})
@@ -459,25 +468,24 @@ func (r reader) ComponentFiles(ctx context.Context, coordinates []int64, after i
 // filesWith are the numbers from first on of files that have any of the
 // coordinates, ascending.
 func (r reader) filesWith(ctx context.Context, coordinates []int64, first int64) ([]int64, error) {
-	sets := map[int64]*fileSet{}
 	first = max(first, 0)
-	err := inChunks(coordinates, idChunk, args(first/fileSegment), func(params []any) error {
+	if first > math.MaxUint32 {
+		return nil, nil
+	}
+	var g gatherer
+	params := args(int64(segmentOf(uint32(first))))
+	err := inChunks(coordinates, idChunk, params, func(params []any) error {
 		return each(ctx, r.q, "component_postings_of", params, func(rows *sql.Rows) error {
 			var (
-				id, segment int64
-				packed      sql.RawBytes
-				s           fileSet
+				id      int64
+				segment uint32
+				packed  sql.RawBytes
 			)
 			if err := rows.Scan(&id, &segment, &packed); err != nil {
 				return r.q.fail("component_postings_of", err)
 			}
-			if err := s.decode(packed); err != nil {
+			if err := g.add(segment, packed); err != nil {
 				return fmt.Errorf("files of coordinate %d: %w", id, err)
-			}
-			if have, ok := sets[segment]; ok {
-				have.add(&s)
-			} else {
-				sets[segment] = &s
 			}
 			return nil
 		})
@@ -485,18 +493,11 @@ func (r reader) filesWith(ctx context.Context, coordinates []int64, first int64)
 	if err != nil {
 		return nil, err
 	}
-	segments := make([]int64, 0, len(sets))
-	for segment := range sets {
-		segments = append(segments, segment)
-	}
-	slices.Sort(segments)
 	var ids []int64
-	for _, segment := range segments {
-		for place := range sets[segment].all() {
-			if id := segment*fileSegment + int64(place); id >= first {
-				ids = append(ids, id)
-			}
-		}
+	found := g.bitmap().Iterator()
+	found.AdvanceIfNeeded(uint32(first))
+	for found.HasNext() {
+		ids = append(ids, int64(found.Next()))
 	}
 	return ids, nil
 }

@@ -249,24 +249,20 @@ type findingKey struct{ advisory, coordinate int64 }
 
 // resolve finds the rows that findings speak of.
 func (t *tx) resolve(ctx context.Context, file componentFile, only string, fs []meta.Finding) (map[findingKey]meta.Finding, error) {
-	keys := make([]coordinateKey, 0, len(fs))
-	coordinates := make(map[coordinateKey]int64, len(fs))
+	hashes := make([]coordinateHash, 0, len(fs))
 	for _, f := range fs {
 		if err := checkFinding(f, only); err != nil {
 			return nil, err
 		}
-		k := keyOf(f.Component)
-		if _, twice := coordinates[k]; !twice {
-			coordinates[k] = 0
-			keys = append(keys, k)
-		}
+		hashes = append(hashes, hashOf(f.Component))
 	}
-	if err := t.findCoordinates(ctx, keys, coordinates); err != nil {
+	coordinates, err := t.findCoordinates(ctx, hashes)
+	if err != nil {
 		return nil, err
 	}
 	advisories := map[string]int64{}
 	out := make(map[findingKey]meta.Finding, len(fs))
-	for _, f := range fs {
+	for i, f := range fs {
 		id, known := advisories[f.Advisory]
 		if !known {
 			found, err := one(ctx, t, "advisory_id", args(f.Advisory), &id)
@@ -278,7 +274,7 @@ func (t *tx) resolve(ctx context.Context, file componentFile, only string, fs []
 			}
 			advisories[f.Advisory] = id
 		}
-		c := coordinates[keyOf(f.Component)]
+		c := coordinates[hashes[i]]
 		if _, has := slices.BinarySearch(file.ids, c); !has {
 			return nil, fmt.Errorf("%w: component %s %s of advisory %s", meta.ErrNotFound, f.Component.Name, f.Component.Version, f.Advisory)
 		}

@@ -1,10 +1,10 @@
 -- Components of files, advisories, and what these have to do with each other.
 -- Read storage/meta/sqlmeta/components.go first.
 
--- What tells components apart. The hash finds a row by all of it.
+-- What tells components apart. The hash is that of all of it.
 CREATE TABLE coordinates (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
-    hash      INTEGER NOT NULL,
+    hash      BLOB NOT NULL,
     ecosystem TEXT NOT NULL,
     name      TEXT NOT NULL,
     key       BLOB NOT NULL, -- sorts as the version does, or empty
@@ -13,7 +13,7 @@ CREATE TABLE coordinates (
     part      TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX coordinates_by_hash ON coordinates (hash);
+CREATE UNIQUE INDEX coordinates_by_hash ON coordinates (hash);
 CREATE INDEX coordinates_by_name ON coordinates (ecosystem, name, key);
 
 -- A number is never used again.
@@ -26,8 +26,8 @@ CREATE TABLE component_files (
 
 CREATE INDEX component_files_by_version ON component_files (version, digest);
 
--- Which files of a segment of 2,048 have a coordinate: that of component_files
--- turned round.
+-- Which files of a segment have a coordinate, as in postings: component_files turned
+-- round.
 CREATE TABLE component_postings (
     coordinate INTEGER NOT NULL,
     segment    INTEGER NOT NULL,

@@ -18,7 +18,7 @@ WHERE f.version < ?1 AND NOT EXISTS (
 ORDER BY f.version, f.digest LIMIT ?2;
 
 -- name: coordinates_by_hash
-SELECT id, ecosystem, name, version, class, part, key FROM coordinates WHERE hash IN (
+SELECT id, hash FROM coordinates WHERE hash IN (
     ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
     ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50, ?51, ?52,
     ?53, ?54, ?55, ?56, ?57, ?58, ?59, ?60, ?61, ?62, ?63, ?64);
@@ -46,8 +46,8 @@ DELETE FROM coordinates WHERE id IN (
   AND NOT EXISTS (SELECT 1 FROM component_postings p WHERE p.coordinate = coordinates.id);
 
 -- name: coordinates_in_range
-SELECT id, ecosystem, name, version, class, part, key FROM coordinates
-WHERE ecosystem = ?1 AND name = ?2 AND key >= ?3 AND key < ?4;
+SELECT id, version, class, part, key FROM coordinates
+WHERE ecosystem = ?1 AND name = ?2 AND key >= ?3 AND key < ?4 AND (?5 = '' OR class = ?5);
 
 -- name: component_postings_in
 SELECT coordinate, files FROM component_postings WHERE segment = ?1 AND coordinate IN (
@@ -84,17 +84,22 @@ SELECT id, digest, coordinates FROM component_files WHERE id IN (
     ?53, ?54, ?55, ?56, ?57, ?58, ?59, ?60, ?61, ?62, ?63, ?64);
 
 -- name: file_uses
--- CROSS JOIN keeps SQLite at this order of the tables.
-SELECT f.id, r.name, m.digest, f.digest
-FROM component_files f CROSS JOIN repository_blobs l CROSS JOIN repositories r CROSS JOIN manifest_blobs p CROSS JOIN manifests m
-WHERE f.id IN (
+-- The first part is by itself, so that PostgreSQL does not begin with all that the
+-- repositories hold, of whose names it thinks that few are in the span. CROSS JOIN
+-- keeps SQLite at this order of the tables.
+WITH pins (file, digest, repository, manifest) AS MATERIALIZED (
+    SELECT f.id, f.digest, p.repository, p.manifest
+    FROM component_files f CROSS JOIN repository_blobs l CROSS JOIN manifest_blobs p
+    WHERE f.id IN (
     ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32,
     ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50, ?51, ?52, ?53, ?54, ?55, ?56, ?57,
     ?58, ?59, ?60, ?61, ?62, ?63, ?64, ?65, ?66, ?67, ?68, ?69, ?70)
-  AND l.digest = f.digest AND r.id = l.repository AND r.name >= ?1 AND r.name < ?2
-  AND p.repository = l.repository AND p.digest = l.digest AND m.id = p.manifest
-  AND (f.id, r.name, m.digest) > (?3, ?4, ?5)
-ORDER BY f.id, r.name, m.digest LIMIT ?6;
+      AND l.digest = f.digest AND p.repository = l.repository AND p.digest = l.digest)
+SELECT p.file, r.name, m.digest, p.digest
+FROM pins p CROSS JOIN repositories r CROSS JOIN manifests m
+WHERE r.id = p.repository AND r.name >= ?1 AND r.name < ?2 AND m.id = p.manifest
+  AND (p.file, r.name, m.digest) > (?3, ?4, ?5)
+ORDER BY p.file, r.name, m.digest LIMIT ?6;
 
 -- name: file_findings
 SELECT a.name, a.id, d.coordinate, d.reach, d.severity, d.vex, d.seen

@@ -6,6 +6,7 @@ require (
 	cel.dev/cel-go v0.33.2
 	github.com/Masterminds/semver/v3 v3.5.0
 	github.com/RoaringBitmap/roaring/v2 v2.30.0
+	github.com/andybalholm/brotli v1.2.0
 	github.com/bytecodealliance/wasmtime-go/v39 v39.0.1
 	github.com/distribution/distribution/v3 v3.1.2
 	github.com/getkin/kin-openapi v0.152.0

@@ -213,11 +213,12 @@ func checkGraph(list []Package) error {
 	return nil
 }
 
-// addList adds the packages of an embedded list that are in the program.
-func addList(b *wasm.Binary, c *evidence.Collector, known names) {
+// addList adds the packages of an embedded list that are in the program, and
+// reports whether there is one.
+func addList(b *wasm.Binary, c *evidence.Collector) bool {
 	list, err := ReadAuditable(b)
 	if err != nil {
-		return
+		return false
 	}
 	for i := range list.Packages {
 		p := &list.Packages[i]
@@ -230,8 +231,8 @@ func addList(b *wasm.Binary, c *evidence.Collector, known names) {
 			Text: p.Name + " " + p.Version, Confidence: sureList,
 		}}
 		c.Add(found)
-		known.add(p.Name)
 	}
+	return true
 }
 
 // An Edge says that one crate depends on another. The components have what tells

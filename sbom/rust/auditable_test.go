@@ -3,6 +3,7 @@ package rust
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -31,6 +32,33 @@ func TestAuditable(t *testing.T) {
 		if d := cmp.Diff([]string{"app serde", "app fork"}, edges); d != "" {
 			t.Errorf("Edges(%s) (-want +got):\n%s", name, d)
 		}
+	}
+}
+
+// A real program of cargo-auditable, see testdata/README.md: what only its build
+// script uses is not in it.
+func TestAuditableOfARealProgram(t *testing.T) {
+	bin, err := os.ReadFile("testdata/listed/listed.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := parse(t, bin)
+	want := []string{
+		"proven bs58@0.5.1 auditable 1.0", "proven bytemuck@1.25.2 auditable 1.0", "proven hex@0.4.3 auditable 1.0",
+		"proven listed@0.1.0 from local main auditable 1.0", "proven static_assertions@1.1.0 auditable 1.0",
+	}
+	if d := cmp.Diff(want, briefs(extract(b))); d != "" {
+		t.Errorf("Extract(listed.wasm) (-want +got):\n%s", d)
+	}
+	if got := Edges(b); len(got) != 4 || got[0].From.Name != "listed" || got[0].To.Name != "bs58" {
+		t.Errorf("Edges(listed.wasm) = %v, want four of listed, the first to bs58", got)
+	}
+}
+
+func TestAuditableLeavesNothingToNames(t *testing.T) {
+	b := parse(t, file(funcs("_ZN6webpki3end17h0123456789abcdefE"), custom(".dep-v0", packed(t, list))))
+	if got := briefs(extract(b)); len(got) != 3 {
+		t.Fatalf("Extract = %q, want the three packages of the list", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package rust
 
 import (
 	"bytes"
+	"os"
 	"testing"
 
 	"github.com/Masterminds/semver/v3"
@@ -18,6 +19,16 @@ func FuzzList(f *testing.F) {
 	}
 	for _, s := range seeds {
 		f.Add(packed(f, s))
+	}
+	bin, err := os.ReadFile("testdata/listed/listed.wasm")
+	if err != nil {
+		f.Fatal(err)
+	}
+	b := parse(f, bin)
+	for _, s := range b.Sections {
+		if s.Name == sectionList {
+			f.Add(b.Bytes(s.Body, s.Size))
+		}
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, in []byte) {

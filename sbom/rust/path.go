@@ -83,8 +83,10 @@ type crate struct {
 type find struct{ evidence []evidence.Evidence }
 
 // addPaths adds the crates whose source files are named in data and debugging
-// information.
-func addPaths(b *wasm.Binary, c *evidence.Collector, known names) {
+// information, and gives their names. Next to a list, which is complete, only
+// those with a version are worth adding.
+func addPaths(b *wasm.Binary, c *evidence.Collector, listed bool) names {
+	known := names{}
 	var s scan
 	s.module(b)
 	old := old(compilers(b, s.commits))
@@ -94,7 +96,7 @@ func addPaths(b *wasm.Binary, c *evidence.Collector, known names) {
 			strings.Compare(a.version, b.version), strings.Compare(a.home, b.home))
 	})
 	for _, k := range crates {
-		if k.class() == evidence.Named && known.has(k.name) {
+		if k.class() == evidence.Named && (listed || known.has(k.name)) {
 			continue
 		}
 		found := evidence.Component{
@@ -108,6 +110,7 @@ func addPaths(b *wasm.Binary, c *evidence.Collector, known names) {
 		}
 		c.Add(found)
 	}
+	return known
 }
 
 func (k crate) class() evidence.Class {

@@ -45,20 +45,21 @@ const PartStd = "std"
 //   - named, without a version: vendored directories and git checkouts, whose name
 //     is that of the repository and whose commit is abbreviated as cargo does it;
 //     and crates of functions' names. What is proven in some version is not named
-//     again. The name of a function has underscores where that of the package may
-//     have hyphens.
+//     again, and next to an embedded list nothing is. The name of a function has
+//     underscores where that of the package may have hyphens.
 //
 // A list that cannot be read counts as none; [ReadAuditable] tells why. Of a
 // component only custom sections are read. Extract keeps memory by the number of
 // different crates, which is bounded, and not by the size of the file.
 func Extract(b *wasm.Binary, c *evidence.Collector) {
-	known := names{}
-	addList(b, c, known)
+	listed := addList(b, c)
 	if b.Module == nil {
 		return
 	}
-	addPaths(b, c, known)
-	addSymbols(b, c, known)
+	known := addPaths(b, c, listed)
+	if !listed {
+		addSymbols(b, c, known)
+	}
 }
 
 // names are the crates that are known, by their canonical names.

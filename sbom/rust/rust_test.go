@@ -181,6 +181,19 @@ func TestSymbolsTellTheirPlace(t *testing.T) {
 	}
 }
 
+// Lengths in more bytes than they need hide the places of names, and cost no time.
+func TestSymbolsOfPaddedLengths(t *testing.T) {
+	name := "nom::a::h0123456789abcdef"
+	entry := append([]byte{0, byte(len(name)) | 0x80, 0x00}, name...)
+	body := append([]byte{1, byte(len(entry) + 1), 1}, entry...)
+	bin := file(section(1, "", []byte{1, 0x60, 0, 0}), section(3, "", []byte{1, 0}),
+		section(10, "", []byte{1, 2, 0, 0x0b}), custom("name", body))
+	got := extract(parse(t, bin))
+	if len(got) != 1 || got[0].Name != "nom" || got[0].Evidence[0].Offset != -1 {
+		t.Fatalf("Extract = %+v, want nom without a place", got)
+	}
+}
+
 // A real program, see testdata/README.md: everything proven is in its lock file.
 func TestRealProgram(t *testing.T) {
 	lock, err := os.ReadFile("testdata/crates/Cargo.lock")

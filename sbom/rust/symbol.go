@@ -58,6 +58,8 @@ func symbolCrates(b *wasm.Binary, ctx symbol.Context, known names) map[string]ev
 		if i := bytes.Index(section, append(entry, name...)); i >= 0 {
 			section, at = section[i:], at+int64(i)
 			place = at + int64(len(entry))
+		} else {
+			section = nil // lengths are not written in the usual way: to search on would take the square of the time
 		}
 		found[strings.Clone(crate)] = evidence.Evidence{
 			Method: evidence.Symbol, Section: "name", Offset: place, Text: ctx.Parse(name).Text, Confidence: sureSymbol,

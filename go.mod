@@ -39,6 +39,8 @@ require (
 	oras.land/oras-go/v2 v2.6.4
 )
 
+require github.com/anchore/go-struct-converter v0.1.0 // indirect
+
 require (
 	cel.dev/expr v0.25.2 // indirect
 	github.com/CycloneDX/cyclonedx-go v0.12.0 // indirect

@@ -156,7 +156,9 @@ var advisoryTests = []test{
 		want(f, "AdvisoryRefs(a) after that", f.refs("a", "b"), nil, []string{"b X-2 2"})
 		want(f, "AdvisoryRevision() after a removal", f.revision(), nil, before+1)
 		want(f, "RemoveAdvisories() of a feed there is not", f.retract("none", "X-2"), nil, 0)
-		f.failing("DeleteFeed() of one that has some", meta.ErrConflict, func(ctx context.Context, tx meta.Tx) error { return tx.DeleteFeed(ctx, "one") })
+		f.failing("DeleteFeed() of one that has some", meta.ErrConflict, func(ctx context.Context, tx meta.Tx) error {
+			return tx.DeleteFeed(ctx, "one")
+		})
 		f.retract("one", "X-2")
 		for range 2 {
 			f.update(func(ctx context.Context, tx meta.Tx) error { return tx.DeleteFeed(ctx, "one") })
@@ -344,7 +346,10 @@ var findingTests = []test{
 		f.pin("r", "m", "f", "g", "x1", "x2", "x3", "x4")
 		f.pin("r", "none", "x1")
 		f.pin("r", "no layers")
-		expect := []meta.FileFinding{{Digest: sum("f"), Finding: finding("X-1", a)}, {Digest: sum("f"), Finding: reachable}, {Digest: sum("g"), Finding: finding("X-1", a)}}
+		expect := []meta.FileFinding{
+			{Digest: sum("f"), Finding: finding("X-1", a)}, {Digest: sum("f"), Finding: reachable},
+			{Digest: sum("g"), Finding: finding("X-1", a)},
+		}
 		slices.SortStableFunc(expect, func(a, b meta.FileFinding) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
 		got, err := f.db.ManifestFindings(f.Context(), "r", sum("m"))
 		want(f, "ManifestFindings(r, m)", got, err, expect)

@@ -156,7 +156,8 @@ var componentTests = []test{
 		var all []meta.Coordinate
 		for _, text := range hostile {
 			all = append(all, meta.Coordinate{
-				Ecosystem: "npm", Name: text, Version: text, Class: "proven", Part: strings.ToValidUTF8(text[:min(len(text), 4)], ""), Key: append([]byte{0, 255, 0}, text...),
+				Ecosystem: "npm", Name: text, Version: text, Class: "proven",
+				Part: strings.ToValidUTF8(text[:min(len(text), 4)], ""), Key: append([]byte{0, 255, 0}, text...),
 			})
 		}
 		f.compose(componentsOf("f", 1, all...))
@@ -278,7 +279,8 @@ var componentTests = []test{
 		want(f, "len(ComponentFiles(even or rare))", len(got), err, n/2)
 	}},
 	{"uses are shown to who may see the manifest, in pages", func(f *fixture) {
-		f.compose(componentsOf("x", 1, crate("a", "1"), crate("b", "1")), componentsOf("y", 1, crate("a", "2")), componentsOf("z", 1, crate("c", "1")))
+		f.compose(componentsOf("x", 1, crate("a", "1"), crate("b", "1")), componentsOf("y", 1, crate("a", "2")),
+			componentsOf("z", 1, crate("c", "1")))
 		f.pin("team/app", "m1", "x", "y")
 		f.pin("team/app", "m2", "x")
 		f.pin("other", "m1", "x", "y", "z")

@@ -18,7 +18,8 @@ const (
 // what tells builds apart. Cabal writes 64 hexadecimal digits, or 22 of 62
 // letters where paths must be short; GHC's own build four digits; and what was
 // built where it lies is "inplace".
-var unit = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*)*)-(\d+(?:\.\d+)*)-(?:([0-9a-f]{64}|[0-9A-Za-z]{22})|[0-9a-f]{4}|inplace)$`)
+var unit = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*)*)` +
+	`-(\d+(?:\.\d+)*)-(?:([0-9a-f]{64}|[0-9A-Za-z]{22})|[0-9a-f]{4}|inplace)$`)
 
 // A haskell collects the units whose modules are named in the data.
 type haskell struct {

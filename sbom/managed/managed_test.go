@@ -145,7 +145,10 @@ func TestHaskell(t *testing.T) {
 		{"what was built here, beside another", "pandoc-3.9-inplace:Main\x00xml-1.3.14-" + long + ":Text.XML", []string{
 			"proven pkg:hackage/pandoc@3.9", "proven pkg:hackage/xml@1.3.14",
 		}},
-		{"a library of a package", "z-attoparsec-z-attoparsec-internal-0.14.4-" + long + ":Data", []string{"proven pkg:hackage/attoparsec@0.14.4"}},
+		{
+			"a library of a package", "z-attoparsec-z-attoparsec-internal-0.14.4-" + long + ":Data",
+			[]string{"proven pkg:hackage/attoparsec@0.14.4"},
+		},
 		{"a name that stands alone, in Haskell", "\x00safe-0.3.21-" + long + "\x00xml-1.3.14-" + long + ":Text.XML", []string{
 			"proven pkg:hackage/safe@0.3.21", "proven pkg:hackage/xml@1.3.14",
 		}},

@@ -35,48 +35,50 @@ var (
 	scopes = toAny(0x00, 0x1a, 0x23, 0x01)
 	types  = toAny(0x02, 0x01, 0x1b)
 	method = toAny(0x06, 0x0a)
+
+	attributed = toAny(0x06, 0x04, 0x01, 0x02, 0x08, 0x09, 0x0a, 0x00, 0x0e, 0x17, 0x14,
+		0x11, 0x1a, 0x1b, 0x20, 0x23, 0x26, 0x27, 0x28, 0x2a, 0x2c, 0x2b)
 )
 
 // columns are those of each table up to the last that is read, in their order
 // (clauses 22.2 to 22.39). A table without columns is not one that files have.
 var columns = [tables][]column{
-	0x00: {two, str, guid, guid, guid},                     // Module
-	0x01: {scopes, str, str},                               // TypeRef
-	0x02: {four, str, str, types, toAny(4), toAny(6)},      // TypeDef
-	0x03: {toAny(4)},                                       // FieldPtr
-	0x04: {two, str, blob},                                 // Field
-	0x05: {toAny(6)},                                       // MethodPtr
-	0x06: {four, two, two, str, blob, toAny(8)},            // MethodDef
-	0x07: {toAny(8)},                                       // ParamPtr
-	0x08: {two, two, str},                                  // Param
-	0x09: {toAny(2), types},                                // InterfaceImpl
-	0x0a: {toAny(0x02, 0x01, 0x1a, 0x06, 0x1b), str, blob}, // MemberRef
-	0x0b: {two, toAny(0x04, 0x08, 0x17), blob},             // Constant
-	0x0c: {toAny(0x06, 0x04, 0x01, 0x02, 0x08, 0x09, 0x0a, 0x00, 0x0e, 0x17, 0x14, 0x11, 0x1a, 0x1b, 0x20, 0x23, 0x26, 0x27, 0x28, 0x2a, 0x2c, 0x2b),
-		toAny(none, none, 0x06, 0x0a, none), blob}, // CustomAttribute
-	0x0d: {toAny(0x04, 0x08), blob},                        // FieldMarshal
-	0x0e: {two, toAny(0x02, 0x06, 0x20), blob},             // DeclSecurity
-	0x0f: {two, four, toAny(2)},                            // ClassLayout
-	0x10: {four, toAny(4)},                                 // FieldLayout
-	0x11: {blob},                                           // StandAloneSig
-	0x12: {toAny(2), toAny(0x14)},                          // EventMap
-	0x13: {toAny(0x14)},                                    // EventPtr
-	0x14: {two, str, types},                                // Event
-	0x15: {toAny(2), toAny(0x17)},                          // PropertyMap
-	0x16: {toAny(0x17)},                                    // PropertyPtr
-	0x17: {two, str, blob},                                 // Property
-	0x18: {two, toAny(6), toAny(0x14, 0x17)},               // MethodSemantics
-	0x19: {toAny(2), method, method},                       // MethodImpl
-	0x1a: {str},                                            // ModuleRef
-	0x1b: {blob},                                           // TypeSpec
-	0x1c: {two, toAny(0x04, 0x06), str, toAny(0x1a)},       // ImplMap
-	0x1d: {four, toAny(4)},                                 // FieldRVA
-	0x1e: {four, four},                                     // EncLog
-	0x1f: {four},                                           // EncMap
-	0x20: {four, two, two, two, two, four, blob, str, str}, // Assembly
-	0x21: {four},                                           // AssemblyProcessor
-	0x22: {four, four, four},                               // AssemblyOS
-	0x23: {two, two, two, two, four, blob, str, str, blob}, // AssemblyRef
+	0x00: {two, str, guid, guid, guid},                            // Module
+	0x01: {scopes, str, str},                                      // TypeRef
+	0x02: {four, str, str, types, toAny(4), toAny(6)},             // TypeDef
+	0x03: {toAny(4)},                                              // FieldPtr
+	0x04: {two, str, blob},                                        // Field
+	0x05: {toAny(6)},                                              // MethodPtr
+	0x06: {four, two, two, str, blob, toAny(8)},                   // MethodDef
+	0x07: {toAny(8)},                                              // ParamPtr
+	0x08: {two, two, str},                                         // Param
+	0x09: {toAny(2), types},                                       // InterfaceImpl
+	0x0a: {toAny(0x02, 0x01, 0x1a, 0x06, 0x1b), str, blob},        // MemberRef
+	0x0b: {two, toAny(0x04, 0x08, 0x17), blob},                    // Constant
+	0x0c: {attributed, toAny(none, none, 0x06, 0x0a, none), blob}, // CustomAttribute
+	0x0d: {toAny(0x04, 0x08), blob},                               // FieldMarshal
+	0x0e: {two, toAny(0x02, 0x06, 0x20), blob},                    // DeclSecurity
+	0x0f: {two, four, toAny(2)},                                   // ClassLayout
+	0x10: {four, toAny(4)},                                        // FieldLayout
+	0x11: {blob},                                                  // StandAloneSig
+	0x12: {toAny(2), toAny(0x14)},                                 // EventMap
+	0x13: {toAny(0x14)},                                           // EventPtr
+	0x14: {two, str, types},                                       // Event
+	0x15: {toAny(2), toAny(0x17)},                                 // PropertyMap
+	0x16: {toAny(0x17)},                                           // PropertyPtr
+	0x17: {two, str, blob},                                        // Property
+	0x18: {two, toAny(6), toAny(0x14, 0x17)},                      // MethodSemantics
+	0x19: {toAny(2), method, method},                              // MethodImpl
+	0x1a: {str},                                                   // ModuleRef
+	0x1b: {blob},                                                  // TypeSpec
+	0x1c: {two, toAny(0x04, 0x06), str, toAny(0x1a)},              // ImplMap
+	0x1d: {four, toAny(4)},                                        // FieldRVA
+	0x1e: {four, four},                                            // EncLog
+	0x1f: {four},                                                  // EncMap
+	0x20: {four, two, two, two, two, four, blob, str, str},        // Assembly
+	0x21: {four},                                                  // AssemblyProcessor
+	0x22: {four, four, four},                                      // AssemblyOS
+	0x23: {two, two, two, two, four, blob, str, str, blob},        // AssemblyRef
 }
 
 // metadata is that of one assembly, its tables laid out.

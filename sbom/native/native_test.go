@@ -80,7 +80,10 @@ func TestExtract(t *testing.T) {
 		{"a fork of zlib that says so", zlib + "1.3.1.zlib-ng\x00", []string{"named pkg:generic/zlib-ng literal"}},
 		{"half of the texts of a library", "libpng error: %s\x001.6.39\x00", []string{}},
 		{"a release of SQLite by its source", sqlite + sourceOf351 + "\x00", []string{"proven pkg:generic/sqlite@3.51.0 source-id"}},
-		{"a release of SQLite by its full-text search", sqlite + "fts5: " + sourceOf351 + "\x00", []string{"proven pkg:generic/sqlite@3.51.0 source-id"}},
+		{
+			"a release of SQLite by its full-text search", sqlite + "fts5: " + sourceOf351 + "\x00",
+			[]string{"proven pkg:generic/sqlite@3.51.0 source-id"},
+		},
 		{
 			"an unknown source of SQLite with its version", sqlite + "3.99.1\x00" + strings.Replace(sourceOf351, "2025", "2035", 1) + "\x00",
 			[]string{"proven pkg:generic/sqlite@3.99.1 source-id"},
@@ -127,7 +130,10 @@ func TestNeeded(t *testing.T) {
 		{"two libraries", needed(slices.Concat([]byte{2}, vec("libc.so"), vec("libgdal.wasm"))...), []string{
 			"named pkg:generic/libc link", "named pkg:generic/libgdal link",
 		}},
-		{"a subsection before", append([]byte{1, 2, 0, 0}, needed(append([]byte{1}, vec("libc.so")...)...)...), []string{"named pkg:generic/libc link"}},
+		{
+			"a subsection before", append([]byte{1, 2, 0, 0}, needed(append([]byte{1}, vec("libc.so")...)...)...),
+			[]string{"named pkg:generic/libc link"},
+		},
 		{"a list cut short", needed(append([]byte{9}, vec("libc.so")...)...), []string{"named pkg:generic/libc link"}},
 		{"a subsection longer than the section", []byte{dylinkNeeded, 99, 1}, []string{}},
 		{"a number without an end", []byte{0x80, 0x80, 0x80, 0x80, 0x80, 0x80}, []string{}},
@@ -142,7 +148,7 @@ func TestNeeded(t *testing.T) {
 	}
 }
 
-// Every rule can be met: its anchor is a part of some text that its pattern takes.
+// Every rule has what it needs to be met, and each release of SQLite a whole key.
 func TestTable(t *testing.T) {
 	for _, b := range bannerTable {
 		if len(b.anchors) == 0 || b.pattern == "" {

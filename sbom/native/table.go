@@ -23,7 +23,11 @@ var bannerTable = []banner{
 	{"ruby", []string{" revision "}, `^ruby (\d\.\d+\.\d+)(?:p\d+|preview\d+|rc\d+)? \(\d{4}-\d\d-\d\d [^()]*revision [0-9a-f]+\) [+\[]`, nil},
 
 	// Cryptography and networks.
-	{"openssl", []string{"OpenSSL 1.", "OpenSSL 3.", "OpenSSL 4."}, `^OpenSSL (\d\.\d\.\d+[a-z]{0,2})(?:-fips)?  ?\d{1,2} [A-Z][a-z]{2} 20\d\d$`, nil},
+	{
+		"openssl",
+		[]string{"OpenSSL 1.", "OpenSSL 3.", "OpenSSL 4."},
+		`^OpenSSL (\d\.\d\.\d+[a-z]{0,2})(?:-fips)?  ?\d{1,2} [A-Z][a-z]{2} 20\d\d$`, nil,
+	},
 	{"boringssl", []string{"(compatible; BoringSSL)"}, `^OpenSSL 1\.1\.[01][a-z]? \(compatible; BoringSSL\)()$`, nil},
 	{"libressl", []string{"LibreSSL "}, `^LibreSSL (\d+\.\d+\.\d+)$`, nil},
 	{"mbedtls", []string{"Mbed TLS ", "mbed TLS "}, `^[Mm]bed TLS (\d\.\d+\.\d+)$`, nil},
@@ -51,7 +55,11 @@ var bannerTable = []banner{
 	{"libtheora", []string{"Xiph.Org libtheora "}, `^Xiph\.Org libtheora (\d+\.\d+(?:\.\d+)?) 20`, nil},
 	{"flac", []string{"reference libFLAC "}, `^reference libFLAC (1\.\d\.\d+) 20\d{6}$`, nil},
 	{"libsndfile", []string{"libsndfile-1."}, `^libsndfile-(1\.\d+\.\d+)$`, nil},
-	{"sdl", []string{"SDL-release-", "SDL-2.2", "SDL-2.3", "SDL-3.2", "SDL-3.4"}, `^SDL-(?:release-)?([23]\.\d+\.\d+)(?:-\d+-g[0-9a-f]+)?$`, nil},
+	{
+		"sdl",
+		[]string{"SDL-release-", "SDL-2.2", "SDL-2.3", "SDL-3.2", "SDL-3.4"},
+		`^SDL-(?:release-)?([23]\.\d+\.\d+)(?:-\d+-g[0-9a-f]+)?$`, nil,
+	},
 
 	// Text, data and maps.
 	{"abseil-cpp", []string{"4absl12lts_"}, `4absl12lts_(20\d{6})`, nil}, // the inline namespace in names of types
@@ -64,7 +72,11 @@ var bannerTable = []banner{
 	{"libxslt", []string{"-GITv1."}, `^1\d{4}-GITv(1\.1\.\d+)(?:$|-)`, nil},
 	{"gdal", []string{", released 20"}, `^GDAL (\d+\.\d+\.\d+), released 20`, nil},
 	{"geos", []string{"-CAPI-1."}, `^(3\.\d+\.\d+)(?:dev)?-CAPI-1\.\d+\.\d+$`, nil},
-	{"proj", []string{", January ", ", February ", ", March 1", ", August ", ", September ", ", October ", ", November ", ", December "}, `^Rel\. (\d+\.\d+\.\d+), [A-Z][a-z]+ \d{1,2}(?:st|nd|rd|th), 20\d\d$`, nil},
+	{
+		"proj",
+		[]string{", January ", ", February ", ", March 1", ", August ", ", September ", ", October ", ", November ", ", December "},
+		`^Rel\. (\d+\.\d+\.\d+), [A-Z][a-z]+ \d{1,2}(?:st|nd|rd|th), 20\d\d$`, nil,
+	},
 }
 
 // libraryTable has the libraries that are known by texts that do not carry a
@@ -72,18 +84,33 @@ var bannerTable = []banner{
 var libraryTable = []library{
 	{"sqlite", []string{"unable to use function %s in the requested context", "SQLite format 3"}, nil, `(3\.[2-9]\d\.\d{1,2})`},
 	{"openssl", []string{"OpenSSL Default Provider"}, nil, `(3\.[0-9]\.\d{1,2})`},
-	{"curl", []string{"Got HTTP failure 417 while waiting for a 100", "A libcurl function was given a bad argument"}, nil, `([78]\.\d{1,2}\.\d{1,2}(?:-DEV)?)`},
+	{
+		"curl",
+		[]string{"Got HTTP failure 417 while waiting for a 100", "A libcurl function was given a bad argument"},
+		[]string{"X-Powered-By: PHP/"}, // whose version has the same form
+		`([78]\.\d{1,2}\.[0-4](?:-DEV)?)`,
+	},
 	{"mbedtls", []string{"X509 - Unavailable feature, e.g. RSA hashing/encryption combination"}, nil, ""},
-	{"nghttp2", []string{"Flooding was detected in this HTTP/2 session, and it must be closed", "The user callback function failed due to the temporal error"}, nil, `(1\.\d\d\.\d)`},
-	{"libpng", []string{"libpng error: %s", "libpng warning: %s"}, nil, `(1\.6\.\d{1,2})`},
-	{"zlib", []string{"incorrect header check", "invalid distance too far back"}, []string{"zlib-rs", ".zlib-ng"}, `(1\.2\.(?:8|11|12|13)|1\.3\.[12]|1\.3\.0\.1-motley)|1\.[23](?:\.\d{1,2}){1,2}`},
+	{
+		"nghttp2", []string{
+			"Flooding was detected in this HTTP/2 session, and it must be closed",
+			"The user callback function failed due to the temporal error",
+		}, nil, `(1\.\d\d\.\d)`,
+	},
+	{"libpng", []string{"libpng error: %s", "libpng warning: %s"}, nil, `(1\.6\.[1-9]\d)`},
+	{
+		"zlib",
+		[]string{"incorrect header check", "invalid distance too far back"},
+		[]string{"zlib-rs", ".zlib-ng"}, // ports that have its texts
+		`(1\.2\.(?:8|11|12|13)|1\.3\.[12]|1\.3\.0\.1-motley)|1\.[23](?:\.\d{1,2}){1,2}`,
+	},
 	{"zlib-ng", []string{"incorrect header check", "invalid distance too far back", ".zlib-ng"}, nil, ""},
 	{"pcre2", []string{"missing terminating ] for character class", "UTF-8 error: 1 byte missing at end"}, nil, `(10\.\d\d) 20\d\d-\d\d-\d\d`},
 	{"libvips", []string{"VipsForeignLoad", "VipsOperation"}, nil, `(8\.\d{1,2}\.\d{1,2})`},
-	{"zstd", []string{"Frame requires too much memory for decoding", "Unsupported frame parameter"}, nil, `(1\.[345]\.\d)`},
+	{"zstd", []string{"Frame requires too much memory for decoding", "Unsupported frame parameter"}, nil, `(1\.[45]\.\d)`},
 	{"lz4", []string{"ERROR_frameHeader_incomplete", "ERROR_contentChecksum_invalid"}, nil, `(1\.(?:[89]|10)\.\d)`},
 	{"bzip2", []string{"This is a bug in bzip2/libbzip2"}, nil, ""},
-	{"cpython", []string{"Fatal Python error: ", "PYTHONHOME"}, nil, `(3\.(?:[5-9]|1\d)\.\d{1,2}(?:(?:a|b|rc)\d)?)`},
+	{"python", []string{"Fatal Python error: ", "PYTHONHOME"}, nil, `(3\.(?:[5-9]|1\d)\.\d{1,2}(?:(?:a|b|rc)\d)?)`},
 	{"oniguruma", []string{"You didn't call onig_initialize() explicitly"}, nil, ""},
 	{"freetype", []string{"FREETYPE_PROPERTIES", "no-stem-darkening"}, nil, ""},
 	{"harfbuzz", []string{"HB_SHAPER_LIST"}, nil, ""},

@@ -33,9 +33,12 @@ func path(data []byte, at int) (start, end int, ok bool) {
 }
 
 var (
-	sourceFile = regexp.MustCompile(`^(@[a-z0-9][a-z0-9._~-]*/[a-z0-9][a-z0-9._~-]*|[a-z0-9][a-z0-9._~-]*)/(?:[^/]+/)*[^/]+\.(?:[cm]?[jt]sx?|json|c|cc|cpp|h|hpp|rs)$`)
-	store      = regexp.MustCompile(`/?\.pnpm/(@?[^@/]+)@(\d+\.\d+\.\d+[0-9A-Za-z.+-]*?)(?:[_(][^/]*)?/$`)
-	sample     = map[string]bool{"foo": true, "bar": true, "baz": true, "package": true, "pkg": true, "name": true, "module": true, "example": true}
+	sourceFile = regexp.MustCompile(
+		`^((?:@[a-z0-9][a-z0-9._~-]*/)?[a-z0-9][a-z0-9._~-]*)/(?:[^/]+/)*[^/]+\.(?:[cm]?[jt]sx?|json|c|cc|cpp|h|hpp|rs)$`)
+	store  = regexp.MustCompile(`/?\.pnpm/(@?[^@/]+)@(\d+\.\d+\.\d+[0-9A-Za-z.+-]*?)(?:[_(][^/]*)?/$`)
+	sample = map[string]bool{ // names in examples
+		"foo": true, "bar": true, "baz": true, "package": true, "pkg": true, "name": true, "module": true, "example": true,
+	}
 )
 
 // nodeModules reads the path of a package's source. pnpm's store tells the

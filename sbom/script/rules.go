@@ -69,7 +69,11 @@ var bannerTable = []banner{
 	// Families whose banners name the package.
 	{"", []string{"* @vue/"}, `/\*\*\s*\* (@vue/[a-z-]+) v` + version + `\s`},
 	{"", []string{"https://d3js.org/d3-"}, `// https://d3js\.org/(d3-[a-z-]+)/ v` + version + ` Copyright`},
-	{"", []string{"https://github.com/nodeca/", "https://github.com/markdown-it/"}, `/\*! (js-yaml|pako|argparse|markdown-it|linkify-it|mdurl) ` + version + ` https://github\.com/`},
+	{
+		"",
+		[]string{"https://github.com/nodeca/", "https://github.com/markdown-it/"},
+		`/\*! (js-yaml|pako|argparse|markdown-it|linkify-it|mdurl) ` + version + ` https://github\.com/`,
+	},
 	{"", []string{"https://mths.be/"}, `/\*! https://mths\.be/(cssesc|he|jsesc|punycode|regenerate) v` + version + ` by @mathias`},
 	{"", []string{" License. Feross"}, `/\*! ([a-z0-9-]+)\. (?:MIT|BSD-3-Clause) License\. Feross`},
 }

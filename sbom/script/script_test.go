@@ -63,7 +63,10 @@ func TestExtract(t *testing.T) {
 			"a package in pnpm's store", "\n// ../node_modules/.pnpm/@a+b@1.2.3_react@18.0.0/node_modules/@a/b/x.js\n",
 			[]string{"pkg:npm/%40a/b@1.2.3 source-path"},
 		},
-		{"two packages, one in the other", "'node_modules/a1/node_modules/b1/x.js'", []string{"pkg:npm/a1 source-path", "pkg:npm/b1 source-path"}},
+		{
+			"two packages, one in the other", "'node_modules/a1/node_modules/b1/x.js'",
+			[]string{"pkg:npm/a1 source-path", "pkg:npm/b1 source-path"},
+		},
 		{"a path in a sentence", "see node_modules/left-pad/index.js for more", []string{}},
 		{"a path in an example", `"node_modules/foo/index.js"`, []string{}},
 		{"a folder", `"node_modules/left-pad/"`, []string{}},
@@ -73,7 +76,10 @@ func TestExtract(t *testing.T) {
 		{"jQuery", "/*! jQuery v3.6.0 | (c) OpenJS Foundation", []string{"pkg:npm/jquery@3.6.0 banner"}},
 		{"jQuery, not minified", "/*!\n * jQuery JavaScript Library v3.7.1\n * https://jquery.com/", []string{"pkg:npm/jquery@3.7.1 banner"}},
 		{"what a plugin requires", "/*!\n * Carousel\n * needs jQuery v3.6.0 or later\n */", []string{}},
-		{"lodash", "var VERSION = '4.17.21';\n\n  var HASH_UNDEFINED = '__lodash_hash_undefined__';", []string{"pkg:npm/lodash@4.17.21 banner"}},
+		{
+			"lodash", "var VERSION = '4.17.21';\n\n  var HASH_UNDEFINED = '__lodash_hash_undefined__';",
+			[]string{"pkg:npm/lodash@4.17.21 banner"},
+		},
 		{"React", "/** @license React v16.13.1\n * react.production.min.js\n *", []string{"pkg:npm/react@16.13.1 banner"}},
 		{"React's renderer", "/** @license React v16.13.1\n * react-dom.production.min.js\n *", []string{"pkg:npm/react-dom@16.13.1 banner"}},
 		{"Vue 3", "/**\n* @vue/shared v3.4.21\n* (c) 2018-present", []string{"pkg:npm/%40vue/shared@3.4.21 banner"}},
@@ -84,7 +90,10 @@ func TestExtract(t *testing.T) {
 		{"a name alone", "/*! safe-buffer. MIT License. Feross Aboukhadijeh <https://feross.org> */", []string{"pkg:npm/safe-buffer banner"}},
 
 		// Python.
-		{"what pip leaves", "\x00/lib/python3.12/site-packages/typing_extensions-4.9.0.dist-info/METADATA\x00", []string{"pkg:pypi/typing-extensions@4.9.0 file-system"}},
+		{
+			"what pip leaves", "\x00/lib/python3.12/site-packages/typing_extensions-4.9.0.dist-info/METADATA\x00",
+			[]string{"pkg:pypi/typing-extensions@4.9.0 file-system"},
+		},
 		{"an entry of a zip file", "\x1c\x00Jinja2-3.1.2.dist-info/RECORDx", []string{"pkg:pypi/jinja2@3.1.2 file-system"}},
 		{"such a path in a sentence", "as in foo-1.0.dist-info/METADATA and others", []string{}},
 		{"metadata", "\x00Metadata-Version: 2.1\nName: requests\nVersion: 2.31.0\nSummary: x", []string{"pkg:pypi/requests@2.31.0 manifest"}},
@@ -92,8 +101,14 @@ func TestExtract(t *testing.T) {
 
 		// Ruby.
 		{"a line of Bundler", `$:.unshift File.expand_path("/bundle/gems/js-2.10.1/lib")`, []string{"pkg:gem/js@2.10.1 file-system"}},
-		{"a gem for a platform", `$:.unshift File.expand_path("#{__dir__}/../gems/nokogiri-1.16.0-x86_64-linux/lib")`, []string{"pkg:gem/nokogiri@1.16.0 file-system"}},
-		{"the output of a test in a document", "/path/to/ruby/lib/ruby/gems/2.3.0/gems/rake-12.0.0/lib/rake/rake_test_loader\nStarted", []string{}},
+		{
+			"a gem for a platform", `$:.unshift File.expand_path("#{__dir__}/../gems/nokogiri-1.16.0-x86_64-linux/lib")`,
+			[]string{"pkg:gem/nokogiri@1.16.0 file-system"},
+		},
+		{
+			"the output of a test in a document", "/path/to/ruby/lib/ruby/gems/2.3.0/gems/rake-12.0.0/lib/rake/rake_test_loader\nStarted",
+			[]string{},
+		},
 		{"a specification", "\x00/bundle/specifications/rack-3.0.8.gemspec\x00", []string{"pkg:gem/rack@3.0.8 file-system"}},
 		{"a specification that Ruby brings", "\x00/lib/specifications/default/json-2.9.1.gemspec\x00", []string{}},
 		{"a specification in a program", `"/specifications/mygem-1.0.gemspec"`, []string{}},

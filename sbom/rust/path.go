@@ -164,7 +164,11 @@ func (s *scan) span(span *text.Span, section string) {
 			return true
 		}
 		if k, sure, ok := p.crate(a.kind); ok {
-			s.add(k, section, p.text(), sure, place)
+			s.add(k, func() evidence.Evidence {
+				return evidence.Evidence{
+					Method: evidence.SourcePath, Section: section, Offset: place(), Text: p.text(), Confidence: sure,
+				}
+			})
 		}
 		return true
 	})
@@ -174,7 +178,7 @@ func (s *scan) span(span *text.Span, section string) {
 // to tell "/cargo/" after any text from "/usr/local/cargo/".
 const homeLength = 12
 
-func (s *scan) add(k crate, section, what string, sure float64, place func() int64) {
+func (s *scan) add(k crate, seen func() evidence.Evidence) {
 	if k.home != "" && !stdFamily[canonical(k.name)] {
 		if s.homes == nil {
 			s.homes = map[string]bool{}
@@ -196,9 +200,7 @@ func (s *scan) add(k crate, section, what string, sure float64, place func() int
 		s.finds[k] = f
 	}
 	if len(f.evidence) < evidence.MaxEvidence {
-		f.evidence = append(f.evidence, evidence.Evidence{
-			Method: evidence.SourcePath, Section: section, Offset: place(), Text: what, Confidence: sure,
-		})
+		f.evidence = append(f.evidence, seen())
 	}
 }
 
@@ -213,7 +215,7 @@ type path struct {
 
 const (
 	maxElement   = 160 // bytes of a directory's name
-	maxPath      = 400 // bytes of a path from its anchor on
+	maxPath      = 160 // bytes of a path from its anchor on
 	commitDigits = 40
 )
 
@@ -280,7 +282,7 @@ func (p *path) checkout() (crate, float64, bool) {
 		return crate{}, 0, false
 	}
 	commit, ok := p.element(isHexByte)
-	if !ok || len(commit) < 7 || len(commit) > commitDigits || !p.source(".rs") {
+	if !ok || len(commit) < 7 || len(commit) > commitDigits || !p.source(false) {
 		return crate{}, 0, false
 	}
 	return crate{kind: checkout, name: repository, commit: commit}, sureCheckout, true
@@ -301,7 +303,7 @@ func (p *path) vendored() (crate, float64, bool) {
 	}
 	// Without a version only the shape of a package tells it from what others
 	// keep in directories of that name.
-	if src, ok := p.element(isNameByte); !ok || src != "src" || !p.source(".rs") {
+	if src, ok := p.element(isNameByte); !ok || src != "src" || !p.source(false) {
 		return crate{}, 0, false
 	}
 	return crate{kind: vendored, name: name}, sureVendored, true
@@ -326,35 +328,40 @@ func (p *path) versioned() (name, version string, ok bool) {
 	if !ok {
 		return "", "", false
 	}
-	if name, version, ok = SplitDirectory(dir); !ok || !p.source(sources...) {
+	if name, version, ok = SplitDirectory(dir); !ok || !p.source(true) {
 		return "", "", false
 	}
 	return name, version, true
 }
 
-// sources are how the names of source files end. Crates bring C along, which
-// names its files in messages of assertions.
-var sources = []string{".rs", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".inc"}
-
-// source reports whether what is left of the path leads to a file that ends in
-// one of the given ways. Text may follow it at once, since Rust ends its strings
+// source reports whether what is left of the path leads to a source file: of Rust,
+// or, where any will do, of the C that crates bring along, which names its files in
+// messages of assertions. Text may follow it at once, since Rust ends its strings
 // by their length alone. Debugging information may name the directory alone.
-func (p *path) source(endings ...string) bool {
+func (p *path) source(anyLanguage bool) bool {
 	if p.directory {
 		return true
 	}
 	rest := p.rest()
-	for i, b := range rest {
-		if b != '.' {
-			continue
+	for {
+		i := bytes.IndexByte(rest, '.')
+		if i < 0 {
+			return false
 		}
-		for _, e := range endings {
-			if bytes.HasPrefix(rest[i:], []byte(e)) {
-				return true
-			}
+		rest = rest[i+1:]
+		if len(rest) >= 2 && rest[0] == 'r' && rest[1] == 's' || anyLanguage && isC(rest) {
+			return true
 		}
 	}
-	return false
+}
+
+// isC reports whether what follows the dot of a file's name begins like that of C,
+// C++ or one of their headers.
+func isC(ending []byte) bool {
+	if len(ending) == 0 {
+		return false
+	}
+	return ending[0] == 'c' || ending[0] == 'h' || bytes.HasPrefix(ending, []byte("inc"))
 }
 
 // rest is as much after p.at as may belong to the path.

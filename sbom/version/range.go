@@ -258,6 +258,7 @@ func first(eco evidence.Ecosystem, nums []string) ([]byte, error) {
 		v += "-dev"
 	case evidence.Generic:
 		v += "dev"
+	default: // of Hackage a version is before all that start with it
 	}
 	key, ok := Key(eco, v)
 	if !ok {

@@ -15,7 +15,7 @@
 //   - composer: Composer's normalised form, then PHP's version_compare
 //   - generic: numbers, letters after a release (1.1.1t), words before it (2.0rc1)
 //
-// Everything is pure, and bounded by [MaxLen].
+// Everything is pure, and bounded by [MaxLen] and [MaxKey].
 package version
 
 import (
@@ -26,8 +26,13 @@ import (
 	"github.com/wreg-project/wreg/sbom/evidence"
 )
 
-// MaxLen is the most bytes that a version may have.
-const MaxLen = 256
+// MaxLen and MaxKey are the most bytes that a version and its key may have, so that
+// what After makes of a key has at most 512. Only a version made for it, of a
+// hundred parts or more, has a longer key.
+const (
+	MaxLen = 256
+	MaxKey = 511
+)
 
 // Errors to test for.
 var (
@@ -78,8 +83,8 @@ func Compare(eco evidence.Ecosystem, a, b string) (int, error) {
 
 // Key gives the sort key of a version: of two versions of an ecosystem the
 // earlier has the lesser key by bytes, and those that are equal to the ecosystem
-// have the same key. It reports false if s is no version. A key has at most
-// six bytes for each one of s, and 32 more.
+// have the same key. It reports false if s is no version, or has a key of
+// more than MaxKey bytes.
 func Key(eco evidence.Ecosystem, s string) ([]byte, bool) {
 	s = strings.TrimSpace(s)
 	if s == "" || len(s) > MaxLen {
@@ -105,5 +110,8 @@ func Key(eco evidence.Ecosystem, s string) ([]byte, bool) {
 	case evidence.Generic:
 		ok = k.generic(s)
 	}
-	return k, ok
+	if !ok || len(k) > MaxKey {
+		return nil, false
+	}
+	return k, true
 }

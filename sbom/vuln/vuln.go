@@ -159,6 +159,7 @@ func Name(eco evidence.Ecosystem, name string) string {
 			name = rest
 		}
 		return strings.ToLower(strings.TrimSuffix(strings.TrimRight(name, "/"), ".git"))
+	default: // names of the others are compared as they are
 	}
 	return name
 }

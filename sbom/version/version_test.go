@@ -25,7 +25,8 @@ var ladders = []struct {
 	}},
 	{"npm with a v", evidence.NPM, []string{"v1.0.0-0", "v1.0.0-a.b-c", "1.0.0 v1.0.0"}},
 	{"pseudo-versions of Go are where they were made", evidence.Go, []string{
-		"v0.0.0-20191109021931-daa7c04131f5", "v0.0.0-20220101000000-000000000000", "v0.1.0", "v1.2.3-pre", "v1.2.3-pre.0.20220101000000-abcdefabcdef",
+		"v0.0.0-20191109021931-daa7c04131f5", "v0.0.0-20220101000000-000000000000", "v0.1.0", "v1.2.3-pre",
+		"v1.2.3-pre.0.20220101000000-abcdefabcdef",
 		"v1.2.3", "v1.2.4-0.20220101000000-abcdefabcdef", "v1.2.4 1.2.4 v1.2.4+incompatible", "v2.0.0+incompatible",
 	}},
 	{"releases of Go itself", evidence.Go, []string{
@@ -33,23 +34,28 @@ var ladders = []struct {
 		"go1.21rc10", "go1.21.0 go1.21.0-corp", "go1.22.5 go1.22.5 1.22.5", "1.23.0",
 	}},
 	{"the order of PEP 440", evidence.PyPI, []string{
-		"1.dev0 1.0.dev0 1.DEV", "1.0.dev456", "1.0a1.dev1", "1.0a1 1.0.alpha-1 1.0-a_1", "1.0a2.dev456", "1.0a12.dev456", "1.0a12", "1.0b1.dev456", "1.0b2",
-		"1.0b2.post345.dev456", "1.0b2.post345", "1.0rc1.dev456", "1.0rc1 1.0c1 1.0-pre1 1.0preview1", "1.0 1 1.0.0 v1.0 0!1.0", "1.0+abc.5", "1.0+abc.7 1.0+abc-7 1.0+ABC_7",
+		"1.dev0 1.0.dev0 1.DEV", "1.0.dev456", "1.0a1.dev1", "1.0a1 1.0.alpha-1 1.0-a_1", "1.0a2.dev456", "1.0a12.dev456",
+		"1.0a12", "1.0b1.dev456", "1.0b2",
+		"1.0b2.post345.dev456", "1.0b2.post345", "1.0rc1.dev456", "1.0rc1 1.0c1 1.0-pre1 1.0preview1", "1.0 1 1.0.0 v1.0 0!1.0",
+		"1.0+abc.5", "1.0+abc.7 1.0+abc-7 1.0+ABC_7",
 		"1.0+5", "1.0+5.a", "1.0.post456.dev34", "1.0.post456 1.0-456 1.0.rev456 1.0r456", "1.0.15", "1.1.dev1", "1.1", "1.10", "1!0.1",
 	}},
 	{"gems", evidence.Gem, []string{
-		"0.9", "1.0.a 1.a", "1.0.a.2", "1.0.b1 1.0.b.1 1.0.0.b.1.0", "1.0.pre.1 1.0-1", "1.0 1 1.0.0", "1.0.0.1", "1.0.1", "1.1.rc1 1.1.0.rc1", "1.1", "1.10",
+		"0.9", "1.0.a 1.a", "1.0.a.2", "1.0.b1 1.0.b.1 1.0.0.b.1.0", "1.0.pre.1 1.0-1", "1.0 1 1.0.0", "1.0.0.1", "1.0.1",
+		"1.1.rc1 1.1.0.rc1", "1.1", "1.10",
 	}},
 	{"Haskell, where a zero more is later", evidence.Hackage, []string{"0.9", "1", "1.0 1.0-tag", "1.0.0", "1.0.1", "1.1", "1.10", "2"}},
 	{"NuGet with four numbers", evidence.NuGet, []string{
 		"1.0.0-alpha 1.0-ALPHA", "1.0.0-beta.2", "1.0.0-beta.10", "1 1.0 1.0.0 1.0.0.0 1.0.0+x", "1.0.0.1", "9.0.0.0", "10.0.12+95017c71",
 	}},
 	{"Composer's stabilities", evidence.Composer, []string{
-		"1.0.0-dev", "1.0-alpha 1.0.0-a", "1.0.0-alpha2 1.0.0a2", "1.0.0-beta1-dev", "1.0.0-beta1", "1.0.0-beta1.1", "1.0.0-RC1 1.0.0-rc.1", "v1 1.0 1.0.0.0 1.0.0-stable",
+		"1.0.0-dev", "1.0-alpha 1.0.0-a", "1.0.0-alpha2 1.0.0a2", "1.0.0-beta1-dev", "1.0.0-beta1", "1.0.0-beta1.1",
+		"1.0.0-RC1 1.0.0-rc.1", "v1 1.0 1.0.0.0 1.0.0-stable",
 		"1.0.0-p1 1.0.0-patch1", "1.0.0.1", "1.0.1", "2010.1.2",
 	}},
 	{"C libraries", evidence.Generic, []string{
-		"0.9.8zh", "1.1.1-dev", "1.1.1-alpha1", "1.1.1-pre9 1.1.1pre9", "1.1.1rc1", "1.1.1 v1.1.1 1.1.1.0 1.1.1+dfsg", "1.1.1a", "1.1.1t", "1.1.1.1 1.1.1-1", "1.1.2",
+		"0.9.8zh", "1.1.1-dev", "1.1.1-alpha1", "1.1.1-pre9 1.1.1pre9", "1.1.1rc1", "1.1.1 v1.1.1 1.1.1.0 1.1.1+dfsg", "1.1.1a",
+		"1.1.1t", "1.1.1.1 1.1.1-1", "1.1.2",
 		"3.14.0rc1 3.14rc1", "3.14.0", "3.14.2",
 	}},
 }
@@ -87,8 +93,14 @@ func TestNotVersions(t *testing.T) {
 		eco  evidence.Ecosystem
 		in   []string
 	}{
-		{"cargo", evidence.Cargo, []string{"", " ", "x", "v", "1.2.3.4", "1.2.3-", "1.2.3+", "1.2.3-a..b", "1.2.3-é", "1.", "-1", "1.2.3 4", long}},
-		{"golang", evidence.Go, []string{"(devel)", "go", "devel go1.23-abc", "go1rc1", "go1.21rc", "v1.21rc2", "go1.21foo1", "go1.2.3.4", "v1.2.3-\x00"}},
+		{"cargo", evidence.Cargo, []string{
+			"", " ", "x", "v", "1.2.3.4", "1.2.3-", "1.2.3+", "1.2.3-a..b", "1.2.3-é", "1.", "-1",
+			"1.2.3 4", long,
+		}},
+		{"golang", evidence.Go, []string{
+			"(devel)", "go", "devel go1.23-abc", "go1rc1", "go1.21rc", "v1.21rc2", "go1.21foo1",
+			"go1.2.3.4", "v1.2.3-\x00",
+		}},
 		{"pypi", evidence.PyPI, []string{"main", "1.0-", "1.0+", "1..0", "1.0.x", "!1"}},
 		{"gem", evidence.Gem, []string{"1" + strings.Repeat("a1", 120), "a", "1..0", "1.", "1_0", "1.0.é"}},
 		{"hackage", evidence.Hackage, []string{"1.", "v1", "1.a", "1-"}},
@@ -141,7 +153,10 @@ func TestRanges(t *testing.T) {
 		{"a pessimistic requirement", evidence.Gem, ParseRequirement, "~> 2.2", "2.2 2.9", "3.0 2.1 3.0.a"},
 		{"pseudo-versions", evidence.Go, ParseRange, "<v0.0.0-20220101000000-000000000000", "v0.0.0-20211231000000-ffffffffffff", "v0.1.0"},
 		{"nothing can hold", evidence.Go, ParseRange, "<1,>2", "", "v1.5.0 v0.5.0 v3.0.0"},
-		{"a number of any length", evidence.Cargo, ParseRange, "^99999999999999999999.1", "99999999999999999999.2.0", "100000000000000000000.0.0"},
+		{
+			"a number of any length", evidence.Cargo, ParseRange, "^99999999999999999999.1", "99999999999999999999.2.0",
+			"100000000000000000000.0.0",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -150,7 +150,8 @@ func TestBomb(t *testing.T) {
 func TestReadDir(t *testing.T) {
 	archive := zipped(t, "B-1.json", npm("B-1", day1, ""))
 	dir := fstest.MapFS{
-		"x/A-1.json": {Data: []byte(npm("A-1", day1, ""))}, "y/z/all.zip": {Data: archive}, "link.json": {Data: []byte("x"), Mode: fs.ModeSymlink},
+		"x/A-1.json": {Data: []byte(npm("A-1", day1, ""))}, "y/z/all.zip": {Data: archive},
+		"link.json": {Data: []byte("x"), Mode: fs.ModeSymlink},
 	}
 	var ids []string
 	give := func(r Record) error { ids = append(ids, r.ID()); return nil }
@@ -319,7 +320,8 @@ func TestFetch(t *testing.T) {
 		changed, err := feed.Fetch(t.Context(), path)
 		got, _ := os.ReadFile(path)
 		if err != nil || changed != want || sent != wantSent || string(got) != content {
-			t.Errorf("%s: Fetch = %v, %v, %q at its place after %d bodies; want %v, %q, %d", name, changed, err, got, sent, want, content, wantSent)
+			t.Errorf("%s: Fetch = %v, %v, %q at its place after %d bodies; want %v, %q, %d",
+				name, changed, err, got, sent, want, content, wantSent)
 		}
 	}
 	step("the first time", true, 1, "first")
@@ -341,7 +343,10 @@ func TestFetch(t *testing.T) {
 		{"another scheme", Feed{URL: "file:///etc/passwd"}, ErrFeed},
 		{"no address", Feed{URL: "http://[::1"}, ErrFeed},
 		{"more than it may have", Feed{URL: srv.URL + "/all.zip", MaxBytes: 3}, ErrLimit},
-		{"the check refuses it", Feed{URL: srv.URL + "/all.zip", Verify: func(context.Context, string, []byte) error { return os.ErrPermission }}, os.ErrPermission},
+		{"the check refuses it", Feed{
+			URL:    srv.URL + "/all.zip",
+			Verify: func(context.Context, string, []byte) error { return os.ErrPermission },
+		}, os.ErrPermission},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -349,7 +354,8 @@ func TestFetch(t *testing.T) {
 			changed, err := tt.feed.Fetch(t.Context(), path)
 			got, _ := os.ReadFile(path)
 			if !errors.Is(err, tt.want) || changed || string(got) != "second" {
-				t.Errorf("Fetch(%s) = %v, %v, with %q at its place; want %v and the file as it was", tt.feed.URL, changed, err, got, tt.want)
+				t.Errorf("Fetch(%s) = %v, %v, with %q at its place; want %v and the file as it was",
+					tt.feed.URL, changed, err, got, tt.want)
 			}
 		})
 	}

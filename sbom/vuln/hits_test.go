@@ -53,7 +53,11 @@ func TestHits(t *testing.T) {
 		counts map[string]int // by the name of the component
 		ids    string         // some of those, with their versions
 	}{
-		{"Go 1.18.5 and an old x/text", "hcl2json", map[string]int{"stdlib": 96, "golang.org/x/text": 1}, "GO-2026-5970:golang.org/x/text@v0.21.0"},
+		{
+			"Go 1.18.5 and an old x/text", "hcl2json",
+			map[string]int{"stdlib": 96, "golang.org/x/text": 1},
+			"GO-2026-5970:golang.org/x/text@v0.21.0",
+		},
 		{"Go 1.26.5, written with its prefix", "esbuild", map[string]int{"stdlib": 8}, ""},
 		{"Go 1.22.12 without a v, and a pseudo-version", "astro", map[string]int{"stdlib": 52, "golang.org/x/net": 19}, ""},
 		{
@@ -61,7 +65,11 @@ func TestHits(t *testing.T) {
 			map[string]int{"bytes": 1, "h2": 2, "ring": 1, "rustls": 1, "rustls-webpki": 4},
 			"RUSTSEC-2024-0336:rustls@0.22.2 RUSTSEC-2024-0332:h2@0.4.3 RUSTSEC-2026-0258:h2@0.4.3 RUSTSEC-2025-0009:ring@0.17.8 RUSTSEC-2026-0007:bytes@1.6.0",
 		},
-		{"crates of a password manager", "1password", map[string]int{"rsa": 1, "time": 1, "rustls-webpki": 4}, "RUSTSEC-2023-0071:rsa@0.9.10 RUSTSEC-2026-0009:time@0.3.46"},
+		{
+			"crates of a password manager", "1password",
+			map[string]int{"rsa": 1, "time": 1, "rustls-webpki": 4},
+			"RUSTSEC-2023-0071:rsa@0.9.10 RUSTSEC-2026-0009:time@0.3.46",
+		},
 		{"all crates of c2pa", "c2pa", map[string]int{"rsa": 1}, "RUSTSEC-2023-0071:rsa@0.9.10"},
 		{
 			"crates of a messenger", "matrix-14.2",

@@ -118,7 +118,8 @@ func OpenIndex(r io.ReaderAt, size int64) (*Index, error) {
 	if table > uint64(size) || room%tableRow != 0 || entries != room/tableRow {
 		return nil, fmt.Errorf("table of %d packages at %d of %d bytes: %w", entries, table, size, ErrIndex)
 	}
-	return &Index{r: r, size: size, table: table, entries: int(entries), advisories: int(binary.LittleEndian.Uint64(numbers[16:]) & (1<<31 - 1))}, nil
+	advisories := binary.LittleEndian.Uint64(numbers[16:]) & (1<<31 - 1)
+	return &Index{r: r, size: size, table: table, entries: int(entries), advisories: int(advisories)}, nil
 }
 
 // Len is how many advisories there are, withdrawn ones too.

@@ -152,9 +152,9 @@ func lookup(ctx context.Context, components []evidence.Component, src Source) (m
 		return nil, err
 	}
 	for _, a := range advisories {
-		for i, f := range a.Affected {
-			if list, wanted := by[f.Package]; wanted && !slices.ContainsFunc(a.Affected[:i], func(o Affected) bool { return o.Package == f.Package }) {
-				by[f.Package] = append(list, a)
+		for _, p := range a.Packages() {
+			if list, wanted := by[p]; wanted {
+				by[p] = append(list, a)
 			}
 		}
 	}

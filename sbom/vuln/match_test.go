@@ -42,17 +42,29 @@ func TestVersions(t *testing.T) {
 		maybe  string
 	}{
 		{name: "everything", eco: evidence.Cargo, kind: "SEMVER", events: "i=0", yes: "0.0.0-0 1.0.0 what-ever"},
-		{name: "everything, as RustSec writes it", eco: evidence.Cargo, kind: "SEMVER", events: "i=0.0.0-0", yes: "0.0.0-0 1.0.0", maybe: "main"},
-		{name: "up to a fix", eco: evidence.Cargo, kind: "SEMVER", events: "i=0 f=1.2.0", yes: "1.1.9 1.2.0-rc.1", no: "1.2.0 2.0.0", maybe: "git"},
+		{
+			name: "everything, as RustSec writes it", eco: evidence.Cargo, kind: "SEMVER", events: "i=0.0.0-0", yes: "0.0.0-0 1.0.0",
+			maybe: "main",
+		},
+		{
+			name: "up to a fix", eco: evidence.Cargo, kind: "SEMVER", events: "i=0 f=1.2.0", yes: "1.1.9 1.2.0-rc.1",
+			no: "1.2.0 2.0.0", maybe: "git",
+		},
 		{
 			name: "several stretches in any order", eco: evidence.NPM, kind: "SEMVER", events: "f=2.5.0 i=2.0.0 i=0 f=1.2.0",
 			yes: "1.1.0 2.0.0 2.4.9", no: "1.2.0 1.9.9 2.5.0",
 		},
-		{name: "the last one affected", eco: evidence.PyPI, kind: "ECOSYSTEM", events: "i=1.0 l=1.5", yes: "1.0 1.5 1.5.0", no: "0.9 1.5.post1 1.6"},
+		{
+			name: "the last one affected", eco: evidence.PyPI, kind: "ECOSYSTEM", events: "i=1.0 l=1.5", yes: "1.0 1.5 1.5.0",
+			no: "0.9 1.5.post1 1.6",
+		},
 		{name: "a limit", eco: evidence.PyPI, kind: "ECOSYSTEM", events: "i=0 m=2.0", yes: "1.9", no: "2.0 3.0"},
 		{name: "no limit by a star", eco: evidence.PyPI, kind: "ECOSYSTEM", events: "i=1.0 m=*", yes: "9.0", no: "0.9"},
 		{name: "of two limits the higher one", eco: evidence.PyPI, kind: "ECOSYSTEM", events: "i=0 m=2.0 m=3.0", yes: "2.5", no: "3.0"},
-		{name: "a fix and a new start at one version", eco: evidence.Cargo, kind: "SEMVER", events: "i=0 f=1.0.0 i=1.0.0 f=1.1.0", yes: "0.9.0 1.0.0", no: "1.1.0"},
+		{
+			name: "a fix and a new start at one version", eco: evidence.Cargo, kind: "SEMVER", events: "i=0 f=1.0.0 i=1.0.0 f=1.1.0",
+			yes: "0.9.0 1.0.0", no: "1.1.0",
+		},
 		{
 			name: "stretches of Go's releases", eco: evidence.Go, kind: "SEMVER", events: "i=0 f=1.20.10 i=1.21.0-0 f=1.21.3",
 			yes: "go1.20.9 1.21rc2 go1.21.2 1.18.5 v1.18.5", no: "go1.20.10 1.20.11 go1.21.3 1.22.0", maybe: "(devel)",
@@ -62,14 +74,24 @@ func TestVersions(t *testing.T) {
 			yes: "v0.0.0-20220319134239-a9b59b0215f8", no: "v0.0.0-20220412211240-33da011f77ad v0.1.0",
 		},
 		{
-			name: "Bitnami's many stretches", eco: evidence.Generic, kind: "SEMVER", events: "i=3.0.0 f=3.39.4 i=3.40.0 f=3.41.2 i=3.42.0 l=3.42.1",
-			yes: "3.39.0 3.41.0 3.42.1", no: "3.39.4 3.41.2 3.42.2",
+			name: "Bitnami's many stretches", eco: evidence.Generic, kind: "SEMVER",
+			events: "i=3.0.0 f=3.39.4 i=3.40.0 f=3.41.2 i=3.42.0 l=3.42.1",
+			yes:    "3.39.0 3.41.0 3.42.1", no: "3.39.4 3.41.2 3.42.2",
 		},
-		{name: "OpenSSL's letters", eco: evidence.Generic, kind: "ECOSYSTEM", events: "i=1.1.1 f=1.1.1u", yes: "1.1.1 1.1.1t", no: "1.1.1u 1.1.0l"},
+		{
+			name: "OpenSSL's letters", eco: evidence.Generic, kind: "ECOSYSTEM", events: "i=1.1.1 f=1.1.1u", yes: "1.1.1 1.1.1t",
+			no: "1.1.1u 1.1.0l",
+		},
 		{name: "a list alone", eco: evidence.Generic, list: "v4.5.0 4.5.1", yes: "4.5.0 v4.5.1", no: "4.5.2"},
-		{name: "a list beside a range", eco: evidence.PyPI, kind: "ECOSYSTEM", events: "i=2.0 f=2.1", list: "1.0", yes: "1.0 1.0.0 2.0", no: "1.1"},
+		{
+			name: "a list beside a range", eco: evidence.PyPI, kind: "ECOSYSTEM", events: "i=2.0 f=2.1", list: "1.0",
+			yes: "1.0 1.0.0 2.0", no: "1.1",
+		},
 		{name: "neither says that it may be", eco: evidence.NPM, maybe: "1.0.0"},
-		{name: "events that cannot be read say that it may be", eco: evidence.Cargo, kind: "SEMVER", events: "i=zero f=1.0.0", maybe: "0.5.0"},
+		{
+			name: "events that cannot be read say that it may be", eco: evidence.Cargo, kind: "SEMVER", events: "i=zero f=1.0.0",
+			maybe: "0.5.0",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -145,10 +167,15 @@ func TestMatch(t *testing.T) {
 		present  string // ids
 		possible string // ids with reasons
 	}{
-		{name: "aliases are one finding", c: proven(evidence.Cargo, "a", "1.4.0"), present: "RUSTSEC-1+CVE-1+GHSA-1>1.5.0,1.5.1 RUSTSEC-2!unmaintained"},
-		{name: "databases may differ on the fix", c: proven(evidence.Cargo, "a", "1.5.0"), present: "GHSA-1+CVE-1>1.5.1 RUSTSEC-2!unmaintained"},
+		{name: "aliases are one finding", c: proven(evidence.Cargo, "a",
+			"1.4.0"), present: "RUSTSEC-1+CVE-1+GHSA-1>1.5.0,1.5.1 RUSTSEC-2!unmaintained"},
+		{name: "databases may differ on the fix", c: proven(evidence.Cargo, "a",
+			"1.5.0"), present: "GHSA-1+CVE-1>1.5.1 RUSTSEC-2!unmaintained"},
 		{name: "a name of another ecosystem", c: proven(evidence.NPM, "a", "1.4.0")},
-		{name: "std's copy", c: evidence.Component{Ecosystem: evidence.Cargo, Name: "a", Version: "1.4.0", Class: evidence.Proven, Part: "std"}},
+		{name: "std's copy", c: evidence.Component{
+			Ecosystem: evidence.Cargo, Name: "a", Version: "1.4.0",
+			Class: evidence.Proven, Part: "std",
+		}},
 		{
 			name:     "what an interpreter brings",
 			c:        evidence.Component{Ecosystem: evidence.Cargo, Name: "a", Version: "1.6.0", Class: evidence.Proven, Part: "runtime"},
@@ -161,9 +188,13 @@ func TestMatch(t *testing.T) {
 		},
 		{name: "a component known by its name", c: evidence.Component{Ecosystem: evidence.Cargo, Name: "a", Class: evidence.Named}},
 		{name: "a component without a version", c: proven(evidence.Cargo, "a", "")},
-		{name: "a branch instead of a version", c: proven(evidence.Cargo, "a", "main"), present: "RUSTSEC-2!unmaintained", possible: "RUSTSEC-1:" + reasonVersion},
+		{
+			name: "a branch instead of a version", c: proven(evidence.Cargo, "a", "main"), present: "RUSTSEC-2!unmaintained",
+			possible: "RUSTSEC-1:" + reasonVersion,
+		},
 		{name: "another operating system", c: proven(evidence.Cargo, "w", "1.0.0"), possible: "RUSTSEC-4:" + reasonTarget},
-		{name: "before a release that the proxy does not know", c: proven(evidence.Go, "example.com/m", "v0.0.0-20200101000000-abcdefabcdef"), present: "GO-1"},
+		{name: "before a release that the proxy does not know", c: proven(evidence.Go, "example.com/m",
+			"v0.0.0-20200101000000-abcdefabcdef"), present: "GO-1"},
 		{name: "after one", c: proven(evidence.Go, "example.com/m", "v1.9.0"), possible: "GO-1:" + reasonCustom},
 		{
 			name:    "the commit that brought it in",
@@ -236,7 +267,10 @@ func TestRate(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Rate(epss, kev)
-	want := []Finding{{ID: "GO-1", Aliases: []string{"CVE-1", "CVE-2"}, EPSS: &EPSS{0.7, 0.9}, KEV: &KEV{Added: "2024-01-02", Ransomware: true}}, {ID: "GO-2"}}
+	want := []Finding{{ID: "GO-1", Aliases: []string{"CVE-1", "CVE-2"}, EPSS: &EPSS{0.7, 0.9}, KEV: &KEV{
+		Added:      "2024-01-02",
+		Ransomware: true,
+	}}, {ID: "GO-2"}}
 	if diff := cmp.Diff(want, res.Findings); diff != "" {
 		t.Errorf("Rate (-want +got):\n%s", diff)
 	}

@@ -144,7 +144,7 @@ func Parse(data []byte) (*Advisory, error) {
 		Published: date(r.Published), Modified: date(r.Modified), Withdrawn: date(r.Withdrawn), SHA256: hex.EncodeToString(sum[:]),
 	}
 	for _, ref := range r.References {
-		if u, err := url.Parse(ref.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") && len(a.References) < maxReferences && text(ref.URL) {
+		if len(a.References) < maxReferences && webAddress(ref.URL) {
 			a.References = append(a.References, ref.URL)
 		}
 	}
@@ -254,6 +254,12 @@ func names(list []string, without string) []string {
 	slices.Sort(list)
 	list = slices.Compact(list)
 	return list[:min(len(list), maxNames)]
+}
+
+// webAddress reports whether s is one that a page may link to.
+func webAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && text(s)
 }
 
 // text reports whether s can be kept as it is.

@@ -63,7 +63,9 @@ func readZip(ctx context.Context, r io.ReaderAt, size int64, left *budget, read 
 }
 
 // one reads a record of at most MaxRecord bytes, whatever its header says.
-func one(name string, open func() (io.ReadCloser, error), buf *bytes.Buffer, left *budget, read func(Record) error, refuse func(string, error)) error {
+func one(
+	name string, open func() (io.ReadCloser, error), buf *bytes.Buffer, left *budget, read func(Record) error, refuse func(string, error),
+) error {
 	if left.records--; left.records < 0 {
 		return fmt.Errorf("more than %d records: %w", maxRecords, ErrLimit)
 	}

@@ -125,7 +125,8 @@ type Source interface {
 // ecosystems are those of OSV that can be in a binary.
 var ecosystems = map[string]evidence.Ecosystem{
 	"crates.io": evidence.Cargo, "Go": evidence.Go, "npm": evidence.NPM, "PyPI": evidence.PyPI, "RubyGems": evidence.Gem,
-	"Hackage": evidence.Hackage, "NuGet": evidence.NuGet, "Packagist": evidence.Composer, "Bitnami": evidence.Generic, "OSS-Fuzz": evidence.Generic,
+	"Hackage": evidence.Hackage, "NuGet": evidence.NuGet, "Packagist": evidence.Composer,
+	"Bitnami": evidence.Generic, "OSS-Fuzz": evidence.Generic,
 }
 
 // Ecosystem gives our name for an ecosystem of OSV, without its ":suffix", and

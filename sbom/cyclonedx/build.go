@@ -114,6 +114,9 @@ func (b *builder) unit(u *sbom.Unit, ref string, props *propertyList, depth int)
 		}
 		props.add(propCompleteness, string(c.Ecosystem)+": "+state+": "+c.Reason)
 	}
+	if u.Omitted > 0 {
+		props.add(propOmitted, strconv.Itoa(u.Omitted))
+	}
 	b.compose(u, ref)
 	b.tools(u, ref)
 
@@ -178,6 +181,9 @@ func (b *builder) compose(u *sbom.Unit, ref string) {
 	aggregate := cdx.CompositionAggregateUnknown
 	if len(u.Completeness) > 0 {
 		aggregate = cdx.CompositionAggregateComplete
+	}
+	if u.Omitted > 0 {
+		aggregate = cdx.CompositionAggregateIncomplete
 	}
 	for _, c := range u.Completeness {
 		if !c.Complete {
@@ -292,6 +298,7 @@ func names(c *evidence.Component) (group, name string) {
 		if before, after, ok := strings.Cut(name, ":"); ok {
 			group, name = before, after
 		}
+	default: // the others have no groups
 	}
 	return clean(group), cmp.Or(clean(name), "unnamed")
 }

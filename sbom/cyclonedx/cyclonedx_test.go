@@ -308,6 +308,15 @@ func TestCompositionsSayHowCompleteAListIs(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("compositions (-want +got):\n%s", diff)
 	}
+	cut := document()
+	cut.Root.Omitted = 3
+	bom, _, err = Build(cut, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := (*bom.Compositions)[0].Aggregate; got != cdx.CompositionAggregateIncomplete {
+		t.Errorf("with modules omitted the composition is %q; want incomplete", got)
+	}
 	bom, _, err = Build(empty(), Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -51,6 +51,9 @@ const (
 	// reason" of a module or component; compositions have no place for a reason.
 	propCompleteness = "io.wreg:completeness"
 
+	// propOmitted is how many modules and components within were not looked at.
+	propOmitted = "io.wreg:omitted"
+
 	propRole = "io.wreg:role" // of a tool that took part in the build
 )
 

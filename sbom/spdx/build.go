@@ -160,6 +160,11 @@ func (b *builder) unit(u *sbom.Unit, p *v2_3.Package, comment lines, completenes
 		comment = append(comment, line)
 		*completeness = append(*completeness, clean(cmp.Or(u.Path, "The file itself"))+": "+line)
 	}
+	if u.Omitted > 0 {
+		line := fmt.Sprintf("Modules and components within that were not looked at: %d.", u.Omitted)
+		comment = append(comment, line)
+		*completeness = append(*completeness, clean(cmp.Or(u.Path, "The file itself"))+": "+line)
+	}
 	p.PackageComment = comment.text()
 	unit := p.PackageSPDXIdentifier
 

@@ -44,7 +44,9 @@ func TestDocumentReadsEntries(t *testing.T) {
 
 func TestDocumentRelatesEntries(t *testing.T) {
 	entries := []Entry{
-		{Ref: "b", PURL: "pkg:cargo/b@1.0.0"}, {Ref: "a", PURL: "pkg:cargo/a@1.0.0"}, {Ref: "bad", Name: "with space"},
+		{Ref: "b", PURL: "pkg:cargo/b@1.0.0"},
+		{Ref: "a", PURL: "pkg:cargo/a@1.0.0"},
+		{Ref: "bad", Name: "with space"},
 		{Ref: "a", PURL: "pkg:cargo/c@1.0.0"},
 	}
 	relations := []Relation{{"a", "b"}, {"b", "a"}, {"a", "b"}, {"a", "a"}, {"a", "bad"}, {"none", "a"}}

@@ -46,7 +46,7 @@ func completeness(list []evidence.Component, stated []Completeness, from *origin
 		all[s.Ecosystem] = s
 	}
 	for _, c := range list {
-		if _, ok := all[c.Ecosystem]; !ok {
+		if have, ok := all[c.Ecosystem]; !ok || !have.Complete && auditable(c) {
 			all[c.Ecosystem] = usual(c)
 		}
 	}
@@ -77,6 +77,9 @@ func completeness(list []evidence.Component, stated []Completeness, from *origin
 func usual(c evidence.Component) Completeness {
 	if c.Ecosystem == evidence.WIT {
 		return Completeness{Ecosystem: evidence.WIT, Complete: true, Reason: "imports and exports name every interface"}
+	}
+	if auditable(c) {
+		return Completeness{Ecosystem: c.Ecosystem, Complete: true, Reason: "cargo-auditable lists every crate of the build"}
 	}
 	return Completeness{Ecosystem: c.Ecosystem, Reason: incomplete[c.Ecosystem]}
 }

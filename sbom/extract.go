@@ -12,14 +12,22 @@ import (
 
 	"github.com/wreg-project/wreg/inspect/origin"
 	"github.com/wreg-project/wreg/inspect/wasm"
+	"github.com/wreg-project/wreg/sbom/crates"
 	"github.com/wreg-project/wreg/sbom/evidence"
 	"github.com/wreg-project/wreg/sbom/golang"
+	"github.com/wreg-project/wreg/sbom/managed"
+	"github.com/wreg-project/wreg/sbom/native"
+	"github.com/wreg-project/wreg/sbom/rust"
 )
 
-// extractors are the packages that look at a core module, in the order of their
-// ecosystems. Each adds to the list what it finds and knows nothing of the others.
+// extractors are the packages that look at a core module, and at the custom
+// sections of a component, in the order of their ecosystems. Each adds to the list
+// what it finds and knows nothing of the others.
 var extractors = []func(*wasm.Binary, *evidence.Collector){
 	golang.Extract,
+	managed.Extract,
+	native.Extract,
+	rust.Extract,
 }
 
 // What a hostile file may make of a document.
@@ -152,36 +160,62 @@ func (x *extraction) fill(u *Unit, b *wasm.Binary, top bool) {
 	var from *origin.Origin
 	if b.Module != nil {
 		from = origin.Detect(b)
-		for _, extract := range extractors {
-			extract(b, c)
-		}
+	}
+	for _, extract := range extractors {
+		extract(b, c)
 	}
 	if b.Component != nil || top {
 		interfaces(b, c)
 	}
-	u.Components = c.Components()
+	u.Components = infer(c.Components())
 	cut := c.Full() || len(u.Components) > x.components
 	u.Components = u.Components[:min(len(u.Components), x.components)]
 	x.components -= len(u.Components)
-	u.Edges = edges(u.Components)
+	u.Edges = edges(u.Components, rust.Edges(b))
 	u.Tools = tools(b, from)
 	u.Completeness = completeness(u.Components, c.Stated(), from, cut)
 }
 
-// edges are the dependencies that components name by package URL.
-func edges(components []evidence.Component) []Edge {
+// infer adds the crates that those of a list need. A list of cargo-auditable has
+// them already.
+func infer(list []evidence.Component) []evidence.Component {
+	if slices.ContainsFunc(list, auditable) {
+		return list
+	}
+	more := crates.Infer(list)
+	if len(more) == 0 {
+		return list
+	}
+	list = append(list, more...)
+	slices.SortFunc(list, evidence.Compare)
+	return list
+}
+
+// auditable reports whether a component comes from a list of all crates.
+func auditable(c evidence.Component) bool {
+	return slices.ContainsFunc(c.Evidence, func(e evidence.Evidence) bool { return e.Method == evidence.Auditable })
+}
+
+// edges are the dependencies that components name by package URL, and those that
+// a list of cargo-auditable states.
+func edges(components []evidence.Component, stated []rust.Edge) []Edge {
 	var list []Edge
-	var at map[string][]int
+	at := byPURL(components)
+	add := func(by string, to int) {
+		for _, from := range at[by] {
+			if from != to {
+				list = append(list, Edge{From: from, To: to})
+			}
+		}
+	}
 	for to, c := range components {
 		for _, by := range c.RequiredBy {
-			if at == nil {
-				at = byPURL(components)
-			}
-			for _, from := range at[by] {
-				if from != to {
-					list = append(list, Edge{From: from, To: to})
-				}
-			}
+			add(by, to)
+		}
+	}
+	for _, e := range stated {
+		for _, to := range at[e.To.PURL()] {
+			add(e.From.PURL(), to)
 		}
 	}
 	slices.SortFunc(list, Edge.compare)

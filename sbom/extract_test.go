@@ -190,7 +190,7 @@ func TestEdges(t *testing.T) {
 		{Ecosystem: evidence.Cargo, Name: "b", Class: evidence.Inferred, RequiredBy: []string{a.PURL(), "pkg:cargo/absent@1.0.0"}},
 		{Ecosystem: evidence.Cargo, Name: "c", Class: evidence.Inferred, RequiredBy: []string{a.PURL(), a.PURL()}},
 	}
-	if d := cmp.Diff([]Edge{{0, 1}, {0, 2}}, edges(list)); d != "" {
+	if d := cmp.Diff([]Edge{{0, 1}, {0, 2}}, edges(list, nil)); d != "" {
 		t.Fatalf("edges (-want +got):\n%s", d)
 	}
 }

@@ -147,8 +147,16 @@ func TestExtract(t *testing.T) {
 		all  bool
 	}{
 		{name: "a list in one segment", in: build("go1.18.5", nil, whole), want: goodLines, all: true},
-		{name: "a list cut into segments of seven bytes, last ones first", in: build("go1.18.5", nil, cut(4096, marked(goodInfo), 7)...), want: goodLines, all: true},
-		{name: "a list cut into single bytes", in: build("go1.18.5", nil, cut(4096, marked(goodInfo), 1)...), want: goodLines, all: true},
+		{
+			name: "a list cut into segments of seven bytes, last ones first",
+			in:   build("go1.18.5", nil, cut(4096, marked(goodInfo), 7)...),
+			want: goodLines, all: true,
+		},
+		{
+			name: "a list cut into single bytes",
+			in:   build("go1.18.5", nil, cut(4096, marked(goodInfo), 1)...),
+			want: goodLines, all: true,
+		},
 		{
 			name: "a list without producers takes the version that a variable points to",
 			in:   build("", nil, whole, piece{16, "go1.21go1.18.5go1.99"}, piece{64, header(22, 8)[:9]}),
@@ -159,8 +167,16 @@ func TestExtract(t *testing.T) {
 			in:   build("", nil, whole, piece{16, "go1.21go1.18.5go1.99"}, piece{64, header(22, 8)[:9]}, piece{96, header(16, 6)}),
 			want: append(goodLines[:4:4], "proven stdlib@"), all: true,
 		},
-		{name: "a compiler that is no release has no version", in: build("devel go1.27-4f0e11", nil, whole), want: append(goodLines[:4:4], "proven stdlib@"), all: true},
-		{name: "experiments are no part of a version", in: build("go1.18.5 X:nocoverageredesign", nil, whole), want: goodLines, all: true},
+		{
+			name: "a compiler that is no release has no version",
+			in:   build("devel go1.27-4f0e11", nil, whole),
+			want: append(goodLines[:4:4], "proven stdlib@"), all: true,
+		},
+		{
+			name: "experiments are no part of a version",
+			in:   build("go1.18.5 X:nocoverageredesign", nil, whole),
+			want: goodLines, all: true,
+		},
 		{
 			name: "of two lists the one that a variable points to",
 			in:   build("go1.18.5", nil, piece{1024, embedded}, whole, piece{9008, header(4096, len(marked(goodInfo)))}),
@@ -174,8 +190,16 @@ func TestExtract(t *testing.T) {
 			name: "a replacement of nothing is said", in: build("go1.18.5", nil, piece{0, marked("=>\tgithub.com/acme/a\tv1.0.0\th1:x=\n")}),
 			want: []string{"proven stdlib@1.18.5"},
 		},
-		{name: "a list without end is none", in: build("go1.18.5", nil, piece{0, string(infoStart) + goodInfo}), want: []string{"proven stdlib@1.18.5"}},
-		{name: "a list with control characters is none", in: build("go1.18.5", nil, piece{0, marked("path\tx\x00y\n")}), want: []string{"proven stdlib@1.18.5"}},
+		{
+			name: "a list without end is none",
+			in:   build("go1.18.5", nil, piece{0, string(infoStart) + goodInfo}),
+			want: []string{"proven stdlib@1.18.5"},
+		},
+		{
+			name: "a list with control characters is none",
+			in:   build("go1.18.5", nil, piece{0, marked("path\tx\x00y\n")}),
+			want: []string{"proven stdlib@1.18.5"},
+		},
 		{
 			name: "names with markup and spaces are left out",
 			in:   build("go1.18.5", nil, piece{0, marked("dep\ta b\tv1.0.0\th1:x=\ndep\tgithub.com/acme/a\tv1.2.3\th1:aaa=\n")}),
@@ -247,7 +271,8 @@ func TestModuleOf(t *testing.T) {
 		"gopkg.in/yaml.v3":                  "gopkg.in/yaml.v3",
 		"gopkg.in/owner/name.v1/sub":        "gopkg.in/owner/name.v1",
 		"example.com/deep/package":          "example.com/deep/package",
-		"runtime":                           Stdlib, "net/http": "", "main": "", "vendor/golang.org/x/net": "", "a.b": "", "a.b//c": "", "a.b/<c>": "",
+		"runtime":                           Stdlib,
+		"net/http":                          "", "main": "", "vendor/golang.org/x/net": "", "a.b": "", "a.b//c": "", "a.b/<c>": "",
 	} {
 		if got := moduleOf(in); got != want {
 			t.Errorf("moduleOf(%q) = %q, want %q", in, got, want)

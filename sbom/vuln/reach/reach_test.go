@@ -191,9 +191,15 @@ func TestJoin(t *testing.T) {
 		in   []Result
 		want Result
 	}{
-		{name: "the highest level", in: []Result{{Level: Present, Conclusive: true}, {Level: Linked, Conclusive: true}}, want: Result{Level: Linked, Conclusive: true}},
+		{
+			name: "the highest level", in: []Result{{Level: Present, Conclusive: true}, {Level: Linked, Conclusive: true}},
+			want: Result{Level: Linked, Conclusive: true},
+		},
 		{name: "a part that is not certain", in: []Result{{Level: Linked, Conclusive: true}, {Level: Unknown}}, want: Result{Level: Linked}},
-		{name: "reachable beside what is not certain", in: []Result{{}, {Level: Reachable, Conclusive: true}}, want: Result{Level: Reachable, Conclusive: true}},
+		{
+			name: "reachable beside what is not certain", in: []Result{{}, {Level: Reachable, Conclusive: true}},
+			want: Result{Level: Reachable, Conclusive: true},
+		},
 		{
 			name: "by calls rather than dynamically",
 			in:   []Result{{Level: Reachable, Dynamic: true}, {Level: Reachable}}, want: Result{Level: Reachable, Conclusive: true},

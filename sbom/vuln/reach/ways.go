@@ -90,8 +90,9 @@ func leads(in *wasm.Instr, t *pclntab.Table) (f uint32, ok bool) {
 		return t.Value(in.Value)
 	case wasm.OpI32Const:
 		return t.Value(uint64(uint32(in.Value)))
+	default:
+		return 0, false
 	}
-	return 0, false
 }
 
 // walk goes breadth first from what is certain to be called, then on from what
@@ -140,7 +141,7 @@ func (w *goWays) walk(m *wasm.Module, t *pclntab.Table) {
 func (w *goWays) spread(queue []uint32, from int, dynamic bool) []uint32 {
 	for i := from; i < len(queue); i++ {
 		v := queue[i]
-		for _, t := range w.to[w.off[v]:max(w.off[v], w.off[v+1])] {
+		for _, t := range w.to[w.off[v]:w.off[v+1]] {
 			if w.up[t] == none {
 				w.up[t], w.dynamic[t] = v, dynamic
 				queue = append(queue, t)

@@ -18,6 +18,7 @@ import (
 	"github.com/wreg-project/wreg/sbom/managed"
 	"github.com/wreg-project/wreg/sbom/native"
 	"github.com/wreg-project/wreg/sbom/rust"
+	"github.com/wreg-project/wreg/sbom/script"
 )
 
 // extractors are the packages that look at a core module, and at the custom
@@ -28,6 +29,7 @@ var extractors = []func(*wasm.Binary, *evidence.Collector){
 	managed.Extract,
 	native.Extract,
 	rust.Extract,
+	script.Extract,
 }
 
 // What a hostile file may make of a document.

@@ -22,6 +22,7 @@ func (c Component) PURL() string {
 		if ns, rest, ok := strings.Cut(name, ":"); ok {
 			namespace, name = ns, rest
 		}
+	case Cargo, Gem, Hackage, NuGet, Generic:
 	}
 	if c.Commit != "" && c.Source != "" {
 		q = packageurl.QualifiersFromMap(map[string]string{"vcs_url": "git+" + c.Source + "@" + c.Commit})

@@ -111,6 +111,8 @@ file is a file; oci: in front makes it a reference. Flags may come anywhere.`,
 			t.diffCommand(),
 			t.callgraphCommand(),
 			t.validateCommand(),
+			t.sbomCommand(),
+			t.scanCommand(),
 			t.auditCommand(),
 			t.generateCommand(),
 			t.policyCommand(),
@@ -175,7 +177,7 @@ func (t *tool) commonFlags() []cli.Flag {
 }
 
 // reportFormats are values of --output that one command takes besides.
-var reportFormats = map[string][]string{"audit": {formatSARIF, formatJUnit}}
+var reportFormats = map[string][]string{"audit": {formatSARIF, formatJUnit}, "scan": {formatSARIF}}
 
 // check refuses values that the command does not take.
 func (t *tool) check(c *cli.Context) error {

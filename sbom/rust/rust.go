@@ -20,8 +20,8 @@ import (
 	"github.com/wreg-project/wreg/sbom/evidence"
 )
 
-// How sure each kind of evidence is. In a corpus of 34 programs no registry path
-// was wrong once the standard library's own were set apart.
+// How sure each kind of evidence is. A registry path is not certain: that a crate's
+// text is there need not mean that its code is.
 const (
 	sureList      = 1.0 // a list of cargo-auditable
 	sureRegistry  = 0.9 // a path in cargo's cache of a registry

@@ -347,7 +347,8 @@ var findingTests = []test{
 		f.pin("r", "none", "x1")
 		f.pin("r", "no layers")
 		expect := []meta.FileFinding{
-			{Digest: sum("f"), Finding: finding("X-1", a)}, {Digest: sum("f"), Finding: reachable},
+			{Digest: sum("f"), Finding: finding("X-1", a)},
+			{Digest: sum("f"), Finding: reachable},
 			{Digest: sum("g"), Finding: finding("X-1", a)},
 		}
 		slices.SortStableFunc(expect, func(a, b meta.FileFinding) int { return strings.Compare(string(a.Digest), string(b.Digest)) })

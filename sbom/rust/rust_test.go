@@ -41,7 +41,7 @@ func TestPaths(t *testing.T) {
 		{"a checkout", "/home/u/.cargo/git/checkouts/lol-html-f516a2180b0bf1e3/f32bd14/src/base/bytes.rs", []string{
 			"named lol-html@#f32bd14 source-path 0.6",
 		}},
-		{"a crate vendored with its version", "/work/vendor/rand_chacha-0.3.1/src/guts.rs", []string{"proven rand_chacha@0.3.1 source-path 0.7"}},
+		{"a crate vendored with its version", "/src/vendor/rand_chacha-0.3.1/src/guts.rs", []string{"proven rand_chacha@0.3.1 source-path 0.7"}},
 		{"a crate vendored without", "vendor/memchr/src/arch/all/twoway.rs", []string{"named memchr@ source-path 0.5"}},
 		{"a name that a version makes needless", "vendor/nom/src/lib.rs\x00" + index + "nom-8.0.0/src/lib.rs", []string{
 			"proven nom@8.0.0 source-path 0.9",

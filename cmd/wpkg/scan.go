@@ -225,7 +225,7 @@ func (t *tool) scanOne(ctx context.Context, at target, db *vuln.DB) (scanned, er
 		return one, f.fault(err)
 	}
 	one.SHA256 = one.doc.Subject.SHA256
-	one.Report, err = scan.Scan(ctx, b, one.doc, db)
+	one.Report, err = scan.Scan(ctx, one.doc, scan.CodeOf(b), db)
 	return one, err
 }
 

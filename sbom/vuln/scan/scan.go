@@ -2,8 +2,8 @@
 // that, and how close each comes to the code that runs.
 //
 // [Scan] is the one way by which wpkg and wreg come to findings. It takes what
-// was read already, a parsed binary and its bill of materials, so that neither
-// is made twice, and asks a [vuln.Source] once.
+// was read already, a bill of materials and the [Code] of its binary, so that
+// neither is made twice, and asks a [vuln.Source] once for each unit.
 package scan
 
 import (
@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/sbom"
 	"github.com/wreg-project/wreg/sbom/evidence"
 	"github.com/wreg-project/wreg/sbom/vuln"
@@ -44,11 +43,17 @@ type Finding struct {
 // RuledOut reports whether it is certain that no affected code can run.
 func (f Finding) RuledOut() bool { return f.Reach.Conclusive && f.Reach.Level < reach.Reachable }
 
-// Scan matches d, which is made of b, with the advisories of src. Errors are
-// those of src.
-func Scan(ctx context.Context, b *wasm.Binary, d *sbom.Document, src vuln.Source) (*Report, error) {
-	modules := map[place]*wasm.Binary{}
-	walk(b, func(m *wasm.Binary) { modules[place{m.Offset, m.Size}] = m })
+// A Code answers how close to the code that runs the affected code of a unit of
+// a document is: that of a parsed binary, or what was kept of one.
+type Code interface {
+	// Query answers queries about the module that u is, in their order. A unit that
+	// it does not have is no error: the answers are Unknown and say why.
+	Query(u *sbom.Unit, queries []reach.Query) []reach.Result
+}
+
+// Scan matches d, made of the binary of which code knows, with the advisories of
+// src. Errors are those of src.
+func Scan(ctx context.Context, d *sbom.Document, code Code, src vuln.Source) (*Report, error) {
 	r := &Report{Findings: []Finding{}, Possible: []Finding{}}
 	for u := range d.Units() {
 		if len(u.Components) == 0 {
@@ -58,9 +63,8 @@ func Scan(ctx context.Context, b *wasm.Binary, d *sbom.Document, src vuln.Source
 		if err != nil {
 			return nil, fmt.Errorf("advisories for %s: %w", cmp.Or(u.Path, "the binary"), err)
 		}
-		s := scanner{unit: u, module: modules[place{u.Offset, u.Size}]}
 		for _, f := range result.Findings {
-			r.Findings = append(r.Findings, Finding{Finding: f, Unit: u.Path, Reach: s.reach(f)})
+			r.Findings = append(r.Findings, Finding{Finding: f, Unit: u.Path, Reach: reachOf(u, code, f)})
 		}
 		for _, f := range result.Possible {
 			r.Possible = append(r.Possible, Finding{Finding: f, Unit: u.Path, Reach: reach.Result{Reason: f.Reason}})
@@ -71,20 +75,14 @@ func Scan(ctx context.Context, b *wasm.Binary, d *sbom.Document, src vuln.Source
 	return r, nil
 }
 
-// A place tells the parts of a file apart: nothing else begins and ends there.
-type place struct{ offset, size int64 }
-
-func walk(b *wasm.Binary, f func(*wasm.Binary)) {
-	if b.Component == nil {
-		f(b)
-		return
+// reachOf is how close a finding in u comes.
+func reachOf(u *sbom.Unit, code Code, f vuln.Finding) reach.Result {
+	c := u.Components[f.Component]
+	queries := queriesOf(c, f.Affected)
+	if len(queries) == 0 {
+		return linked(c, reach.Result{Reason: "the advisory does not say which code is affected"})
 	}
-	for _, m := range b.Component.Modules {
-		f(m)
-	}
-	for _, c := range b.Component.Components {
-		walk(c, f)
-	}
+	return linked(c, reach.Join(code.Query(u, queries)...))
 }
 
 func compare(a, b Finding) int {
@@ -99,38 +97,6 @@ func gravity(r vuln.Rating) int {
 	return slices.Index([]vuln.Rating{vuln.None, vuln.Low, vuln.Medium, vuln.High, vuln.Critical}, r)
 }
 
-// A scanner answers how close findings of one unit come. The analysis of its
-// module is made when the first one needs it.
-type scanner struct {
-	unit     *sbom.Unit
-	module   *wasm.Binary
-	analysis *reach.Analysis
-}
-
-func (s *scanner) reach(f vuln.Finding) reach.Result {
-	c := s.unit.Components[f.Component]
-	queries := queriesOf(c, f.Affected)
-	switch {
-	case s.module == nil:
-		return reach.Result{Reason: "the component is not in a module of its own"}
-	case len(queries) == 0:
-		return linked(c, reach.Result{Reason: "the advisory does not say which code is affected"})
-	}
-	if s.analysis == nil {
-		s.analysis = reach.New(s.module, reach.Options{Main: s.main()})
-	}
-	return linked(c, reach.Join(s.analysis.Query(queries)...))
-}
-
-// main is the path of the Go module that the program is.
-func (s *scanner) main() string {
-	i := slices.IndexFunc(s.unit.Components, func(c evidence.Component) bool { return c.Main && c.Ecosystem == evidence.Go })
-	if i < 0 {
-		return ""
-	}
-	return s.unit.Components[i].Name
-}
-
 // linked raises the level of what left a path of its source in the binary: that
 // only code that is there can do.
 func linked(c evidence.Component, r reach.Result) reach.Result {
@@ -142,8 +108,8 @@ func linked(c evidence.Component, r reach.Result) reach.Result {
 }
 
 // queriesOf asks for the code that an advisory says is affected, each package with
-// the systems on which it is; those of a crate were looked at by the match. Of several advisories about the same vulnerability
-// those that name code count.
+// the systems on which it is; those of a crate were looked at by the match. Of
+// several advisories about the same vulnerability those that name code count.
 func queriesOf(c evidence.Component, affected []vuln.Affected) (queries []reach.Query) {
 	for _, a := range affected {
 		for _, im := range a.Imports {

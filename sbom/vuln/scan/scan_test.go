@@ -90,7 +90,7 @@ func TestScan(t *testing.T) {
 			}
 			var db vuln.DB
 			db.Put(a)
-			r, err := scan.Scan(t.Context(), b, d, &db)
+			r, err := scan.Scan(t.Context(), d, scan.CodeOf(b), &db)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -68,6 +68,7 @@ type shape struct {
 // NewVisitor makes a visitor for functions of m. The numbers in the code that
 // are addresses of data are added to p, which may be nil.
 func NewVisitor(m *wasm.Binary, p *text.Pointers) *Visitor {
+	prepare()
 	return &Visitor{
 		m: m, pointers: p, f: Findings{module: m.Offset}, shape: shape{module: m.Offset, bodies: len(m.Module.Code)},
 	}
@@ -426,7 +427,8 @@ func numberSlot(n uint64, wide bool) int {
 	return int(hash(n))
 }
 
-func init() {
+func prepareNumbers() {
+	numbers = makeNumbers()
 	for _, n := range numbers {
 		h := numberSlot(n.value, n.wide)
 		numberFilter[h>>6] |= 1 << (h & 63)

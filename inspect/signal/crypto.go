@@ -154,10 +154,11 @@ type number struct {
 	bit   uint8
 }
 
-// tables and numbers are computed where there is a rule behind the constants.
+// tables and numbers are computed where there is a rule behind the constants; see
+// prepare.
 var (
-	tables  = makeTables()
-	numbers = makeNumbers()
+	tables  []table
+	numbers []number
 )
 
 func makeTables() []table {

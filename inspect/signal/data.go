@@ -48,6 +48,7 @@ type scanner struct {
 }
 
 func newScanner(f *Findings, p *text.Pointers) *scanner {
+	prepare()
 	return &scanner{f: f, pointers: p, engines: make([][]hint, len(interpreters))}
 }
 
@@ -169,7 +170,8 @@ var (
 	magicsByPair [][]magicAt
 )
 
-func init() {
+func prepareTables() {
+	tables = makeTables()
 	for i, t := range tables {
 		if len(t.bytes) < windows+7 {
 			panic(fmt.Sprintf("signal: table %d is too short", i))

@@ -500,6 +500,7 @@ func TestFindsAreBounded(t *testing.T) {
 }
 
 func TestAlgorithmsInData(t *testing.T) {
+	prepare()
 	for i, table := range tables {
 		if table.algo == algoCount {
 			continue

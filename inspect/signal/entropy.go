@@ -16,12 +16,13 @@ const (
 )
 
 // nLogN holds n·log2(n) for every count of a window.
-var nLogN = func() (t [entropyWindow + 1]float64) {
-	for n := 1; n < len(t); n++ {
-		t[n] = float64(n) * math.Log2(float64(n))
+var nLogN [entropyWindow + 1]float64
+
+func prepareEntropy() {
+	for n := 1; n < len(nLogN); n++ {
+		nLogN[n] = float64(n) * math.Log2(float64(n))
 	}
-	return t
-}()
+}
 
 // An extent is a part of a span, and what it is if that is known.
 type extent struct {

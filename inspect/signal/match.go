@@ -36,7 +36,7 @@ const common = "erinatteonrentoraltirotaenlearstesdeiomeedodseraancotothitngperi
 	"lt_pr_hisuui12d_tneveprgsp10_z/supxtscciiztcubquoocs11/e/ifedbppfazndos.lyff.._tsambbaey19.1./l/irbowivi" +
 	"m_jsrdnn14srsygo_agrkdl_t.mu_rcu/.e=_i00c/nu_e.26d::20n_13obtb_2r.lshtfue/gnynpuew--dd/r16s/_fgh"
 
-func init() {
+func prepareLiterals() {
 	literals := makeLiterals()
 	stops = make([][]stop, 1)
 	for i := range literals {

@@ -127,9 +127,9 @@ type ComponentPage struct {
 	Next *UsePosition // behind what to go on; nil at the end
 }
 
-// Findings say which advisories apply to which components of a file. Like what
-// they follow from they are neither journaled nor dumped: in a database made
-// again FirstSeen begins anew.
+// Findings say which advisories apply to which components of a file. What people
+// say about them (VEX) is no part of it. Like what they follow from they are
+// neither journaled nor dumped: in a database made again FirstSeen begins anew.
 type Findings interface {
 	// FileFindings are those of one file, in order of advisory and coordinate; none
 	// if nothing is known of it.
@@ -162,20 +162,9 @@ type Reach int
 const (
 	ReachUnknown   Reach = iota // what is affected leaves no traces that could be looked for
 	ReachPresent                // the component is in the list
-	ReachLinked                 // code of the component is in the file
+	ReachLinked                 // code of the affected package is in the file
+	ReachSymbolLinked           // code of an affected symbol is in the file
 	ReachReachable              // an affected symbol can be reached from an export
-)
-
-// A VEXStatus is what a statement says about a finding.
-type VEXStatus int
-
-// The states, with VEXNone for no statement.
-const (
-	VEXNone VEXStatus = iota
-	VEXUnderInvestigation
-	VEXAffected
-	VEXFixed
-	VEXNotAffected
 )
 
 // Finding is an advisory that applies to a component.
@@ -183,8 +172,8 @@ type Finding struct {
 	Advisory  string // id
 	Component Coordinate
 	Reach     Reach
-	Severity  int // tenths of a CVSS base score, 0 to 100; 0 also if there is none
-	VEX       VEXStatus
+	RuledOut  bool // it is certain that no affected symbol can be reached
+	Severity  int  // tenths of a CVSS base score, 0 to 100; 0 also if there is none
 	FirstSeen time.Time
 }
 
@@ -197,7 +186,7 @@ type FileFinding struct {
 // FindingCount says how many findings are alike.
 type FindingCount struct {
 	Reach    Reach
-	VEX      VEXStatus
+	RuledOut bool
 	Severity int
 	Count    int64
 }

@@ -268,7 +268,7 @@ var findingTests = []test{
 		f.find("f", "", third, first, second)
 		f.find("g", "", first)
 		f.wantFindings("f", first, second, third)
-		first.Reach, first.VEX, first.Severity, first.FirstSeen = meta.ReachReachable, meta.VEXNotAffected, 98, at(20)
+		first.Reach, first.RuledOut, first.Severity, first.FirstSeen = meta.ReachSymbolLinked, true, 98, at(20)
 		f.find("f", "", first, third)
 		first.FirstSeen = at(10)
 		f.wantFindings("f", first, third)
@@ -318,8 +318,8 @@ var findingTests = []test{
 			})
 		}
 		for name, change := range map[string]func(*meta.Finding){
-			"a reach there is not":  func(x *meta.Finding) { x.Reach = 4 },
-			"a status there is not": func(x *meta.Finding) { x.VEX = 5 },
+			"a reach there is not":  func(x *meta.Finding) { x.Reach = 5 },
+			"what is reachable and ruled out": func(x *meta.Finding) { x.Reach, x.RuledOut = meta.ReachReachable, true },
 			"a severity above ten":  func(x *meta.Finding) { x.Severity = 101 },
 			"a severity below zero": func(x *meta.Finding) { x.Severity = -1 },
 			"another advisory":      func(x *meta.Finding) { x.Advisory = "X-2" },
@@ -339,24 +339,25 @@ var findingTests = []test{
 		a, b := crate("a", "1"), crate("b", "1")
 		f.compose(componentsOf("f", 1, a, b), componentsOf("g", 1, a))
 		f.advise("feed", advisory("X-1", 1, "a"), advisory("X-2", 1, "b"))
-		reachable := finding("X-2", b)
-		reachable.Reach, reachable.VEX = meta.ReachReachable, meta.VEXAffected
+		reachable, ruledOut := finding("X-2", b), finding("X-1", a)
+		reachable.Reach, ruledOut.RuledOut = meta.ReachReachable, true
 		f.find("f", "", finding("X-1", a), reachable)
-		f.find("g", "", finding("X-1", a))
+		f.find("g", "", ruledOut)
 		f.pin("r", "m", "f", "g", "x1", "x2", "x3", "x4")
 		f.pin("r", "none", "x1")
 		f.pin("r", "no layers")
 		expect := []meta.FileFinding{
 			{Digest: sum("f"), Finding: finding("X-1", a)},
 			{Digest: sum("f"), Finding: reachable},
-			{Digest: sum("g"), Finding: finding("X-1", a)},
+			{Digest: sum("g"), Finding: ruledOut},
 		}
 		slices.SortStableFunc(expect, func(a, b meta.FileFinding) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
 		got, err := f.db.ManifestFindings(f.Context(), "r", sum("m"))
 		want(f, "ManifestFindings(r, m)", got, err, expect)
 		counts, err := f.db.FindingCounts(f.Context(), "r", sum("m"))
 		want(f, "FindingCounts(r, m)", counts, err, []meta.FindingCount{
-			{Reach: meta.ReachReachable, VEX: meta.VEXAffected, Severity: 75, Count: 1}, {Reach: meta.ReachLinked, Severity: 75, Count: 2},
+			{Reach: meta.ReachReachable, Severity: 75, Count: 1}, {Reach: meta.ReachLinked, Severity: 75, Count: 1},
+			{Reach: meta.ReachLinked, RuledOut: true, Severity: 75, Count: 1},
 		})
 		for _, text := range []string{"none", "no layers"} {
 			counts, err := f.db.FindingCounts(f.Context(), "r", sum(text))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ func (r reader) findingRows(ctx context.Context, d digest.Digest, advisory strin
 	var out []findingRow
 	err := each(ctx, r.q, name, params, func(rows *sql.Rows) error {
 		var f findingRow
-		err := rows.Scan(&f.Advisory, &f.advisory, &f.coordinate, (*int)(&f.Reach), &f.Severity, (*int)(&f.VEX), when{&f.FirstSeen})
+		err := rows.Scan(&f.Advisory, &f.advisory, &f.coordinate, (*int)(&f.Reach), &f.Severity, flag{&f.RuledOut}, when{&f.FirstSeen})
 		if err != nil {
 			return r.q.fail(name, err)
 		}
@@ -123,7 +124,7 @@ func (r reader) FindingCounts(ctx context.Context, repo string, d digest.Digest)
 				c meta.FindingCount
 				n int64
 			)
-			if err := rows.Scan((*int)(&c.Reach), (*int)(&c.VEX), &c.Severity, &n); err != nil {
+			if err := rows.Scan((*int)(&c.Reach), flag{&c.RuledOut}, &c.Severity, &n); err != nil {
 				return r.q.fail("finding_counts", err)
 			}
 			counts[c] += n
@@ -139,7 +140,7 @@ func (r reader) FindingCounts(ctx context.Context, repo string, d digest.Digest)
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b meta.FindingCount) int {
-		return cmp.Or(cmp.Compare(b.Reach, a.Reach), cmp.Compare(a.VEX, b.VEX), cmp.Compare(b.Severity, a.Severity))
+		return cmp.Or(cmp.Compare(b.Reach, a.Reach), cmp.Compare(bit(a.RuledOut), bit(b.RuledOut)), cmp.Compare(b.Severity, a.Severity))
 	})
 	return out, nil
 }
@@ -228,14 +229,14 @@ func (t *tx) putFindings(ctx context.Context, d digest.Digest, advisory string, 
 		if o.FirstSeen.Before(f.FirstSeen) {
 			f.FirstSeen = o.FirstSeen
 		}
-		if f.Reach == o.Reach && f.Severity == o.Severity && f.VEX == o.VEX && stored(f.FirstSeen).Equal(o.FirstSeen) {
+		if f.Reach == o.Reach && f.Severity == o.Severity && f.RuledOut == o.RuledOut && stored(f.FirstSeen).Equal(o.FirstSeen) {
 			delete(next, k)
 		} else {
 			next[k] = f
 		}
 	}
 	for k, f := range next {
-		_, err := t.exec(ctx, "put_finding", file.id, k.advisory, k.coordinate, int64(f.Reach), int64(f.Severity), int64(f.VEX),
+		_, err := t.exec(ctx, "put_finding", file.id, k.advisory, k.coordinate, int64(f.Reach), int64(f.Severity), bit(f.RuledOut),
 			micros(f.FirstSeen))
 		if err != nil {
 			return err
@@ -289,8 +290,8 @@ func checkFinding(f meta.Finding, only string) error {
 		return fmt.Errorf("one of advisory %s among those of %s", f.Advisory, only)
 	case f.Reach < meta.ReachUnknown || f.Reach > meta.ReachReachable:
 		return fmt.Errorf("there is no reach %d", f.Reach)
-	case f.VEX < meta.VEXNone || f.VEX > meta.VEXNotAffected:
-		return fmt.Errorf("there is no status %d", f.VEX)
+	case f.RuledOut && f.Reach == meta.ReachReachable:
+		return errors.New("what can be reached is not ruled out")
 	case f.Severity < 0 || f.Severity > 100:
 		return fmt.Errorf("there is no severity of %d tenths", f.Severity)
 	}

@@ -58,6 +58,14 @@ func (f flag) Scan(src any) error {
 	return nil
 }
 
+// bit is what a flag is stored as.
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func (r reader) Approvals(ctx context.Context, v meta.Visibility, repo string, d digest.Digest) ([]meta.Approval, error) {
 	type ranked struct {
 		meta.Approval

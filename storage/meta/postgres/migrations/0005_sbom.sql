@@ -81,14 +81,14 @@ CREATE TABLE feed_advisories (
 
 CREATE INDEX feed_advisories_by_name ON feed_advisories (name);
 
--- reach and vex are those of package meta.
+-- reach is that of package meta; ruled_out is 0 or 1.
 CREATE TABLE findings (
     file       BIGINT NOT NULL REFERENCES component_files (id) ON DELETE CASCADE,
     advisory   BIGINT NOT NULL REFERENCES advisories (id) ON DELETE CASCADE,
     coordinate BIGINT NOT NULL,
     reach      BIGINT NOT NULL,
     severity   BIGINT NOT NULL,
-    vex        BIGINT NOT NULL,
+    ruled_out  BIGINT NOT NULL,
     seen       BIGINT NOT NULL,
     PRIMARY KEY (file, advisory, coordinate)
 );

@@ -81,14 +81,14 @@ CREATE TABLE feed_advisories (
 
 CREATE INDEX feed_advisories_by_name ON feed_advisories (name);
 
--- reach and vex are those of package meta.
+-- reach is that of package meta; ruled_out is 0 or 1.
 CREATE TABLE findings (
     file       INTEGER NOT NULL REFERENCES component_files (id) ON DELETE CASCADE,
     advisory   INTEGER NOT NULL REFERENCES advisories (id) ON DELETE CASCADE,
     coordinate INTEGER NOT NULL,
     reach      INTEGER NOT NULL,
     severity   INTEGER NOT NULL,
-    vex        INTEGER NOT NULL,
+    ruled_out  INTEGER NOT NULL,
     seen       INTEGER NOT NULL,
     PRIMARY KEY (file, advisory, coordinate)
 ) STRICT, WITHOUT ROWID;

@@ -102,12 +102,12 @@ WHERE r.id = p.repository AND r.name >= ?1 AND r.name < ?2 AND m.id = p.manifest
 ORDER BY p.file, r.name, m.digest LIMIT ?6;
 
 -- name: file_findings
-SELECT a.name, a.id, d.coordinate, d.reach, d.severity, d.vex, d.seen
+SELECT a.name, a.id, d.coordinate, d.reach, d.severity, d.ruled_out, d.seen
 FROM component_files f JOIN findings d ON d.file = f.id JOIN advisories a ON a.id = d.advisory
 WHERE f.digest = ?1;
 
 -- name: file_findings_of_advisory
-SELECT a.name, a.id, d.coordinate, d.reach, d.severity, d.vex, d.seen
+SELECT a.name, a.id, d.coordinate, d.reach, d.severity, d.ruled_out, d.seen
 FROM component_files f JOIN findings d ON d.file = f.id JOIN advisories a ON a.id = d.advisory
 WHERE f.digest = ?1 AND a.name = ?2;
 
@@ -117,14 +117,14 @@ FROM advisories a JOIN findings d ON d.advisory = a.id JOIN component_files f ON
 WHERE a.name = ?1 AND d.file > ?2 ORDER BY d.file LIMIT ?3;
 
 -- name: finding_counts
-SELECT d.reach, d.vex, d.severity, count(*)
+SELECT d.reach, d.ruled_out, d.severity, count(*)
 FROM component_files f JOIN findings d ON d.file = f.id
-WHERE f.digest IN (?1, ?2, ?3, ?4) GROUP BY d.reach, d.vex, d.severity;
+WHERE f.digest IN (?1, ?2, ?3, ?4) GROUP BY d.reach, d.ruled_out, d.severity;
 
 -- name: put_finding
-INSERT INTO findings (file, advisory, coordinate, reach, severity, vex, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+INSERT INTO findings (file, advisory, coordinate, reach, severity, ruled_out, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT (file, advisory, coordinate) DO UPDATE
-SET reach = excluded.reach, severity = excluded.severity, vex = excluded.vex, seen = excluded.seen;
+SET reach = excluded.reach, severity = excluded.severity, ruled_out = excluded.ruled_out, seen = excluded.seen;
 
 -- name: delete_finding
 DELETE FROM findings WHERE file = ?1 AND advisory = ?2 AND coordinate = ?3;

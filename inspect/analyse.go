@@ -35,7 +35,17 @@ type Options struct {
 // and data in the same pass. What is no valid binary is refused with the
 // [*wasm.Error] that says where. The report does not keep file.
 func Inspect(file []byte, o Options) (*Report, error) {
-	a, err := analyse(file, o)
+	b, err := wasm.Parse(file)
+	if err != nil {
+		return nil, err
+	}
+	return Binary(b, o)
+}
+
+// Binary is Inspect for who has parsed the file already: b comes from
+// [wasm.Parse], and is left as it was.
+func Binary(b *wasm.Binary, o Options) (*Report, error) {
+	a, err := analyse(b, o)
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +86,8 @@ type unit struct {
 // analyse makes two passes, each on all cores: one over the code, which also
 // collects the addresses that code mentions, and one over the data, which needs
 // them to tell where strings begin.
-func analyse(file []byte, o Options) (*analysis, error) {
-	a, err := parse(file, o)
+func analyse(b *wasm.Binary, o Options) (*analysis, error) {
+	a, err := validate(b, o)
 	if err != nil {
 		return nil, err
 	}
@@ -88,13 +98,19 @@ func analyse(file []byte, o Options) (*analysis, error) {
 	return a, nil
 }
 
-// parse reads the binary and validates its declarations.
-func parse(file []byte, o Options) (*analysis, error) {
+// parse reads a binary and validates its declarations.
+func parse(file []byte) (*analysis, error) {
 	b, err := wasm.Parse(file)
 	if err != nil {
 		return nil, err
 	}
+	return validate(b, Options{})
+}
+
+// validate validates the declarations of a binary.
+func validate(b *wasm.Binary, o Options) (*analysis, error) {
 	a := &analysis{o: o, b: b, room: newRoom(b)}
+	var err error
 	a.features, err = a.declarations()
 	return a, err
 }

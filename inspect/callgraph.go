@@ -11,7 +11,7 @@ import (
 // module in [Report.CoreModules], or with -1 the one of most code. Errors are
 // those of Inspect, and one if there is no such module.
 func CallGraph(file []byte, module int, by code.Grouping) (*graphdraw.Graph, error) {
-	a, err := parse(file, Options{})
+	a, err := parse(file)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/opencontainers/go-digest"
 
@@ -19,6 +20,7 @@ import (
 const (
 	AnnotationProducer = "io.wreg.producer" // which installation made it
 	AnnotationDerived  = "io.wreg.derived"  // what it is, "report"; clients do not copy what can be made again
+	AnnotationOmitted  = "io.wreg.omitted"  // of how many files it says nothing, because there were too many
 )
 
 // The empty config of an artifact, as the image specification gives it.
@@ -36,6 +38,7 @@ type Derived struct {
 	Producer     string // this installation
 	Kind         string // AnnotationDerived
 	Layers       []DerivedLayer
+	Omitted      int // AnnotationOmitted, unless it is 0
 	Version      int // of the pipeline: it needs no ingestion of its own
 }
 
@@ -76,50 +79,89 @@ func (d Derived) manifest() ([]byte, error) {
 			AnnotationProducer: d.Producer, AnnotationDerived: d.Kind,
 		},
 	}
+	if d.Omitted > 0 {
+		m.Annotations[AnnotationOmitted] = strconv.Itoa(d.Omitted)
+	}
 	for _, l := range d.Layers {
 		m.Layers = append(m.Layers, derivedDescriptor(l.Descriptor))
 	}
 	return json.Marshal(m)
 }
 
-// PutDerived stores d in place of what this installation derived of the same type
-// before, in one transaction, once its blobs are durable. Its digest is returned.
+// A written is a Derived as it is stored.
+type written struct {
+	Derived
+	sum     digest.Digest
+	content []byte
+}
+
+// PutDerived stores all of ds, which have one subject, in place of what this
+// installation derived of the same types before: in one transaction, once their
+// blobs are durable. Their digests are returned in the same order.
 // meta.ErrNotFound says that the subject is gone.
-func (r *Registry) PutDerived(ctx context.Context, d Derived) (digest.Digest, error) {
-	content, err := d.manifest()
-	if err != nil {
-		return "", fmt.Errorf("%s of %s: %w", d.Kind, d.Subject.Digest, err)
+func (r *Registry) PutDerived(ctx context.Context, ds ...Derived) ([]digest.Digest, error) {
+	sums := make([]digest.Digest, len(ds))
+	var missing []written
+	for i, d := range ds {
+		if d.Repo != ds[0].Repo || d.Subject.Digest != ds[0].Subject.Digest {
+			return nil, fmt.Errorf("%s of %s in %s: not derived of %s in %s", d.Kind, d.Subject.Digest, d.Repo, ds[0].Subject.Digest, ds[0].Repo)
+		}
+		content, err := d.manifest()
+		if err != nil {
+			return nil, d.wrap(err)
+		}
+		sums[i] = digest.FromBytes(content)
+		if _, err := r.meta.Manifest(ctx, d.Repo, sums[i]); absent(err) {
+			missing = append(missing, written{d, sums[i], content})
+		} else if err != nil {
+			return nil, d.wrap(err)
+		}
 	}
-	sum := digest.FromBytes(content)
-	if _, err := r.meta.Manifest(ctx, d.Repo, sum); err == nil {
-		return sum, nil
-	} else if !absent(err) {
-		return "", fmt.Errorf("%s of %s in %s: %w", d.Kind, d.Subject.Digest, d.Repo, err)
+	if len(missing) == 0 {
+		return sums, nil
 	}
+	if err := r.putDerived(ctx, missing); err != nil {
+		return nil, err
+	}
+	return sums, nil
+}
+
+func (d *Derived) wrap(err error) error {
+	return fmt.Errorf("%s of %s in %s: %w", d.Kind, d.Subject.Digest, d.Repo, err)
+}
+
+// putDerived makes the blobs of ws durable and stores them. The last check and the
+// pins are one transaction: a blob that a collection takes meanwhile is stored
+// again.
+func (r *Registry) putDerived(ctx context.Context, ws []written) (err error) {
 	empty := DerivedLayer{
 		Descriptor: Descriptor{Digest: digest.FromString(emptyContent)},
 		Open: func(context.Context) (io.ReadCloser, error) {
 			return io.NopCloser(bytes.NewReader([]byte(emptyContent))), nil
 		},
 	}
-	// The last check and the pins are one transaction: a blob that a collection
-	// takes meanwhile is stored again.
 	for range maxAdmissions {
-		for _, l := range append([]DerivedLayer{empty}, d.Layers...) {
-			if err := r.putDerivedLayer(ctx, d.Repo, l); err != nil {
-				return "", fmt.Errorf("%s of %s in %s: %w", d.Kind, d.Subject.Digest, d.Repo, err)
+		for _, w := range ws {
+			for _, l := range append([]DerivedLayer{empty}, w.Layers...) {
+				if err := r.putDerivedLayer(ctx, w.Repo, l); err != nil {
+					return w.wrap(err)
+				}
 			}
 		}
-		err = r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error { return r.storeDerived(ctx, tx, d, sum, content) })
+		err = r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
+			for _, w := range ws {
+				if err := r.storeDerived(ctx, tx, w); err != nil {
+					return w.wrap(err)
+				}
+			}
+			return nil
+		})
 		var incomplete Errors
 		if !errors.As(err, &incomplete) {
 			break
 		}
 	}
-	if err != nil {
-		return "", fmt.Errorf("%s of %s in %s: %w", d.Kind, d.Subject.Digest, d.Repo, err)
-	}
-	return sum, nil
+	return err
 }
 
 // putDerivedLayer makes the bytes of a layer durable. What some repository holds
@@ -137,30 +179,30 @@ func (r *Registry) putDerivedLayer(ctx context.Context, repo string, l DerivedLa
 	return r.PushBlob(ctx, repo, l.Digest, body, -1, policy.Principal{})
 }
 
-// storeDerived is the transaction of PutDerived.
-func (r *Registry) storeDerived(ctx context.Context, tx meta.Tx, d Derived, sum digest.Digest, content []byte) error {
+// storeDerived writes d in the transaction of PutDerived.
+func (r *Registry) storeDerived(ctx context.Context, tx meta.Tx, d written) error {
 	if _, err := tx.Manifest(ctx, d.Repo, d.Subject.Digest); err != nil {
 		return err
 	}
-	refs, err := parseManifest(typeOCIManifest, content)
+	refs, err := parseManifest(typeOCIManifest, d.content)
 	if err != nil {
 		return err
 	}
 	if err := r.linkLive(ctx, tx, d.Repo, digests(refs.blobs)); err != nil {
 		return err
 	}
-	if err := r.dropDerived(ctx, tx, d, sum); err != nil {
+	if err := r.dropDerived(ctx, tx, d.Derived, d.sum); err != nil {
 		return err
 	}
 	if _, err := tx.PutManifest(ctx, meta.NewManifest{
 		Manifest: meta.Manifest{
-			Repo: d.Repo, Digest: sum, MediaType: typeOCIManifest, Content: content, Created: r.now().UTC(),
+			Repo: d.Repo, Digest: d.sum, MediaType: typeOCIManifest, Content: d.content, Created: r.now().UTC(),
 		},
 		ArtifactType: d.ArtifactType, Annotations: refs.annotations, Subject: d.Subject.Digest, Blobs: digests(refs.blobs),
 	}); err != nil {
 		return err
 	}
-	return tx.SetIngested(ctx, d.Repo, sum, d.Version)
+	return tx.SetIngested(ctx, d.Repo, d.sum, d.Version)
 }
 
 // linkLive makes repo hold blobs that some repository holds. Those that none does

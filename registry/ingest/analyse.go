@@ -56,23 +56,37 @@ type Finding struct {
 	// if there is none.
 	Full     digest.Digest `json:"full,omitempty"`
 	FullSize int64         `json:"fullSize,omitempty"` // bytes
+
+	// Bill and BillSize describe the bill of materials, a sbom.Document in its JSON
+	// form without the name of a package. It is "" for a file that is not valid, and
+	// where BillProblem says why there is none.
+	Bill        digest.Digest `json:"bill,omitempty"`
+	BillSize    int64         `json:"billSize,omitempty"` // bytes
+	BillProblem string        `json:"billProblem,omitempty"`
 }
 
 // analysis is all that one look at a blob brought, of which only the findings
 // are kept.
 type analysis struct {
 	Findings
-	reports   [][]byte          // whole reports as JSON, beside Files; nil where there is none
-	whole     []*inspect.Report // the same, without tables of functions
-	functions []uint64          // hashes, a sample
-	total     int               // functions in all files
+	made      []made   // beside Files
+	functions []uint64 // hashes, a sample
+	total     int      // functions in all files
+}
+
+// made is what was made of one file. What there is none of is nil.
+type made struct {
+	report []byte          // the whole report as JSON
+	whole  *inspect.Report // the same, without tables of functions
+	bill   []byte          // the bill of materials as JSON
 }
 
 // weight is about the memory that an analysis takes, in bytes.
 func (a *analysis) weight() int64 {
 	n := int64(4096 + 8*len(a.functions))
-	for _, r := range a.reports {
-		n += int64(len(r)) * 5 // what stands in it is in the findings as well, and in the report itself
+	for _, m := range a.made {
+		n += int64(len(m.report)) * 5 // what stands in it is in the findings as well, and in the report itself
+		n += int64(len(m.bill))
 	}
 	return n
 }
@@ -207,10 +221,24 @@ func (a *analyser) full(ctx context.Context, b meta.Blob, kept bool) (*analysis,
 func (a *analyser) remembered(d digest.Digest, index int) *inspect.Report {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if r := a.recent.get(d); r != nil && index >= 0 && index < len(r.whole) {
-		return r.whole[index]
+	if r := a.recent.get(d); r != nil && index >= 0 && index < len(r.made) {
+		return r.made[index].whole
 	}
 	return nil
+}
+
+// held is the last result about d, if it is still there and was not an error.
+func (a *analyser) held(d digest.Digest) *analysis {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if f := a.flights[d]; f != nil {
+		select {
+		case <-f.done:
+			return f.result // it is about to be stored
+		default:
+		}
+	}
+	return a.recent.get(d)
 }
 
 // join gives what is held of b, or else the flight that analyses it.
@@ -312,7 +340,7 @@ func (a *analyser) look(ctx context.Context, d digest.Digest, size int64, body i
 		}
 		r.add(Finding{
 			Path: path, Size: size, Wasm: wasm, Offset: -1, Report: policy.BrokenReport(size, fmt.Errorf("it cannot be inspected: %w", err)),
-		}, nil, nil)
+		}, made{})
 	}
 	w.beyond = func(path string, err error) { beyond(path, 0, false, err) }
 	w.wasm = func(ctx context.Context, path string, size int64, body io.Reader) error {
@@ -363,10 +391,9 @@ func (a *analyser) look(ctx context.Context, d digest.Digest, size int64, body i
 	return r, nil
 }
 
-func (r *analysis) add(f Finding, report []byte, whole *inspect.Report) {
+func (r *analysis) add(f Finding, m made) {
 	r.Files = append(r.Files, f)
-	r.reports = append(r.reports, report)
-	r.whole = append(r.whole, whole)
+	r.made = append(r.made, m)
 }
 
 // read takes a Wasm file into memory, once there is room for its analysis. The
@@ -408,13 +435,13 @@ func (a *analyser) read(ctx context.Context, size int64, body io.Reader) (file [
 // inspect adds what inspection finds in a file.
 func (a *analyser) inspect(ctx context.Context, r *analysis, path string, d digest.Digest, file []byte, functions map[uint64]bool) {
 	f := Finding{Path: path, Digest: d, Size: int64(len(file)), Wasm: true, Offset: -1}
-	rep, err := a.inspectSafely(ctx, d, file)
+	b, rep, err := a.inspectSafely(ctx, d, file)
 	if err != nil {
 		if at, ok := errors.AsType[*wasm.Error](err); ok {
 			f.Offset = at.Offset
 		}
 		f.Report = policy.BrokenReport(f.Size, err)
-		r.add(f, nil, nil)
+		r.add(f, made{})
 		return
 	}
 	hashes, total := search.Functions(rep)
@@ -435,24 +462,38 @@ func (a *analyser) inspect(ctx context.Context, r *analysis, path string, d dige
 	if err := rep.WriteJSON(&text); err != nil { // a buffer takes everything
 		f.Report = policy.BrokenReport(f.Size, err)
 	}
-	f.Full, f.FullSize = digest.FromBytes(text.Bytes()), int64(text.Len())
-	r.add(f, bytes.Clone(text.Bytes()), rep)
+	m := made{report: bytes.Clone(text.Bytes()), whole: rep}
+	f.Full, f.FullSize = digest.FromBytes(m.report), int64(len(m.report))
+	a.bill(ctx, &f, &m, b)
+	r.add(f, m)
 }
 
 // errPanicked is what inspection is wrong with, not the file.
 var errPanicked = errors.New("inspection failed; the log of the registry tells more")
 
-// inspectSafely makes of a panic a failure: a fault of the analysis must not
-// stop the registry.
-func (a *analyser) inspectSafely(ctx context.Context, d digest.Digest, file []byte) (rep *inspect.Report, err error) {
+// safely makes of a panic a failure: a fault of the analysis must not stop the
+// registry.
+func (a *analyser) safely(ctx context.Context, doing string, d digest.Digest, fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.log.LogAttrs(ctx, slog.LevelError, "inspection panicked", slog.String("digest", d.String()),
+			a.log.LogAttrs(ctx, slog.LevelError, "analysis panicked", slog.String("doing", doing), slog.String("digest", d.String()),
 				slog.Any("err", p), slog.String("stack", string(debug.Stack())))
-			rep, err = nil, errPanicked
+			err = errPanicked
 		}
 	}()
-	return inspect.Inspect(file, inspect.Options{Functions: true})
+	return fn()
+}
+
+// inspectSafely parses and inspects a file.
+func (a *analyser) inspectSafely(ctx context.Context, d digest.Digest, file []byte) (b *wasm.Binary, rep *inspect.Report, err error) {
+	err = a.safely(ctx, "inspection", d, func() (err error) {
+		if b, err = wasm.Parse(file); err != nil {
+			return err
+		}
+		rep, err = inspect.Binary(b, inspect.Options{Functions: true})
+		return err
+	})
+	return b, rep, err
 }
 
 // errFound ends a walk.
@@ -475,7 +516,7 @@ func (a *analyser) inspectOne(ctx context.Context, b meta.Blob, want digest.Dige
 			return ctx.Err()
 		}
 		release = sync.OnceFunc(func() { a.memory.Release(held) })
-		rep, err = a.inspectSafely(ctx, want, file)
+		_, rep, err = a.inspectSafely(ctx, want, file)
 		return errFound
 	}
 	walked := w.walk(ctx, "", b.Size, &source{r: io.LimitReader(body, b.Size), w: w}, 0)

@@ -86,6 +86,9 @@ func (s *Service) state(ctx context.Context, sub *subject, verdict meta.VerdictS
 
 // whole is the whole report of a file.
 func (s *Service) whole(ctx context.Context, repo string, f file) (*inspect.Report, error) {
+	if f.made.whole != nil {
+		return f.made.whole, nil
+	}
 	if rep := s.analyser.remembered(f.layer.Digest, f.index); rep != nil {
 		return rep, nil
 	}

@@ -31,7 +31,7 @@ import (
 
 // Version is that of the pipeline: of the facts that it finds, of the report and
 // of the documents it makes. A greater one has everything ingested again.
-const Version = 1
+const Version = 2
 
 // Options of New. Meta, Blobs and Producer are required, the zero value of the
 // rest is the default.

@@ -40,7 +40,8 @@ func (s *Service) keepHouse(ctx context.Context) {
 	}
 }
 
-// forget removes quarantine, decisions, events and analyses whose time is over.
+// forget removes quarantine, decisions, events, analyses and lists of components
+// whose time is over.
 func (s *Service) forget(ctx context.Context) {
 	now := s.now().UTC()
 	tasks := []struct {
@@ -54,6 +55,7 @@ func (s *Service) forget(ctx context.Context) {
 			return tx.ForgetEvents(ctx, now.Add(-s.o.KeepEvents), s.o.MaxEvents)
 		}},
 		{"analyses", func(ctx context.Context, tx meta.Tx) (int64, error) { return tx.ForgetAnalyses(ctx, Version) }},
+		{"components", func(ctx context.Context, tx meta.Tx) (int64, error) { return tx.ForgetComponents(ctx, Version) }},
 	}
 	for _, t := range tasks {
 		n, err := s.forgetAll(ctx, t.do)

@@ -20,8 +20,9 @@ import (
 // two of them has the job begin again: what the first ones found is there.
 var stages = []stage{
 	{"inspect", (*Service).inspectStage}, // the Wasm in the layers, whatever their media types
+	{"sbom", (*Service).sbomStage},       // what the files were made of
 	{"policy", (*Service).policyStage},   // what rules make of the push, and of pulls from now on
-	{"report", (*Service).reportStage},   // the inspection report as a referrer
+	{"report", (*Service).reportStage},   // all of it as referrers
 	{"index", (*Service).indexStage},     // the document that searches find
 }
 
@@ -36,6 +37,10 @@ type ingestion struct {
 	push     payload
 	manifest meta.Manifest
 	sub      *subject
+
+	components []meta.FileComponents // of the layers
+	derived    []registry.Derived    // beside the report
+
 	rules    *rules
 	verdict  meta.Verdict
 	decision *meta.Decision // nil if no rule had anything to say, or it was said before
@@ -164,6 +169,9 @@ func (s *Service) commit(ctx context.Context, r *ingestion) error {
 			if _, err := tx.PutDecision(ctx, *r.decision); err != nil {
 				return err
 			}
+		}
+		if err := putComponents(ctx, tx, r.components); err != nil {
+			return err
 		}
 		if err := s.putDocument(ctx, tx, r.sub, r.document); err != nil {
 			return err

@@ -182,8 +182,8 @@ func TestIngestingAgainChangesNothing(t *testing.T) {
 		e.wait()
 		e.ingestedOnce("team/app", d)
 	}
-	if n, err := e.svc.Reindex(t.Context(), "", ""); err != nil || n != 2 { // the report is one
-		t.Errorf("Reindex() of everything = %d, %v; want 2", n, err)
+	if n, err := e.svc.Reindex(t.Context(), "", ""); err != nil || n != 5 { // the report and the bills of materials are four
+		t.Errorf("Reindex() of everything = %d, %v; want 5", n, err)
 	}
 	e.wait()
 	e.ingestedOnce("team/app", d)
@@ -330,6 +330,14 @@ func TestWhatHoldsNoWasmIsIngestedAndNotIndexed(t *testing.T) {
 	if diff := cmp.Diff([]string{"team/idx"}, e.found("")); diff != "" {
 		t.Errorf("found (-want +got):\n%s", diff)
 	}
+}
+
+func TestAManifestThatIsWasmItselfIsIngested(t *testing.T) {
+	e := newEnv(t, setup{})
+	alice := e.as("alice")
+	alice.want(alice.do(http.MethodPut, "/v2/team/app/manifests/1.0.0", harmless, "Content-Type", typeWasm), http.StatusCreated)
+	e.wait()
+	e.ingestedOnce("team/app", digest.FromBytes(harmless))
 }
 
 func TestTheReportIsAReferrerThatAnyClientCanRead(t *testing.T) {

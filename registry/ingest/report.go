@@ -9,10 +9,10 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/wreg-project/wreg/artifact"
 	"github.com/wreg-project/wreg/inspect"
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/sbom"
 	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/meta"
 )
@@ -29,42 +29,29 @@ const (
 	AnnotationLayer = "io.wreg.layer" // digest of the layer it is in
 )
 
-// reportStage stores the reports of all files as one referrer of the manifest.
+// reportStage stores all that was found out as referrers of the manifest, in one
+// transaction: the reports of all files, and their bills of materials.
 func (s *Service) reportStage(ctx context.Context, r *ingestion) error {
-	d := registry.Derived{
-		Repo: r.sub.Repo, Subject: r.manifest, ArtifactType: inspect.MediaType, Producer: s.o.Producer, Kind: derivedReport, Version: Version,
-	}
-	seen := map[digest.Digest]bool{}
+	b := newBundle(s, r, derivedReport, inspect.MediaType)
 	for _, f := range r.sub.files {
-		if f.Full == "" || seen[f.Full] || len(d.Layers) == maxReported {
-			continue
+		if f.Full != "" {
+			b.add(f, ".report.json", inspect.MediaType, f.Full, f.FullSize, func(ctx context.Context) (io.ReadCloser, error) {
+				return s.report(ctx, r.sub.Repo, f)
+			})
 		}
-		seen[f.Full] = true
-		d.Layers = append(d.Layers, registry.DerivedLayer{
-			Descriptor: registry.Descriptor{
-				MediaType: inspect.MediaType, Digest: f.Full, Size: f.FullSize, Annotations: map[string]string{
-					artifact.AnnotationTitle: reportName(f), AnnotationFile: f.Digest.String(), AnnotationLayer: f.layer.Digest.String(),
-				},
-			},
-			Open: func(ctx context.Context) (io.ReadCloser, error) { return s.report(ctx, r.sub.Repo, f) },
-		})
 	}
-	if len(d.Layers) == 0 {
+	if len(b.Layers) == 0 {
 		return nil
 	}
-	_, err := s.reg.PutDerived(ctx, d)
+	_, err := s.reg.PutDerived(ctx, append([]registry.Derived{b.Derived}, r.derived...)...)
 	return err
-}
-
-func reportName(f file) string {
-	if f.name == "" {
-		return "module.wasm.report.json"
-	}
-	return f.name + ".report.json"
 }
 
 // report gives the whole report of a file, from memory or made again.
 func (s *Service) report(ctx context.Context, repo string, f file) (io.ReadCloser, error) {
+	if f.made.report != nil {
+		return io.NopCloser(bytes.NewReader(f.made.report)), nil
+	}
 	text, err := s.again(ctx, repo, f.layer.Digest, f.index)
 	if err != nil {
 		return nil, err
@@ -82,10 +69,10 @@ func (s *Service) again(ctx context.Context, repo string, layer digest.Digest, i
 	if err != nil {
 		return nil, err
 	}
-	if index < 0 || index >= len(a.reports) || a.reports[index] == nil {
+	if index < 0 || index >= len(a.made) || a.made[index].report == nil {
 		return nil, fmt.Errorf("%w: report of a file in %s", meta.ErrNotFound, layer)
 	}
-	return a.reports[index], nil
+	return a.made[index].report, nil
 }
 
 // A File is a Wasm file of a manifest, or something in its layers that could not
@@ -101,6 +88,12 @@ type File struct {
 	Capabilities policy.Capabilities
 	Full         digest.Digest // of the whole report, "" if there is none
 	FullSize     int64         // bytes
+	Bill         digest.Digest // of the bill of materials, "" if there is none; see OpenSBOM
+	BillSize     int64         // bytes
+	BillProblem  string        // why there is none of a valid file
+
+	index   int
+	subject *subject
 }
 
 // stored reads a manifest that repo holds, or that it holds in quarantine, with
@@ -153,6 +146,7 @@ func (s *Service) Files(ctx context.Context, repo string, d digest.Digest) (file
 		one := File{
 			Name: f.name, Layer: f.layer.Digest, MediaType: f.layer.MediaType, Path: f.Path, Digest: f.Digest, Size: f.Size,
 			Report: f.Report, Full: f.Full, FullSize: f.FullSize,
+			Bill: f.Bill, BillSize: f.BillSize, BillProblem: f.BillProblem, index: f.index, subject: sub,
 		}
 		if f.Capabilities != nil {
 			one.Capabilities = *f.Capabilities
@@ -192,6 +186,25 @@ func (s *Service) OpenReport(ctx context.Context, repo string, f File) (io.ReadC
 		}
 	}
 	return nil, fmt.Errorf("%w: report of a file in %s", meta.ErrNotFound, f.Layer)
+}
+
+// SBOM reads the bill of materials of a file that Files gave, with the name that
+// the file has in the package; one that is not stored is made again.
+// meta.ErrNotFound if there is none.
+func (s *Service) SBOM(ctx context.Context, f File) (*sbom.Document, error) {
+	if f.Bill == "" || f.subject == nil {
+		return nil, fmt.Errorf("%w: bill of materials of a file in %s", meta.ErrNotFound, f.Layer)
+	}
+	one := file{
+		Finding: Finding{Digest: f.Digest, Bill: f.Bill, BillSize: f.BillSize}, name: f.Name, index: f.index,
+		layer: registry.Descriptor{Digest: f.Layer},
+	}
+	d, err := s.document(ctx, one)
+	if err != nil {
+		return nil, err
+	}
+	f.subject.nameBill(d, one)
+	return d, nil
 }
 
 // Facts gives what policies are asked about when a manifest is subject to an

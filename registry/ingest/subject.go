@@ -29,7 +29,8 @@ type file struct {
 	Finding
 	name  string // for people: the title of the layer, the path in it, or both
 	layer registry.Descriptor
-	index int // among the findings of the layer; -1 for what only the media type claims
+	index int  // among the findings of the layer; -1 for what only the media type claims
+	made  made // of a manifest that is Wasm itself, since it is no blob
 }
 
 // blobs are the config and the layers, each digest once.
@@ -74,7 +75,7 @@ func (s *Service) files(ctx context.Context, sub *subject, all, kept bool) ([]fi
 		}
 		self := registry.Descriptor{MediaType: sub.MediaType, Digest: sub.Digest, Size: int64(len(sub.Content))}
 		for i, f := range r.Files {
-			files = append(files, file{Finding: f, name: name(self, f), layer: self, index: i})
+			files = append(files, file{Finding: f, name: name(self, f), layer: self, index: i, made: r.made[i]})
 		}
 	}
 	for _, b := range sub.blobs() {

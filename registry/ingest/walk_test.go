@@ -294,14 +294,14 @@ func TestALimitThatWasRaisedHasABlobLookedAtAgain(t *testing.T) {
 }
 
 func TestTheLastResultsAreHeldUpToAWeight(t *testing.T) {
-	one := &analysis{reports: [][]byte{make([]byte, 10_000)}}
+	one := &analysis{made: []made{{report: make([]byte, 10_000)}}}
 	r := recent{most: 4 * one.weight()}
 	name := func(i int) digest.Digest { return digest.FromString(fmt.Sprint(i)) }
 	for i := range 6 {
 		r.put(name(i), one)
 		r.get(name(0)) // keeps it in use
 	}
-	r.put(name(9), &analysis{reports: [][]byte{make([]byte, 1_000_000)}})
+	r.put(name(9), &analysis{made: []made{{report: make([]byte, 1_000_000)}}})
 	var held []int
 	for i := range 10 {
 		if r.get(name(i)) != nil {
@@ -360,8 +360,8 @@ func FuzzLook(f *testing.F) {
 		if diff := cmp.Diff(first.Findings, second.Findings); diff != "" {
 			t.Fatalf("look() twice (-first +second):\n%s", diff)
 		}
-		if len(first.Files) != len(first.reports) {
-			t.Fatalf("%d findings with %d reports", len(first.Files), len(first.reports))
+		if len(first.Files) != len(first.made) {
+			t.Fatalf("%d findings with %d reports", len(first.Files), len(first.made))
 		}
 		if got := bytes.HasPrefix(content, magicWasm); got != (first.NotWasm == "") {
 			t.Fatalf("begins like Wasm: %v, but NotWasm is %q", got, first.NotWasm)

@@ -108,6 +108,20 @@ func (g *Graph) Path(to uint32) []uint32 {
 	return path
 }
 
+// Before gives the function before f on the way that [Graph.Path] gives, and false
+// if the way begins with f, or there is none.
+func (g *Graph) Before(f uint32) (uint32, bool) {
+	if f >= g.funcs || g.Truncated || g.up[f] == none {
+		return 0, false
+	}
+	for v := g.up[f] &^ indirectly; v != top; v = g.up[v] &^ indirectly {
+		if v < g.funcs {
+			return v, true
+		}
+	}
+	return 0, false
+}
+
 // Callees lists the functions that function f calls by call instructions, each
 // once unless f calls thousands, in the order of their first calls.
 func (g *Graph) Callees(f uint32) []uint32 {

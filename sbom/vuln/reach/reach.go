@@ -34,15 +34,10 @@
 package reach
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/wreg-project/wreg/inspect/code"
-	"github.com/wreg-project/wreg/inspect/pclntab"
-	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/sbom/evidence"
 )
 
@@ -151,144 +146,6 @@ type Options struct {
 	// Graph is the call graph of the module if the caller has one. Otherwise one
 	// is made when a query needs it. Programs of Go have their own.
 	Graph *code.Graph
-}
-
-// An Analysis answers queries about one core module. It is not safe for
-// concurrent use.
-type Analysis struct {
-	b    *wasm.Binary
-	opts Options
-
-	table  *pclntab.Table
-	reason string // why there are no names
-	whole  bool   // what has no name is not there
-	hint   string // why not
-
-	index *index
-
-	ways ways // nil until needed
-}
-
-// New reads the names of the core module b, which must come from [wasm.Parse].
-func New(b *wasm.Binary, o Options) *Analysis {
-	a := &Analysis{b: b, opts: o}
-	table, err := pclntab.Read(b)
-	switch {
-	case err == nil:
-		a.table = table
-	case !errors.Is(err, pclntab.ErrNone):
-		a.reason = err.Error()
-	case b.Module == nil || b.Module.Names.CountFuncs() == 0:
-		a.reason = "the binary has no names of functions"
-	}
-	return a
-}
-
-// Go reports whether the module has a table of Go functions.
-func (a *Analysis) Go() bool { return a.table != nil }
-
-// Query answers queries, in their order.
-func (a *Analysis) Query(queries []Query) []Result {
-	results := make([]Result, len(queries))
-	if a.index == nil && a.reason == "" {
-		a.index = a.names()
-	}
-	for i, q := range queries {
-		results[i] = a.answer(q)
-	}
-	return results
-}
-
-func (a *Analysis) answer(q Query) Result {
-	switch {
-	case a.reason != "":
-		return Result{Reason: evidence.Clean(a.reason, maxText)}
-	case (q.Ecosystem == evidence.Go) != a.Go(), q.Ecosystem != evidence.Go && q.Ecosystem != evidence.Cargo:
-		return Result{Reason: "the names in the binary are not of the package's language"}
-	case q.elsewhere():
-		list := slices.Concat(q.OS, q.Arch)
-		reason := "only other platforms are affected: " + strings.Join(list[:min(len(list), MaxListed)], ", ")
-		return Result{Level: Present, Conclusive: true, Reason: evidence.Clean(reason, maxText)}
-	}
-	r := Result{Level: Present, Conclusive: a.whole}
-	found := a.index.find(q)
-	if found.linked == 0 {
-		r.Reason = a.because("no function of the package is in the binary")
-		return r
-	}
-	r.Level = Linked
-	if len(found.targets) == 0 {
-		r.Reason = a.because(fmt.Sprintf("the package is in the binary, with %d functions, but no affected one is", found.linked))
-		return r
-	}
-	r.Level, r.Symbols = SymbolLinked, found.symbols[:min(len(found.symbols), MaxListed)]
-	for _, f := range found.targets[:min(len(found.targets), MaxListed)] {
-		r.Functions = append(r.Functions, a.text(f))
-	}
-	a.trace(&r, found.targets)
-	return r
-}
-
-// because qualifies what was not found.
-func (a *Analysis) because(text string) string {
-	switch {
-	case a.whole:
-		return text
-	case a.hint != "":
-		return text + " by name; " + a.hint
-	}
-	return text + " by name; it may be without a name where it was inlined"
-}
-
-// trace looks for the nearest of the targets.
-func (a *Analysis) trace(r *Result, targets []uint32) {
-	if a.ways == nil {
-		ways, err := a.graph()
-		if err != nil {
-			r.Conclusive, r.Reason = false, evidence.Clean("no call graph: "+err.Error(), maxText)
-			return
-		}
-		a.ways = ways
-	}
-	var best []uint32
-	dynamic, known := true, false
-	for _, t := range targets {
-		ok, viaTable := a.ways.reached(t)
-		if !ok || known && viaTable && !dynamic {
-			continue
-		}
-		path := a.ways.path(t)
-		if !known || dynamic && !viaTable || len(path) < len(best) {
-			best, dynamic, known = path, viaTable, true
-		}
-	}
-	if !known {
-		r.Reason = "an affected function is in the binary, but nothing that can be called from outside leads to it"
-		return
-	}
-	r.Level, r.Conclusive, r.Dynamic = Reachable, true, dynamic
-	r.Reason = "calls lead to an affected function"
-	if dynamic {
-		r.Reason = "an affected function may be called through an interface, a function value or a table"
-	}
-	if len(best) > MaxPath {
-		r.Omitted = len(best) - MaxPath
-		best = slices.Concat(best[:MaxPath/2], best[len(best)-MaxPath/2:])
-	}
-	for _, f := range best {
-		r.Path = append(r.Path, a.text(f))
-	}
-}
-
-// text is the name of a function fit to be shown.
-func (a *Analysis) text(f uint32) string {
-	name := ""
-	if a.table != nil {
-		name = a.table.Name(f)
-	} else {
-		name = a.index.shown(f)
-	}
-	return evidence.Clean(cmp.Or(name, fmt.Sprintf("func[%d]", f)), maxText)
 }
 
 // Join makes one answer of those to all packages that an advisory names: the

@@ -10,16 +10,104 @@ import (
 	"github.com/wreg-project/wreg/inspect/wasm"
 )
 
-// ways lead from what can be called from outside to functions.
-type ways interface {
-	reached(f uint32) (ok, dynamic bool)
-	path(f uint32) []uint32
+// ways lead from what can be called from outside to functions, which are nodes of
+// names.
+type ways struct {
+	failed  string   // why there are none
+	blind   bool     // everything may be reached, on ways that are not known
+	up      []uint32 // whence a node was first reached, itself of one where a way begins, none if it was not
+	dynamic []bool   // not without what is called through an interface, a function value or a table
+	depth   []uint32 // of nodes on the way before this one
+}
+
+const none = ^uint32(0)
+
+// nearest gives the target at the end of the shortest way, of those that are not
+// dynamic if there are any.
+func (w *ways) nearest(targets []uint32) (best uint32, ok bool) {
+	for _, t := range targets {
+		switch {
+		case w.up[t] == none:
+		case !ok, w.dynamic[best] && !w.dynamic[t], w.dynamic[best] == w.dynamic[t] && w.depth[t] < w.depth[best]:
+			best, ok = t, true
+		}
+	}
+	return best, ok
+}
+
+// before is the node before n, n itself if there is none.
+func (w *ways) before(n uint32) uint32 {
+	if w.failed != "" || w.up[n] == none {
+		return n
+	}
+	return w.up[n]
+}
+
+// path is the way to a node that is reached.
+func (w *ways) path(n uint32) []uint32 {
+	if w.blind {
+		return nil
+	}
+	path := []uint32{n}
+	for ; w.up[n] != n; n = w.up[n] {
+		path = append(path, w.up[n])
+	}
+	slices.Reverse(path)
+	return path
+}
+
+// measure fills in depth. It is false if some way has no begin.
+func (w *ways) measure() bool {
+	const walking = none - 1
+	w.depth = slices.Repeat([]uint32{none}, len(w.up))
+	var stack []uint32
+	for n := range w.up {
+		v := uint32(n)
+		if w.up[v] == none {
+			continue
+		}
+		for stack = stack[:0]; w.depth[v] == none && w.up[v] != v; v = w.up[v] {
+			if w.up[v] == none {
+				return false
+			}
+			w.depth[v] = walking
+			stack = append(stack, v)
+		}
+		if w.depth[v] == walking {
+			return false
+		}
+		if w.up[v] == v {
+			w.depth[v] = 0
+		}
+		for _, s := range slices.Backward(stack) {
+			w.depth[s] = w.depth[w.up[s]] + 1
+		}
+	}
+	return true
+}
+
+// prune keeps the nodes listed, which get new numbers.
+func (w *ways) prune(nodes, number []uint32) *ways {
+	small := &ways{failed: w.failed, blind: w.blind}
+	if w.failed != "" {
+		return small
+	}
+	small.up = make([]uint32, len(nodes))
+	small.dynamic = make([]bool, len(nodes))
+	small.depth = make([]uint32, len(nodes))
+	for i, n := range nodes {
+		small.up[i], small.dynamic[i], small.depth[i] = none, w.dynamic[n], w.depth[n]
+		if w.up[n] != none {
+			small.up[i] = number[w.up[n]]
+		}
+	}
+	return small
 }
 
 // graph gives the ways of the module.
-func (a *Analysis) graph() (ways, error) {
-	if a.table != nil {
-		return newGoWays(a.b, a.table)
+func (a *Analysis) graph() (*ways, error) {
+	if a.pcln != nil {
+		return goWays(a.b, a.pcln)
 	}
 	g := a.opts.Graph
 	if g == nil {
@@ -29,34 +117,40 @@ func (a *Analysis) graph() (ways, error) {
 		}
 		g = m.Graph
 	}
-	return graphWays{g}, nil
+	return graphWays(g, len(a.b.Module.Functions)), nil
 }
 
 // graphWays are those of a call graph.
-type graphWays struct{ g *code.Graph }
-
-func (w graphWays) reached(f uint32) (ok, dynamic bool) {
-	r := w.g.Reach(f)
-	return r != code.Unreachable, r == code.Indirectly
+func graphWays(g *code.Graph, n int) *ways {
+	w := &ways{blind: g.Truncated, up: make([]uint32, n), dynamic: make([]bool, n)}
+	for f := range w.up {
+		r := g.Reach(uint32(f))
+		w.dynamic[f] = r == code.Indirectly
+		switch before, ok := g.Before(uint32(f)); {
+		case r == code.Unreachable:
+			w.up[f] = none
+		case ok:
+			w.up[f] = before
+		default:
+			w.up[f] = uint32(f)
+		}
+	}
+	w.measure() // has no cycles
+	return w
 }
 
-func (w graphWays) path(f uint32) []uint32 { return w.g.Path(f) }
-
-// goWays are those of a Go program: from each function to those it calls or
-// takes the value of, in compressed rows.
-type goWays struct {
+// A goGraph leads from each function of a Go program to those it calls or takes
+// the value of, in compressed rows.
+type goGraph struct {
 	off, to []uint32
-	up      []uint32 // whence a function was first reached, itself of a root, none if it was not
-	dynamic []bool   // reached from what is called dynamically only
+	ways
 }
 
-const none = ^uint32(0)
-
-// newGoWays reads all instructions of the program once.
-func newGoWays(b *wasm.Binary, t *pclntab.Table) (*goWays, error) {
+// goWays reads all instructions of the program once.
+func goWays(b *wasm.Binary, t *pclntab.Table) (*ways, error) {
 	m := b.Module
 	n := len(m.Functions)
-	w := &goWays{off: make([]uint32, n+1), up: make([]uint32, n), dynamic: make([]bool, n)}
+	w := &goGraph{off: make([]uint32, n+1), ways: ways{up: make([]uint32, n), dynamic: make([]bool, n), depth: make([]uint32, n)}}
 	seen := make([]uint32, n) // the last function that leads there, plus one
 	first := uint32(m.Imported())
 	var c wasm.Code
@@ -78,7 +172,8 @@ func newGoWays(b *wasm.Binary, t *pclntab.Table) (*goWays, error) {
 	}
 	w.off[n] = uint32(len(w.to))
 	w.walk(m, t)
-	return w, nil
+	ways := w.ways // apart from the graph, which is not needed any more
+	return &ways, nil
 }
 
 // leads gives the function that an instruction calls or refers to.
@@ -97,7 +192,7 @@ func leads(in *wasm.Instr, t *pclntab.Table) (f uint32, ok bool) {
 
 // walk goes breadth first from what is certain to be called, then on from what
 // may be.
-func (w *goWays) walk(m *wasm.Module, t *pclntab.Table) {
+func (w *goGraph) walk(m *wasm.Module, t *pclntab.Table) {
 	for i := range w.up {
 		w.up[i] = none
 	}
@@ -138,12 +233,12 @@ func (w *goWays) walk(m *wasm.Module, t *pclntab.Table) {
 }
 
 // spread follows the queue from an index on and returns it with what it found.
-func (w *goWays) spread(queue []uint32, from int, dynamic bool) []uint32 {
+func (w *goGraph) spread(queue []uint32, from int, dynamic bool) []uint32 {
 	for i := from; i < len(queue); i++ {
 		v := queue[i]
 		for _, t := range w.to[w.off[v]:w.off[v+1]] {
 			if w.up[t] == none {
-				w.up[t], w.dynamic[t] = v, dynamic
+				w.up[t], w.dynamic[t], w.depth[t] = v, dynamic, w.depth[v]+1
 				queue = append(queue, t)
 			}
 		}
@@ -160,18 +255,4 @@ func starts(name string) bool {
 	_, rest, _ := strings.Cut(name[i:], ".")
 	number, ok := strings.CutPrefix(rest, "init.")
 	return rest == "init" || ok && number != "" && strings.Trim(number, "0123456789") == ""
-}
-
-func (w *goWays) reached(f uint32) (ok, dynamic bool) {
-	return w.up[f] != none, w.dynamic[f]
-}
-
-func (w *goWays) path(f uint32) []uint32 {
-	path := []uint32{f}
-	for w.up[f] != f {
-		f = w.up[f]
-		path = append(path, f)
-	}
-	slices.Reverse(path)
-	return path
 }

@@ -19,6 +19,8 @@ type Binary struct {
 // A place tells the parts of a file apart: nothing else begins and ends there.
 type place struct{ offset, size int64 }
 
+func placeOf(u *sbom.Unit) place { return place{u.Offset, u.Size} }
+
 // CodeOf gives the Code of b, which must come from wasm.Parse.
 func CodeOf(b *wasm.Binary) *Binary {
 	c := &Binary{modules: map[place]*wasm.Binary{}, analyses: map[*wasm.Binary]*reach.Analysis{}}
@@ -41,16 +43,35 @@ func (c *Binary) walk(b *wasm.Binary) {
 
 // Query implements Code.
 func (c *Binary) Query(u *sbom.Unit, queries []reach.Query) []reach.Result {
-	m := c.modules[place{u.Offset, u.Size}]
-	if m == nil {
-		return slices.Repeat([]reach.Result{{Reason: "the component is not in a module of its own"}}, len(queries))
+	a := c.analysis(u)
+	if a == nil {
+		return unknown(queries)
+	}
+	return a.Query(queries)
+}
+
+// analysis gives that of the module that u is, nil if names say nothing about
+// what is in it.
+func (c *Binary) analysis(u *sbom.Unit) *reach.Analysis {
+	m := c.modules[placeOf(u)]
+	if m == nil || !slices.ContainsFunc(u.Components, hasFunctions) {
+		return nil
 	}
 	a := c.analyses[m]
 	if a == nil {
 		a = reach.New(m, reach.Options{Main: mainOf(u)})
 		c.analyses[m] = a
 	}
-	return a.Query(queries)
+	return a
+}
+
+// hasFunctions reports whether functions of a component can be told by name.
+func hasFunctions(c evidence.Component) bool {
+	return c.Ecosystem == evidence.Go || c.Ecosystem == evidence.Cargo
+}
+
+func unknown(queries []reach.Query) []reach.Result {
+	return slices.Repeat([]reach.Result{{Reason: "nothing is known of the functions of the unit"}}, len(queries))
 }
 
 // mainOf is the path of the Go module that the program is.

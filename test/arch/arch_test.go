@@ -32,7 +32,8 @@ var layers = [][]string{
 	},
 	{
 		"storage/blob/...", "storage/meta/...", "storage/gc", "sbom/vuln/...", "artifact/aot/...", "artifact/build/...", "artifact/run/...",
-		"registry/advisories", "registry/auth", "registry/auditlog", "registry/jobs", "registry/search", "registry/client/...",
+		"registry/advisories", "registry/attached/...", "registry/auth", "registry/auditlog", "registry/jobs", "registry/search",
+		"registry/client/...",
 	},
 	{"registry"},
 	{"registry/ingest", "registry/ociapi", "registry/catalog", "web/..."},

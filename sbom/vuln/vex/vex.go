@@ -88,8 +88,8 @@ type Product struct {
 // A Finding is a vulnerability that was found in something.
 type Finding struct {
 	IDs       []string // of the vulnerability, aliases included
-	Products  []string // package URLs of the file it was found in
-	SHA256    string   // of that file, hexadecimal
+	Products  []string // package URLs of what it was found in: the file, the package
+	SHA256    []string // of the same: the file, the manifest; hexadecimal
 	Component string   // package URL of the component that has it
 }
 
@@ -126,9 +126,32 @@ func (s *Statement) about(f Finding) bool {
 		if p.is(f.Component) {
 			return true
 		}
-		same := p.SHA256 != "" && strings.EqualFold(p.SHA256, f.SHA256) || slices.ContainsFunc(f.Products, p.is)
+		same := slices.ContainsFunc(f.SHA256, p.has) || slices.ContainsFunc(f.Products, p.is)
 		return same && (len(p.Parts) == 0 || slices.ContainsFunc(p.Parts, func(c Product) bool { return c.is(f.Component) }))
 	})
+}
+
+// has reports whether the product has a digest: as its hash, or as the version in
+// its name ("example.org/app@sha256:…", "pkg:oci/app@sha256%3A…"), whatever else
+// the name says, since a copy elsewhere is the same.
+func (p Product) has(sha256 string) bool {
+	if sha256 == "" {
+		return false
+	}
+	if p.SHA256 != "" {
+		return strings.EqualFold(p.SHA256, sha256)
+	}
+	for _, s := range [...]string{p.PURL, p.ID} {
+		s, _, _ = strings.Cut(s, "?")
+		at := strings.LastIndexByte(s, '@')
+		version := strings.ToLower(s[at+1:])
+		for _, algorithm := range [...]string{"sha256:", "sha256%3a"} {
+			if hex, ok := strings.CutPrefix(version, algorithm); ok && at > 0 && strings.EqualFold(hex, sha256) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // is reports whether the product is what a package URL names. One without a

@@ -119,7 +119,9 @@ func TestApply(t *testing.T) {
 	statement := func(id string, s Status, at time.Time, p ...Product) *Document {
 		return &Document{Statements: []Statement{{Vulnerability: id, Aliases: []string{"alias-of-" + id}, Status: s, Time: at, Products: p}}}
 	}
-	finding := Finding{IDs: []string{"GO-1", "CVE-1"}, Products: []string{"pkg:oci/app@sha256:1?arch=wasm"}, SHA256: digest, Component: text}
+	finding := Finding{
+		IDs: []string{"GO-1", "CVE-1"}, Products: []string{"pkg:oci/app@sha256:1?arch=wasm"}, SHA256: []string{"", digest}, Component: text,
+	}
 	app := Product{ID: "pkg:oci/app"}
 	tests := []struct {
 		name string
@@ -133,6 +135,19 @@ func TestApply(t *testing.T) {
 			docs: []*Document{statement("CVE-1", Fixed, day(0), Product{SHA256: strings.ToUpper(digest)})}, want: Fixed,
 		},
 		{name: "by the component", docs: []*Document{statement("GO-1", Fixed, day(0), Product{PURL: text})}, want: Fixed},
+		{
+			name: "by the digest in an image reference",
+			docs: []*Document{statement("CVE-1", Fixed, day(0), Product{ID: "a.example/b/c@sha256:" + digest})}, want: Fixed,
+		},
+		{
+			name: "by the digest in a package URL of another repository",
+			docs: []*Document{statement("CVE-1", Fixed, day(0), Product{PURL: "pkg:oci/x@sha256%3A" + digest + "?repository_url=a.example/x"})},
+			want: Fixed,
+		},
+		{
+			name: "another digest in an image reference",
+			docs: []*Document{statement("CVE-1", Fixed, day(0), Product{ID: "a.example/b@sha256:" + digest[1:] + "0"})},
+		},
 		{name: "another digest", docs: []*Document{statement("CVE-1", Fixed, day(0), Product{SHA256: digest[1:] + "0"})}},
 		{name: "another version", docs: []*Document{statement("CVE-1", Fixed, day(0), Product{ID: "pkg:oci/app@sha256:2"})}},
 		{name: "another qualifier", docs: []*Document{statement("CVE-1", Fixed, day(0), Product{ID: "pkg:oci/app?arch=386"})}},

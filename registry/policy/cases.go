@@ -134,12 +134,16 @@ func (f *Facts) fill(tree map[string]any) error {
 	if f.Package.Repository == "" {
 		f.Package.Repository = "example/app"
 	}
-	if f.Report != nil || f.Capabilities != nil {
+	if f.Report != nil || f.Capabilities != nil || f.SBOM != nil || f.Licenses != nil || f.Vulnerabilities != nil {
 		f.File.Wasm = true
 		f.Report = cmpOr(f.Report, &Report{Valid: true, WASI: "none"})
 		f.Capabilities = cmpOr(f.Capabilities, &Capabilities{})
 	}
 	f.Previous = cmpOr(f.Previous, &Previous{})
+	f.SBOM, f.Licenses = cmpOr(f.SBOM, &SBOM{}), cmpOr(f.Licenses, &Licenses{})
+	if f.Vulnerabilities == nil {
+		f.Vulnerabilities = []Vulnerability{}
+	}
 	return nil
 }
 

@@ -115,7 +115,7 @@ func compileRule(p *Policy, r *Rule) (*rule, Errors) {
 		return c, errs
 	}
 	c.condition, c.reads = condition, condition.reads
-	c.wasm = readsOne(c.reads, "report") || readsOne(c.reads, "capabilities")
+	c.wasm = slices.ContainsFunc(wasmFacts, func(fact string) bool { return readsOne(c.reads, fact) })
 	c.message, errs = compileMessage(r, p.Lists)
 	for _, path := range slices.Concat(c.reads, c.message.reads()) {
 		c.needs.add(path)
@@ -128,6 +128,9 @@ func compileRule(p *Policy, r *Rule) (*rule, Errors) {
 	}
 	return c, errs
 }
+
+// wasmFacts are the facts about a file of WebAssembly.
+var wasmFacts = []string{"report", "capabilities", "sbom", "licenses", "vulnerabilities"}
 
 // move puts errors at lines and columns of a text, which begins at the given ones
 // of the value of n, to those of the file.
@@ -235,6 +238,12 @@ func (n *Needs) add(path string) {
 		n.Capabilities = true
 	case root == "previous":
 		n.Previous = true
+	case root == "sbom":
+		n.SBOM = true
+	case root == "licenses":
+		n.Licenses = true
+	case root == "vulnerabilities":
+		n.Vulnerabilities = true
 	}
 }
 
@@ -242,6 +251,9 @@ func (n *Needs) merge(o Needs) {
 	n.Report = n.Report || o.Report
 	n.Capabilities = n.Capabilities || o.Capabilities
 	n.Previous = n.Previous || o.Previous
+	n.SBOM = n.SBOM || o.SBOM
+	n.Licenses = n.Licenses || o.Licenses
+	n.Vulnerabilities = n.Vulnerabilities || o.Vulnerabilities
 	n.Hashes = n.Hashes || o.Hashes
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"cel.dev/cel-go/common/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
@@ -58,6 +59,11 @@ func documentation(t *testing.T) string {
 			continue
 		}
 		fmt.Fprintf(&b, "\n### %s\n\n", v.name)
+		if of := v.typ; of.Kind() == types.ListKind {
+			b.WriteString("A list; of each entry:\n\n")
+			facts.table(t, &b, of.Parameters()[0].TypeName())
+			continue
+		}
 		facts.table(t, &b, v.typ.TypeName())
 	}
 	return b.String()
@@ -102,6 +108,9 @@ var structs = map[string]reflect.Type{
 	"policy.Report":         reflect.TypeFor[Report](),
 	"policy.Capabilities":   reflect.TypeFor[Capabilities](),
 	"policy.Previous":       reflect.TypeFor[Previous](),
+	"policy.SBOM":           reflect.TypeFor[SBOM](),
+	"policy.Licenses":       reflect.TypeFor[Licenses](),
+	"policy.Vulnerability":  reflect.TypeFor[Vulnerability](),
 }
 
 func (c comments) rows(t *testing.T, b *strings.Builder, typ reflect.Type, prefix string) {
@@ -140,6 +149,8 @@ func word(t reflect.Type) string {
 		return "bool"
 	case reflect.Int, reflect.Int64:
 		return "int"
+	case reflect.Float64:
+		return "double"
 	case reflect.Map:
 		return "map of text to text"
 	default:

@@ -38,6 +38,9 @@ var variables = []variable{
 	{"report", cel.ObjectType("policy.Report")},
 	{"capabilities", cel.ObjectType("policy.Capabilities")},
 	{"previous", cel.ObjectType("policy.Previous")},
+	{"sbom", cel.ObjectType("policy.SBOM")},
+	{"licenses", cel.ObjectType("policy.Licenses")},
+	{"vulnerabilities", vulnerabilitiesType},
 }
 
 // listsName is the variable of the lists of a policy, which are no facts.

@@ -72,15 +72,17 @@ func (e *evaluation) applies(r *rule) bool {
 func (e *evaluation) gaps() (list []gap) {
 	f := e.f
 	add := func(fact, format string, args ...any) { list = append(list, gap{fact, fmt.Sprintf(format, args...)}) }
-	if f.Report == nil {
-		add("report", "the file was not inspected")
+	missing := func(fact string, is bool, why string) {
+		if _, told := f.Unknown[fact]; is && !told {
+			add(fact, "%s", why)
+		}
 	}
-	if f.Capabilities == nil {
-		add("capabilities", "the file was not inspected")
-	}
-	if f.Previous == nil {
-		add("previous", "nobody looked for the previous version")
-	}
+	missing("report", f.Report == nil, "the file was not inspected")
+	missing("capabilities", f.Capabilities == nil, "the file was not inspected")
+	missing("previous", f.Previous == nil, "nobody looked for the previous version")
+	missing("sbom", f.SBOM == nil, "nobody looked for what is in the file")
+	missing("licenses", f.Licenses == nil, "nobody looked for the licences of what is in the file")
+	missing("vulnerabilities", f.Vulnerabilities == nil, "nobody looked for advisories about what is in the file")
 	if f.Report != nil && !f.Report.Valid {
 		for _, name := range unknownIfBroken() {
 			add("report."+name, "the file is not valid WebAssembly: %s", f.Report.Problem)
@@ -91,6 +93,12 @@ func (e *evaluation) gaps() (list []gap) {
 		add(hashedFact, "the hashes of exported functions were not made")
 	}
 	list = append(list, cutLists("", f.Report, f.Capabilities)...)
+	if f.SBOM != nil {
+		list = append(list, cutGaps("sbom.", f.SBOM.Truncated)...)
+	}
+	if f.Licenses != nil {
+		list = append(list, cutGaps("licenses.", f.Licenses.Truncated)...)
+	}
 	if f.Previous != nil && f.Previous.Exists {
 		if !f.Previous.Report.Hashed {
 			add("previous."+hashedFact, "the hashes of exported functions were not made")
@@ -106,14 +114,19 @@ func (e *evaluation) gaps() (list []gap) {
 
 func cutLists(prefix string, r *Report, c *Capabilities) (list []gap) {
 	if r != nil {
-		for _, name := range r.Truncated {
-			list = append(list, gap{prefix + "report." + name, "the list is too long to be kept, and was cut"})
-		}
+		list = cutGaps(prefix+"report.", r.Truncated)
 	}
 	if c != nil && c.Truncated {
-		list = append(list, gap{prefix + "capabilities.unknown", "the list is too long to be kept, and was cut"})
+		list = append(list, cutGaps(prefix+"capabilities.", []string{"unknown"})...)
 	}
 	return list
+}
+
+func cutGaps(prefix string, lists []string) (gaps []gap) {
+	for _, name := range lists {
+		gaps = append(gaps, gap{prefix + name, "the list is too long to be kept, and was cut"})
+	}
+	return gaps
 }
 
 // unknownIfBroken are the fields of reports that a file has to be valid for.
@@ -126,8 +139,8 @@ func unknownIfBroken() []string {
 // gapIn gives the first of reads that is not known.
 func (e *evaluation) gapIn(reads []string) (gap, bool) {
 	for _, g := range e.missing {
-		hashes := strings.HasSuffix(g.fact, hashedFact) // who reads the whole report does not ask for them
-		if readsOne(reads, g.fact) && (!hashes || slices.Contains(reads, g.fact)) {
+		// Who reads a whole list does not ask for its details.
+		if readsOne(reads, g.fact) && (!isDetail(g.fact) || slices.Contains(reads, g.fact)) {
 			return g, true
 		}
 	}

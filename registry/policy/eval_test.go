@@ -37,6 +37,29 @@ func sampleFacts() *Facts {
 			Exists: true, Version: "1.2.2", Report: Report{Valid: true, Size: 2_900_000},
 			Capabilities: Capabilities{Declared: []string{"stdio", "clock"}, Reachable: []string{"stdio", "clock"}},
 		},
+		SBOM: &SBOM{
+			Components: []Component{
+				{PURL: "pkg:cargo/log@0.4.20", Ecosystem: "cargo", Name: "log", Version: "0.4.20", Class: "proven", Licenses: []string{"MIT"}},
+				{PURL: "pkg:cargo/serde", Ecosystem: "cargo", Name: "serde", Class: "inferred", Licenses: []string{}},
+				{PURL: "pkg:cargo/time@0.1.45", Ecosystem: "cargo", Name: "time", Version: "0.1.45", Class: "proven", Licenses: []string{"GPL-3.0-only"}},
+			},
+			Publisher: true, NotFound: []string{}, NotDeclared: []string{"pkg:cargo/time@0.1.45"}, OtherVersion: []string{},
+		},
+		Licenses: &Licenses{
+			Declared: "MIT", Expressions: []string{"GPL-3.0-only", "MIT"}, IDs: []string{"GPL-3.0-only", "MIT"},
+			Families: []string{"permissive", "strong-copyleft"}, Missing: []string{}, Other: []string{},
+		},
+		Vulnerabilities: []Vulnerability{
+			{
+				ID: "RUSTSEC-2020-0071", Aliases: []string{"CVE-2020-26235"}, PURL: "pkg:cargo/time@0.1.45", Name: "time", Version: "0.1.45",
+				Severity: 6.2, Rating: "medium", Reach: "unknown", Fixed: []string{"0.2.23"}, EPSS: 0.01,
+			},
+			{
+				ID: "RUSTSEC-2026-0001", Aliases: []string{"CVE-2026-1"}, PURL: "pkg:cargo/log@0.4.20", Name: "log", Version: "0.4.20",
+				Severity: 9.8, Rating: "critical", Reach: "reachable", Reachable: true, Fixed: []string{}, KEV: true,
+				VEX: "not_affected", Justification: "inline_mitigations_already_exist",
+			},
+		},
 	}
 	for i := range 60 {
 		f.Report.Imports = append(f.Report.Imports, Import{
@@ -243,6 +266,38 @@ func TestRulesThatCannotBeEvaluatedDeny(t *testing.T) {
 			func(f *Facts) { f.Report.Hashed = true }, "previous.report.hashed is not known",
 		},
 		{
+			"a bill of materials that nobody made", Rule{Require: "sbom.complete"},
+			func(f *Facts) { f.SBOM = nil }, "sbom is not known: nobody looked for what is in the file",
+		},
+		{
+			"licences that nobody looked for", Rule{Require: "!licenses.unknown"},
+			func(f *Facts) { f.Licenses = nil }, "licenses is not known: nobody looked",
+		},
+		{
+			"advisories that nobody looked for", Rule{Deny: "vulnerabilities.exists(v, v.reachable)"},
+			func(f *Facts) { f.Vulnerabilities = nil }, "vulnerabilities is not known: nobody looked for advisories",
+		},
+		{
+			"advisories that could not be looked for", Rule{Require: "vulnerabilities == []"},
+			func(f *Facts) {
+				f.Vulnerabilities, f.Unknown = nil, map[string]string{"vulnerabilities": "there is no database"}
+			},
+			"vulnerabilities is not known: there is no database",
+		},
+		{
+			"components that are cut", Rule{Deny: `sbom.components.exists(c, c.name == "x")`},
+			func(f *Facts) { f.SBOM.Truncated = []string{"components"} }, "sbom.components is not known: the list is too long",
+		},
+		{
+			"licences that are cut", Rule{Require: `licenses.ids.within(["MIT"])`},
+			func(f *Facts) { f.Licenses.Truncated = []string{"ids"} }, "licenses.ids is not known: the list is too long",
+		},
+		{
+			"no list of exploited vulnerabilities", Rule{Deny: "vulnerabilities.exists(v, v.kev)"},
+			func(f *Facts) { f.Unknown = map[string]string{"vulnerabilities.kev": "there is no list"} },
+			"vulnerabilities.kev is not known: there is no list",
+		},
+		{
 			"too much work",
 			Rule{Require: `report.imports.all(i, !i.name.contains(i.type))`},
 			func(f *Facts) {
@@ -290,6 +345,15 @@ func TestRulesNotTouchedByWhatIsUnknown(t *testing.T) {
 		}},
 		{"hashes of this version alone", Rule{Require: `report.exports.all(e, e.hash == "") && previous.report.valid`}, func(f *Facts) {
 			f.Report.Hashed = true
+		}},
+		{"vulnerabilities without the list of exploited ones", Rule{Require: "vulnerabilities.all(v, v.epss < 0.9)"}, func(f *Facts) {
+			f.Unknown = map[string]string{"vulnerabilities.kev": "there is no list"}
+		}},
+		{"whether a bill of materials is whole, of which a list is cut", Rule{Require: "sbom.publisher"}, func(f *Facts) {
+			f.SBOM.Truncated = []string{"components"}
+		}},
+		{"a package without WebAssembly, and its vulnerabilities", Rule{Deny: "vulnerabilities == [] || licenses.unknown"}, func(f *Facts) {
+			f.Report, f.Capabilities, f.SBOM, f.Licenses, f.Vulnerabilities, f.File = nil, nil, nil, nil, nil, File{Path: "a.txt"}
 		}},
 		{"the report as a whole, without hashes", Rule{Require: `[report].size() == 1`}, func(*Facts) {}},
 		{
@@ -397,7 +461,11 @@ rules:
 		Name: "hashes", Scope: Scope{Repositories: []string{"hash/*"}},
 		Rules: []Rule{{Name: "a", Mode: Enforce, Deny: `report.exports.exists(e, e.hash == "00")`}},
 	}
-	s, err := Compile(p, check, hashes)
+	inside := &Policy{Name: "inside", Scope: Scope{Repositories: []string{"sbom/*"}}, Rules: []Rule{
+		{Name: "a", Mode: Audit, Deny: "vulnerabilities.exists(v, v.kev)", Actions: []Action{Push}},
+		{Name: "b", Mode: Audit, Deny: "sbom.complete", Message: "{{licenses.ids}}", Actions: []Action{Pull}},
+	}}
+	s, err := Compile(p, check, hashes, inside)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -415,6 +483,8 @@ rules:
 		{"check/app", Tag, true, Needs{Report: true, Hashes: true}},
 		{"check/app", Push, false, Needs{}},
 		{"hash/app", Push, true, Needs{Report: true, Hashes: true}},
+		{"sbom/app", Push, false, Needs{Vulnerabilities: true}},
+		{"sbom/app", Pull, false, Needs{SBOM: true, Licenses: true}},
 	}
 	for _, tt := range tests {
 		if got := s.Enforces(tt.repo, tt.action); got != tt.enforces {

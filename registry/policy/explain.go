@@ -24,7 +24,7 @@ func (e *evaluation) explain(r *rule) string {
 	if err != nil || details == nil {
 		return ""
 	}
-	x := explainer{state: details.State(), walker: walker{local: map[string]int{}}}
+	x := explainer{state: details.State(), walker: walker{local: map[string]int{}, fields: map[string]bool{}}}
 	x.because(r.condition.ast.NativeRep().Expr())
 	s, _ := cut(strings.Join(x.found, "; "), MaxFact)
 	return s

@@ -106,6 +106,8 @@ var noFacts = struct {
 	report       Report
 	capabilities Capabilities
 	previous     Previous
+	sbom         SBOM
+	licenses     Licenses
 }{}
 
 func (a *activation) ResolveName(name string) (any, bool) {
@@ -119,20 +121,17 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	case "file":
 		return &a.f.File, true
 	case "report":
-		if a.f.Report == nil {
-			return &noFacts.report, true
-		}
-		return a.f.Report, true
+		return cmpOr(a.f.Report, &noFacts.report), true
 	case "capabilities":
-		if a.f.Capabilities == nil {
-			return &noFacts.capabilities, true
-		}
-		return a.f.Capabilities, true
+		return cmpOr(a.f.Capabilities, &noFacts.capabilities), true
 	case "previous":
-		if a.f.Previous == nil {
-			return &noFacts.previous, true
-		}
-		return a.f.Previous, true
+		return cmpOr(a.f.Previous, &noFacts.previous), true
+	case "sbom":
+		return cmpOr(a.f.SBOM, &noFacts.sbom), true
+	case "licenses":
+		return cmpOr(a.f.Licenses, &noFacts.licenses), true
+	case "vulnerabilities":
+		return a.f.Vulnerabilities, true
 	case listsName:
 		return a.lists, true
 	}
@@ -144,11 +143,11 @@ func (a *activation) Parent() cel.Activation { return nil }
 // readsOf lists the facts that e asks for: the longest chain of fields from each
 // variable, sorted, each once.
 func readsOf(e ast.Expr) []string {
-	w := walker{local: map[string]int{}}
+	w := walker{local: map[string]int{}, fields: map[string]bool{}}
 	w.walk(e)
-	for _, root := range []string{"", "previous."} {
-		if w.hashes && readsOne(w.reads, root+"report.exports") {
-			w.reads = append(w.reads, root+hashedFact)
+	for _, d := range details {
+		if w.fields[d.field] && readsOne(w.reads, d.of) {
+			w.reads = append(w.reads, d.fact)
 		}
 	}
 	slices.Sort(w.reads)
@@ -160,14 +159,30 @@ func readsOf(e ast.Expr) []string {
 type walker struct {
 	local  map[string]int
 	reads  []string
-	hashes bool // a field called hash is asked for, which exports alone have
+	fields map[string]bool // that are asked for, of whatever
 }
 
 // hashedFact stands for the hashes of exports among the facts that are read.
 const hashedFact = "report.hashed"
 
+// details are fields of the entries of lists that can be unknown while the list is
+// known: only a rule that asks for the field asks for the fact. Nothing else in the
+// facts has a field of that name.
+var details = []struct{ field, of, fact string }{
+	{"hash", "report.exports", hashedFact},
+	{"hash", "previous.report.exports", "previous." + hashedFact},
+	{"kev", "vulnerabilities", "vulnerabilities.kev"},
+	{"epss", "vulnerabilities", "vulnerabilities.epss"},
+}
+
+func isDetail(fact string) bool {
+	return slices.ContainsFunc(details, func(d struct{ field, of, fact string }) bool { return d.fact == fact })
+}
+
 func (w *walker) walk(e ast.Expr) {
-	w.hashes = w.hashes || e.Kind() == ast.SelectKind && e.AsSelect().FieldName() == "hash"
+	if e.Kind() == ast.SelectKind {
+		w.fields[e.AsSelect().FieldName()] = true
+	}
 	if path, ok := w.path(e); ok {
 		w.reads = append(w.reads, path)
 		return

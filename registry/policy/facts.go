@@ -22,9 +22,19 @@ type Facts struct {
 	// a rule that reads it counts as violated.
 	Previous *Previous `json:"previous,omitempty"`
 
+	// SBOM is what the file was made of, Licenses under which terms, and
+	// Vulnerabilities what advisories say about that; nil if nobody looked, so that a
+	// rule that reads them counts as violated. As rules about the report, those about
+	// these are left out if File.Wasm is false.
+	SBOM            *SBOM           `json:"sbom,omitempty"`
+	Licenses        *Licenses       `json:"licenses,omitempty"`
+	Vulnerabilities []Vulnerability `json:"vulnerabilities,omitzero"`
+
 	// Unknown are facts that could not be found out, and why: a rule that reads one
 	// of them counts as violated. Keys are names of facts such as "previous" or
-	// "previous.capabilities", and cover what is below them.
+	// "previous.capabilities", and cover what is below them. "vulnerabilities.kev" and
+	// "vulnerabilities.epss" are for who has no list of those, and concern only rules
+	// that ask for these fields.
 	Unknown map[string]string `json:"unknown,omitempty"`
 }
 
@@ -188,4 +198,72 @@ type Previous struct {
 	Digest       string       `json:"digest"`       // of its manifest
 	Report       Report       `json:"report"`       // of its file of the same path, or of its only file, and else unknown
 	Capabilities Capabilities `json:"capabilities"` // of all its files together
+}
+
+// An SBOM is what a file was made of: what its bytes tell, and what the publisher
+// of the package says. SBOMFacts makes it.
+type SBOM struct {
+	Components []Component `json:"components"` // of all modules of the file, by ecosystem, name and version
+	Complete   bool        `json:"complete"`   // whether the bytes tell of every component, as those of Go programs and of cargo-auditable do
+	Publisher  bool        `json:"publisher"`  // whether the publisher attached a bill of materials
+
+	NotFound     []string `json:"notFound"`     // package URLs of what the publisher declares and is certainly not in the file
+	NotDeclared  []string `json:"notDeclared"`  // of what is proven to be in the file, and not declared under any version
+	OtherVersion []string `json:"otherVersion"` // without versions, of what is in the file in other versions than those declared
+
+	// Truncated names the lists above that are cut. A rule that reads one counts as
+	// violated.
+	Truncated []string `json:"truncated,omitempty" cel:"-"`
+}
+
+// A Component is one package or library in a file.
+type Component struct {
+	PURL      string   `json:"purl"`      // package URL: "pkg:cargo/serde@1.0.190"
+	Ecosystem string   `json:"ecosystem"` // "cargo", "golang", "npm", "pypi", "gem", "hackage", "nuget", "composer", "generic", "wit"
+	Name      string   `json:"name"`      // as its ecosystem writes it
+	Version   string   `json:"version"`   // as its ecosystem writes it, "" if it is not known
+	Class     string   `json:"class"`     // "proven", "inferred" and "named" of what the bytes tell, "declared" of what only the publisher does
+	Part      string   `json:"part"`      // "std" of what came inside Rust's standard library, "runtime" of what an interpreter brings
+	Licenses  []string `json:"licenses"`  // SPDX expressions, all of which hold, as the binary or the publisher states them; at most 4
+}
+
+// Licenses are the terms of a package and of what is in it, as far as somebody
+// states them. LicenseFacts makes it.
+type Licenses struct {
+	Declared    string   `json:"declared"`    // SPDX expression of the package: the annotation's, else that of the file's metadata; normalised
+	Expressions []string `json:"expressions"` // of the package and of components, normalised, sorted, each once
+	IDs         []string `json:"ids"`         // of all licences in them, each with its exception: "GPL-2.0-only WITH Classpath-exception-2.0"
+	Families    []string `json:"families"`    // of these: "public-domain", "permissive", "weak-copyleft", "strong-copyleft", "network", …
+	Missing     []string `json:"missing"`     // package URLs of proven and declared components of which nobody states a licence
+	Other       []string `json:"other"`       // what is stated as a licence, and is no SPDX expression
+	Unknown     bool     `json:"unknown"`     // whether the package states no licence, or something stands in other
+
+	// Truncated names the lists above that are cut. A rule that reads one counts as
+	// violated.
+	Truncated []string `json:"truncated,omitempty" cel:"-"`
+}
+
+// A Vulnerability is what advisories say about one component at the version that
+// is in the file. VulnerabilityFacts makes them.
+type Vulnerability struct {
+	ID            string   `json:"id"`            // in the ecosystem's own database, else GitHub's, else the CVE's: "GO-2023-1988"
+	Aliases       []string `json:"aliases"`       // its other names, "CVE-2023-3978"; at most 32
+	Summary       string   `json:"summary"`       // one line
+	PURL          string   `json:"purl"`          // package URL of the component
+	Name          string   `json:"name"`          // of the component
+	Version       string   `json:"version"`       // of the component
+	Unit          string   `json:"unit"`          // module of the file that has it, "" for the outermost
+	Severity      float64  `json:"severity"`      // CVSS base score, 0 to 10; 0 also if there is none
+	Rating        string   `json:"rating"`        // "critical", "high", "medium", "low", "none", or "unknown"
+	Reach         string   `json:"reach"`         // "unknown", "present", "linked", "symbol-linked" or "reachable"
+	Reachable     bool     `json:"reachable"`     // whether a way leads from outside to the code at fault
+	RuledOut      bool     `json:"ruledOut"`      // whether it is certain that none of it can run
+	Why           string   `json:"why"`           // what reach rests on, for people
+	VEX           string   `json:"vex"`           // "not_affected", "affected", "fixed", "under_investigation"; "" if nobody states anything
+	Justification string   `json:"justification"` // of "not_affected", as OpenVEX names it; may be missing
+	Fixed         []string `json:"fixed"`         // nearest versions with a fix; at most 8
+	EPSS          float64  `json:"epss"`          // likelihood, 0 to 1, that it is used within 30 days; 0 also if FIRST does not list it
+	KEV           bool     `json:"kev"`           // whether CISA lists it as having been used
+	Informational string   `json:"informational"` // "unmaintained", "unsound" or "notice" of what is no vulnerability in itself
+	Declared      bool     `json:"declared"`      // whether only the publisher's bill of materials has the component
 }

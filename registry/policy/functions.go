@@ -42,6 +42,8 @@ var (
 	texts       = cel.ListType(cel.StringType)
 	importsType = cel.ListType(cel.ObjectType("policy.Import"))
 	exportsType = cel.ListType(cel.ObjectType("policy.Export"))
+
+	vulnerabilitiesType = cel.ListType(cel.ObjectType("policy.Vulnerability"))
 )
 
 // docs/spec/policy.md lists the functions, and a test holds it to this.

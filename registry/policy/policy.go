@@ -200,14 +200,21 @@ func (r *Result) conclude() {
 
 // Needs says which facts rules read, so that only those are found out.
 type Needs struct {
-	Report       bool // Facts.Report
-	Capabilities bool // Facts.Capabilities
-	Previous     bool // Facts.Previous
-	Hashes       bool // Report.HashExports
+	Report          bool // Facts.Report
+	Capabilities    bool // Facts.Capabilities
+	Previous        bool // Facts.Previous
+	SBOM            bool // Facts.SBOM
+	Licenses        bool // Facts.Licenses
+	Vulnerabilities bool // Facts.Vulnerabilities
+	Hashes          bool // Report.HashExports
 }
 
 // Wasm reports whether files have to be inspected.
-func (n Needs) Wasm() bool { return n.Report || n.Capabilities || n.Hashes }
+func (n Needs) Wasm() bool { return n.Report || n.Capabilities || n.Hashes || n.Documents() }
+
+// Documents reports whether the bill of materials of each file is needed, for
+// itself or for what is made of it.
+func (n Needs) Documents() bool { return n.SBOM || n.Licenses || n.Vulnerabilities }
 
 // An Error says what is wrong with a policy, and where.
 type Error struct {

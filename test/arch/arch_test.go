@@ -28,12 +28,12 @@ var layers = [][]string{
 	{"internal/...", "artifact/ref", "inspect/wasm", "signing/tlog"},
 	{
 		"inspect/...", "artifact", "artifact/variant", "sbom/...", "signing", "signing/attest", "storage/blob", "storage/meta",
-		"registry/catalog/wire", "registry/policy",
+		"registry/catalog/wire",
 	},
 	{
 		"storage/blob/...", "storage/meta/...", "storage/gc", "sbom/vuln/...", "artifact/aot/...", "artifact/build/...", "artifact/run/...",
-		"registry/advisories", "registry/attached/...", "registry/auth", "registry/auditlog", "registry/jobs", "registry/search",
-		"registry/client/...",
+		"registry/advisories", "registry/attached/...", "registry/auth", "registry/auditlog", "registry/jobs", "registry/policy",
+		"registry/search", "registry/client/...",
 	},
 	{"registry"},
 	{"registry/ingest", "registry/ociapi", "registry/catalog", "web/..."},

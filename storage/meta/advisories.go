@@ -19,12 +19,13 @@ type Advisories interface {
 	// MatchedRevision is what SetMatchedRevision was told last, 0 for never.
 	MatchedRevision(ctx context.Context) (int64, error)
 	// AdvisoriesSince lists advisories in order of their revision, above the given
-	// one, at most limit unless that is below one.
+	// one, at most limit unless that is below one; removed ones, too.
 	AdvisoriesSince(ctx context.Context, revision int64, limit int) ([]Advisory, error)
 	// AdvisoryRefs lists which advisories are about any of the packages, in order of
 	// package and id.
 	AdvisoryRefs(ctx context.Context, packages []EcosystemPackage) ([]AdvisoryRef, error)
-	// AdvisoriesByID reads records, in order of id; those there are not are left out.
+	// AdvisoriesByID reads records, in order of id; those there are not are left out,
+	// those removed are not.
 	AdvisoriesByID(ctx context.Context, ids []string) ([]Advisory, error)
 	// AdvisoriesNamed lists advisories that have the given id or alias, in order of
 	// id, at most limit unless that is below one.
@@ -46,11 +47,17 @@ type AdvisoryWriter interface {
 	// says the same as before keeps its revision.
 	PutAdvisories(ctx context.Context, source string, as []NewAdvisory) (changed int, err error)
 	// RemoveAdvisories notes that a feed has these no longer. An advisory that no
-	// feed has is removed, with its findings. It returns how many were.
+	// feed has is removed: it gets a new revision and is about no package, but stays
+	// with its findings for those who compare, until ForgetAdvisories. It returns how
+	// many were.
 	RemoveAdvisories(ctx context.Context, source string, ids []string) (removed int, err error)
 	// SetMatchedRevision notes that all files were compared with all advisories up
 	// to that revision. It never goes back.
 	SetMatchedRevision(ctx context.Context, revision int64) error
+	// ForgetAdvisories deletes removed advisories that all files were compared with,
+	// with their findings if there still are some, and returns how many. It deletes
+	// MaxForgotten at most: until it returns none there are more.
+	ForgetAdvisories(ctx context.Context) (int64, error)
 	// PutFeed writes the state of a feed.
 	PutFeed(ctx context.Context, f Feed) error
 	// DeleteFeed removes a feed that has no advisories left: ErrConflict if it has
@@ -73,6 +80,7 @@ type Advisory struct {
 	ID        string
 	Modified  time.Time
 	Withdrawn time.Time // zero if it is not
+	Removed   bool      // no feed has it any more; ignored of a NewAdvisory
 	Aliases   []string  // sorted
 	Packages  []EcosystemPackage
 	Revision  int64           // of its last change
@@ -101,6 +109,8 @@ type Feed struct {
 	Attempted  time.Time     // when an import last began
 	Imported   time.Time     // when one last succeeded; zero for never
 	Advisories int64         // how many it held then
+	Refused    int64         // how many of its records then were none
+	Newest     time.Time     // when the newest of them was modified; zero for none
 	Error      string        // why the last attempt failed, "" if it did not
 }
 

@@ -25,6 +25,10 @@ type Components interface {
 	// ComponentFiles lists files that have any of the coordinates, by number above
 	// after, in order, at most limit unless that is below one.
 	ComponentFiles(ctx context.Context, coordinates []int64, after int64, limit int) ([]ComponentFile, error)
+	// AllComponentFiles lists every file that has a list, as ComponentFiles does.
+	AllComponentFiles(ctx context.Context, after int64, limit int) ([]ComponentFile, error)
+	// CountComponentFiles counts them, up to most.
+	CountComponentFiles(ctx context.Context, most int) (int, error)
 	// ComponentUses lists the manifests that v may see and that pin a file which has
 	// any of the coordinates, in the order of Position behind after, at most limit
 	// unless that is below one. It looks at a bounded number of files: a page may
@@ -139,8 +143,9 @@ type Findings interface {
 	ManifestFindings(ctx context.Context, repo string, d digest.Digest) ([]FileFinding, error)
 	// FindingCounts summarises ManifestFindings.
 	FindingCounts(ctx context.Context, repo string, d digest.Digest) ([]FindingCount, error)
-	// FindingFiles lists files with a finding of the advisory, as ComponentFiles does.
-	FindingFiles(ctx context.Context, advisory string, after int64, limit int) ([]ComponentFile, error)
+	// FindingFiles lists files with a finding of an advisory that has any of the names
+	// as its id or as an alias, as ComponentFiles does.
+	FindingFiles(ctx context.Context, names []string, after int64, limit int) ([]ComponentFile, error)
 	// FindingUses lists manifests with a finding of the advisory, as ComponentUses
 	// does.
 	FindingUses(ctx context.Context, v Visibility, advisory string, after UsePosition, limit int) (FindingPage, error)
@@ -160,11 +165,11 @@ type Reach int
 
 // The states. The greater, the closer, but that ReachUnknown says nothing.
 const (
-	ReachUnknown   Reach = iota // what is affected leaves no traces that could be looked for
-	ReachPresent                // the component is in the list
-	ReachLinked                 // code of the affected package is in the file
-	ReachSymbolLinked           // code of an affected symbol is in the file
-	ReachReachable              // an affected symbol can be reached from an export
+	ReachUnknown      Reach = iota // what is affected leaves no traces that could be looked for
+	ReachPresent                   // the component is in the list
+	ReachLinked                    // code of the affected package is in the file
+	ReachSymbolLinked              // code of an affected symbol is in the file
+	ReachReachable                 // an affected symbol can be reached from an export
 )
 
 // Finding is an advisory that applies to a component.

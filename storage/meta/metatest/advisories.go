@@ -64,6 +64,20 @@ func (f *fixture) refs(names ...string) (out []string) {
 	return out
 }
 
+// forgetAdvisories has everything matched and forgets what is removed.
+func (f *fixture) forgetAdvisories(expect int64) {
+	f.Helper()
+	revision := f.revision()
+	f.update(func(ctx context.Context, tx meta.Tx) error {
+		if err := tx.SetMatchedRevision(ctx, revision); err != nil {
+			return err
+		}
+		n, err := tx.ForgetAdvisories(ctx)
+		want(f, "ForgetAdvisories()", n, err, expect)
+		return err
+	})
+}
+
 func (f *fixture) revision() int64 {
 	f.Helper()
 	got, err := f.db.AdvisoryRevision(f.Context())
@@ -166,8 +180,39 @@ var advisoryTests = []test{
 		feeds, err := f.db.Feeds(f.Context())
 		want(f, "Feeds()", feeds, err, []meta.Feed{{Source: "two"}})
 	}},
+	{"a removed advisory stays until all files were compared with it, and is about nothing", func(f *fixture) {
+		x := advisory("X-1", 5, "a")
+		x.Aliases = []string{"CVE-1"}
+		f.advise("feed", x, advisory("X-2", 1, "a"))
+		f.compose(componentsOf("f", 1, crate("a", "1")))
+		f.retract("feed", "X-1")
+		want(f, "AdvisoryRefs(a)", f.refs("a"), nil, []string{"a X-2 2"})
+		since, err := f.db.AdvisoriesSince(f.Context(), 2, 0)
+		gone := x.Advisory
+		gone.Removed, gone.Revision = true, 3
+		want(f, "AdvisoriesSince(2)", since, err, []meta.Advisory{gone})
+		f.failing("PutFindings() of it", meta.ErrNotFound, func(ctx context.Context, tx meta.Tx) error {
+			return tx.PutFindings(ctx, sum("f"), "", []meta.Finding{finding("X-1", crate("a", "1"))})
+		})
+		f.update(func(ctx context.Context, tx meta.Tx) error {
+			n, err := tx.ForgetAdvisories(ctx)
+			want(f, "ForgetAdvisories() before that", n, err, 0)
+			return err
+		})
+		want(f, "RemoveAdvisories(), again", f.retract("feed", "X-1"), nil, 0)
+		want(f, "PutAdvisories() of it, older than it was", f.advise("feed", advisory("X-1", 2, "a")), nil, 1)
+		want(f, "AdvisoryRefs(a) when it is back", f.refs("a"), nil, []string{"a X-1 4", "a X-2 2"})
+		f.retract("feed", "X-1")
+		f.forgetAdvisories(1)
+		f.forgetAdvisories(0)
+		got, err := f.db.AdvisoriesByID(f.Context(), []string{"X-1"})
+		want(f, "AdvisoriesByID(X-1)", got, err, nil)
+		got, err = f.db.AdvisoriesNamed(f.Context(), "CVE-1", 0)
+		want(f, "AdvisoriesNamed(CVE-1)", got, err, nil)
+	}},
 	{"a feed's state is what was written last, and putting advisories leaves it", func(f *fixture) {
 		b := meta.Feed{Source: "b", ETag: `W/"x"`, Digest: sum("zip"), Attempted: at(3), Imported: at(2), Advisories: 7, Error: "no route"}
+		b.Refused, b.Newest = 2, at(1)
 		f.update(func(ctx context.Context, tx meta.Tx) error { return tx.PutFeed(ctx, b) })
 		f.advise("b", advisory("X-1", 1))
 		f.advise("a", advisory("X-1", 1))
@@ -289,6 +334,8 @@ var findingTests = []test{
 		f.find("f", "", finding("X-1", a), finding("X-2", b), finding("X-3", b))
 		f.find("g", "", finding("X-1", a))
 		f.retract("feed", "X-3")
+		f.wantFindings("f", finding("X-1", a), finding("X-2", b), finding("X-3", b))
+		f.forgetAdvisories(1)
 		f.wantFindings("f", finding("X-1", a), finding("X-2", b))
 		f.compose(componentsOf("f", 2, b))
 		f.wantFindings("f", finding("X-2", b))
@@ -297,7 +344,7 @@ var findingTests = []test{
 			return err
 		})
 		f.wantFindings("g")
-		got, err := f.db.FindingFiles(f.Context(), "X-1", 0, 0)
+		got, err := f.db.FindingFiles(f.Context(), []string{"X-1"}, 0, 0)
 		want(f, "FindingFiles(X-1)", got, err, nil)
 	}},
 	{"findings of what is not there are refused", func(f *fixture) {
@@ -318,11 +365,11 @@ var findingTests = []test{
 			})
 		}
 		for name, change := range map[string]func(*meta.Finding){
-			"a reach there is not":  func(x *meta.Finding) { x.Reach = 5 },
+			"a reach there is not":            func(x *meta.Finding) { x.Reach = 5 },
 			"what is reachable and ruled out": func(x *meta.Finding) { x.Reach, x.RuledOut = meta.ReachReachable, true },
-			"a severity above ten":  func(x *meta.Finding) { x.Severity = 101 },
-			"a severity below zero": func(x *meta.Finding) { x.Severity = -1 },
-			"another advisory":      func(x *meta.Finding) { x.Advisory = "X-2" },
+			"a severity above ten":            func(x *meta.Finding) { x.Severity = 101 },
+			"a severity below zero":           func(x *meta.Finding) { x.Severity = -1 },
+			"another advisory":                func(x *meta.Finding) { x.Advisory = "X-2" },
 		} {
 			x := finding("X-1", a)
 			change(&x)
@@ -371,7 +418,9 @@ var findingTests = []test{
 		}
 	}},
 	{"files and uses of an advisory are listed in pages, to who may see them", func(f *fixture) {
-		f.advise("feed", advisory("X-1", 1, "a"), advisory("X-2", 1, "a"))
+		named := advisory("X-1", 1, "a")
+		named.Aliases = []string{"CVE-1"}
+		f.advise("feed", named, advisory("X-2", 1, "a"))
 		a, b := crate("a", "1"), crate("a", "2")
 		var files []digest.Digest
 		for i := range 7 {
@@ -386,7 +435,7 @@ var findingTests = []test{
 		for _, limit := range []int{0, 1, 2, 6, 9} {
 			var got []digest.Digest
 			for after := int64(0); ; {
-				page, err := f.db.FindingFiles(f.Context(), "X-1", after, limit)
+				page, err := f.db.FindingFiles(f.Context(), []string{"none", "CVE-1", "X-2"}, after, limit)
 				if err != nil {
 					f.Fatalf("FindingFiles() = %v", err)
 				}

@@ -269,6 +269,14 @@ var componentTests = []test{
 		}
 		f.compose(componentsOf("700", 2), componentsOf("0", 2, crate("rare", "1")), componentsOf("8999", 2, crate("rare", "1")))
 		_, ids := f.found("", allOf("rare"))
+		all, err := f.db.AllComponentFiles(f.Context(), 0, 0)
+		want(f, "len(AllComponentFiles())", len(all), err, n)
+		page, err := f.db.AllComponentFiles(f.Context(), all[1].ID, 2)
+		want(f, "AllComponentFiles() after two", page, err, all[2:4])
+		for most, expect := range map[int]int{-1: 0, 0: 0, 7: 7, n + 1: n} {
+			got, err := f.db.CountComponentFiles(f.Context(), most)
+			want(f, fmt.Sprintf("CountComponentFiles(%d)", most), got, err, expect)
+		}
 		got, err := f.db.ComponentFiles(f.Context(), ids, 0, 2)
 		want(f, "ComponentFiles(rare) after changes", []digest.Digest{got[0].Digest, got[1].Digest}, err,
 			[]digest.Digest{sum("0"), sum("1400")})

@@ -40,7 +40,8 @@ func (r reader) advisories(ctx context.Context, name string, params []any) ([]ad
 			a                 advisoryRow
 			aliases, packages string
 		)
-		err := rows.Scan(&a.id, &a.ID, when{&a.Modified}, optional{&a.Withdrawn}, &a.Revision, &aliases, &packages, (*[]byte)(&a.Body))
+		err := rows.Scan(&a.id, &a.ID, when{&a.Modified}, optional{&a.Withdrawn}, flag{&a.Removed}, &a.Revision, &aliases, &packages,
+			(*[]byte)(&a.Body))
 		if err != nil {
 			return r.q.fail(name, err)
 		}
@@ -139,7 +140,8 @@ func (r reader) Feeds(ctx context.Context) ([]meta.Feed, error) {
 	var out []meta.Feed
 	err := each(ctx, r.q, "feeds", nil, func(rows *sql.Rows) error {
 		var f meta.Feed
-		err := rows.Scan(&f.Source, &f.ETag, (*string)(&f.Digest), optional{&f.Attempted}, optional{&f.Imported}, &f.Advisories, &f.Error)
+		err := rows.Scan(&f.Source, &f.ETag, (*string)(&f.Digest), optional{&f.Attempted}, optional{&f.Imported}, &f.Advisories, &f.Refused,
+			optional{&f.Newest}, &f.Error)
 		if err != nil {
 			return r.q.fail("feeds", err)
 		}
@@ -255,6 +257,10 @@ func (t *tx) putAdvisory(ctx context.Context, feed int64, a meta.NewAdvisory) (b
 	var old advisoryRow
 	if len(rows) > 0 {
 		old = rows[0]
+	}
+	if old.Removed {
+		old.Packages = nil // they are not in the index
+	} else if old.id != 0 {
 		if stored(a.Modified).Before(old.Modified) || sameAdvisory(a.Advisory, old.Advisory) {
 			return false, nil
 		}
@@ -379,14 +385,33 @@ func (t *tx) removeAdvisory(ctx context.Context, feed int64, id string) (bool, e
 	if err != nil || len(rows) == 0 {
 		return false, err
 	}
-	if err := t.indexAdvisory(ctx, rows[0], meta.Advisory{}); err != nil {
+	revision, err := t.nextRevision(ctx)
+	if err != nil {
 		return false, err
 	}
-	if _, err := t.exec(ctx, "delete_advisory", rows[0].id); err != nil { // its findings go with it
+	if err := t.indexAdvisory(ctx, rows[0], meta.Advisory{Aliases: rows[0].Aliases}); err != nil {
 		return false, err
 	}
-	_, err = t.nextRevision(ctx)
+	_, err = t.exec(ctx, "set_advisory_removed", rows[0].id, revision)
 	return err == nil, err
+}
+
+// ForgetAdvisories implements meta.AdvisoryWriter.
+func (t *tx) ForgetAdvisories(ctx context.Context) (int64, error) {
+	rows, err := t.advisories(ctx, "advisories_to_forget", args(int64(meta.MaxForgotten)))
+	if err != nil {
+		return 0, err
+	}
+	for _, a := range rows {
+		a.Packages = nil // they are not in the index
+		if err := t.indexAdvisory(ctx, a, meta.Advisory{}); err != nil {
+			return 0, err
+		}
+		if _, err := t.exec(ctx, "delete_advisory", a.id); err != nil { // its findings go with it
+			return 0, err
+		}
+	}
+	return int64(len(rows)), nil
 }
 
 // SetMatchedRevision implements meta.AdvisoryWriter.
@@ -410,14 +435,18 @@ func (t *tx) putFeed(ctx context.Context, f meta.Feed) (int64, error) {
 	if err := checkText("feed", f.Source, f.ETag, string(f.Digest), f.Error); err != nil {
 		return 0, err
 	}
-	var attempted, imported, id int64
+	var attempted, imported, newest, id int64
 	if !f.Attempted.IsZero() {
 		attempted = micros(f.Attempted)
 	}
 	if !f.Imported.IsZero() {
 		imported = micros(f.Imported)
 	}
-	_, err := one(ctx, t, "put_feed", args(f.Source, f.ETag, string(f.Digest), attempted, imported, f.Advisories, f.Error), &id)
+	if !f.Newest.IsZero() {
+		newest = micros(f.Newest)
+	}
+	params := args(f.Source, f.ETag, string(f.Digest), attempted, imported, f.Advisories, f.Refused, newest, f.Error)
+	_, err := one(ctx, t, "put_feed", params, &id)
 	return id, err
 }
 

@@ -465,6 +465,18 @@ func (r reader) ComponentFiles(ctx context.Context, coordinates []int64, after i
 	return out, nil
 }
 
+// AllComponentFiles implements meta.Components.
+func (r reader) AllComponentFiles(ctx context.Context, after int64, most int) ([]meta.ComponentFile, error) {
+	return r.componentFiles(ctx, "all_component_files", args(after, limit(meta.Page{Limit: most})))
+}
+
+// CountComponentFiles implements meta.Components.
+func (r reader) CountComponentFiles(ctx context.Context, most int) (int, error) {
+	var n int
+	_, err := one(ctx, r.q, "count_component_files", args(int64(max(most, 0))), &n)
+	return n, err
+}
+
 // filesWith are the numbers from first on of files that have any of the
 // coordinates, ascending.
 func (r reader) filesWith(ctx context.Context, coordinates []int64, first int64) ([]int64, error) {

@@ -145,14 +145,30 @@ func (r reader) FindingCounts(ctx context.Context, repo string, d digest.Digest)
 	return out, nil
 }
 
+// nameChunk is how many names a statement takes that takes many.
+const nameChunk = 32
+
 // FindingFiles implements meta.Findings.
-func (r reader) FindingFiles(ctx context.Context, advisory string, after int64, most int) ([]meta.ComponentFile, error) {
+func (r reader) FindingFiles(ctx context.Context, names []string, after int64, most int) ([]meta.ComponentFile, error) {
+	left := limit(meta.Page{Limit: most})
 	var out []meta.ComponentFile
-	params := args(advisory, after, limit(meta.Page{Limit: most}))
-	err := each(ctx, r.q, "finding_files", params, func(rows *sql.Rows) error {
+	err := inChunks(names, nameChunk, args(after, left), func(params []any) error {
+		found, err := r.componentFiles(ctx, "named_finding_files", params)
+		out = append(out, found...)
+		return err
+	})
+	slices.SortFunc(out, func(a, b meta.ComponentFile) int { return cmp.Compare(a.ID, b.ID) })
+	out = slices.Compact(out)
+	return out[:min(int64(len(out)), left)], err
+}
+
+// componentFiles are the rows of a statement that lists files.
+func (r reader) componentFiles(ctx context.Context, name string, params []any) ([]meta.ComponentFile, error) {
+	var out []meta.ComponentFile
+	err := each(ctx, r.q, name, params, func(rows *sql.Rows) error {
 		var f meta.ComponentFile
 		if err := rows.Scan(&f.ID, (*string)(&f.Digest)); err != nil {
-			return r.q.fail("finding_files", err)
+			return r.q.fail(name, err)
 		}
 		out = append(out, f)
 		return nil
@@ -164,7 +180,7 @@ func (r reader) FindingFiles(ctx context.Context, advisory string, after int64, 
 func (r reader) FindingUses(
 	ctx context.Context, v meta.Visibility, advisory string, after meta.UsePosition, most int,
 ) (meta.FindingPage, error) {
-	found, err := r.FindingFiles(ctx, advisory, after.File-1, maxLookedAt+1)
+	found, err := r.componentFiles(ctx, "finding_files", args(advisory, after.File-1, int64(maxLookedAt+1)))
 	if err != nil {
 		return meta.FindingPage{}, err
 	}

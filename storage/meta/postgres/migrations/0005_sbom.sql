@@ -41,11 +41,14 @@ CREATE TABLE advisories (
     name      TEXT COLLATE "C" NOT NULL UNIQUE,
     modified  BIGINT NOT NULL,
     withdrawn BIGINT NOT NULL, -- 0 if it is not
+    removed   BIGINT NOT NULL, -- 1 if no feed has it, and then it has no advisory_packages
     revision  BIGINT NOT NULL UNIQUE,
     aliases   TEXT COLLATE "C" NOT NULL, -- a JSON array
     packages  TEXT COLLATE "C" NOT NULL,
     body      BYTEA NOT NULL
 );
+
+CREATE INDEX advisories_removed ON advisories (revision) WHERE removed = 1;
 
 CREATE TABLE advisory_aliases (
     alias    TEXT COLLATE "C" NOT NULL,
@@ -68,6 +71,8 @@ CREATE TABLE feeds (
     attempted  BIGINT NOT NULL,
     imported   BIGINT NOT NULL, -- 0 for never
     advisories BIGINT NOT NULL,
+    refused    BIGINT NOT NULL,
+    newest     BIGINT NOT NULL, -- 0 for none
     error      TEXT COLLATE "C" NOT NULL
 );
 

@@ -41,11 +41,14 @@ CREATE TABLE advisories (
     name      TEXT NOT NULL UNIQUE,
     modified  INTEGER NOT NULL,
     withdrawn INTEGER NOT NULL, -- 0 if it is not
+    removed   INTEGER NOT NULL, -- 1 if no feed has it, and then it has no advisory_packages
     revision  INTEGER NOT NULL UNIQUE,
     aliases   TEXT NOT NULL, -- a JSON array
     packages  TEXT NOT NULL,
     body      BLOB NOT NULL
 ) STRICT;
+
+CREATE INDEX advisories_removed ON advisories (revision) WHERE removed = 1;
 
 CREATE TABLE advisory_aliases (
     alias    TEXT NOT NULL,
@@ -68,6 +71,8 @@ CREATE TABLE feeds (
     attempted  INTEGER NOT NULL,
     imported   INTEGER NOT NULL, -- 0 for never
     advisories INTEGER NOT NULL,
+    refused    INTEGER NOT NULL,
+    newest     INTEGER NOT NULL, -- 0 for none
     error      TEXT NOT NULL
 ) STRICT;
 

@@ -11,19 +11,19 @@ SELECT value FROM state WHERE name = 'advisories_matched';
 UPDATE state SET value = ?1 WHERE name = 'advisories_matched' AND value < ?1;
 
 -- name: advisories_since
-SELECT id, name, modified, withdrawn, revision, aliases, packages, body FROM advisories
+SELECT id, name, modified, withdrawn, removed, revision, aliases, packages, body FROM advisories
 WHERE revision > ?1 ORDER BY revision LIMIT ?2;
 
 -- name: advisory_row
-SELECT id, name, modified, withdrawn, revision, aliases, packages, body FROM advisories WHERE name = ?1;
+SELECT id, name, modified, withdrawn, removed, revision, aliases, packages, body FROM advisories WHERE name = ?1;
 
 -- name: advisories_by_name
-SELECT id, name, modified, withdrawn, revision, aliases, packages, body FROM advisories WHERE name IN (
+SELECT id, name, modified, withdrawn, removed, revision, aliases, packages, body FROM advisories WHERE name IN (
     ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
     ?28, ?29, ?30, ?31, ?32);
 
 -- name: advisories_by_alias
-SELECT a.id, a.name, a.modified, a.withdrawn, a.revision, a.aliases, a.packages, a.body
+SELECT a.id, a.name, a.modified, a.withdrawn, a.removed, a.revision, a.aliases, a.packages, a.body
 FROM advisory_aliases x JOIN advisories a ON a.id = x.advisory
 WHERE x.alias = ?1 ORDER BY a.name LIMIT ?2;
 
@@ -36,14 +36,21 @@ FROM wanted w CROSS JOIN advisory_packages p CROSS JOIN advisories a
 WHERE p.ecosystem = w.ecosystem AND p.name = w.name AND a.id = p.advisory;
 
 -- name: advisory_id
-SELECT id FROM advisories WHERE name = ?1;
+SELECT id FROM advisories WHERE name = ?1 AND removed = 0;
 
 -- name: insert_advisory
-INSERT INTO advisories (name, modified, withdrawn, revision, aliases, packages, body)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id;
+INSERT INTO advisories (name, modified, withdrawn, removed, revision, aliases, packages, body)
+VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7) RETURNING id;
 
 -- name: update_advisory
-UPDATE advisories SET modified = ?2, withdrawn = ?3, revision = ?4, aliases = ?5, packages = ?6, body = ?7 WHERE id = ?1;
+UPDATE advisories SET modified = ?2, withdrawn = ?3, removed = 0, revision = ?4, aliases = ?5, packages = ?6, body = ?7 WHERE id = ?1;
+
+-- name: set_advisory_removed
+UPDATE advisories SET removed = 1, revision = ?2 WHERE id = ?1;
+
+-- name: advisories_to_forget
+SELECT id, name, modified, withdrawn, removed, revision, aliases, packages, body FROM advisories
+WHERE removed = 1 AND revision <= (SELECT value FROM state WHERE name = 'advisories_matched') ORDER BY revision LIMIT ?1;
 
 -- name: delete_advisory
 DELETE FROM advisories WHERE id = ?1;
@@ -61,15 +68,17 @@ INSERT INTO advisory_packages (advisory, ecosystem, name) VALUES (?1, ?2, ?3);
 DELETE FROM advisory_packages WHERE advisory = ?1 AND ecosystem = ?2 AND name = ?3;
 
 -- name: feeds
-SELECT source, etag, digest, attempted, imported, advisories, error FROM feeds ORDER BY source;
+SELECT source, etag, digest, attempted, imported, advisories, refused, newest, error FROM feeds ORDER BY source;
 
 -- name: feed_id
 SELECT id FROM feeds WHERE source = ?1;
 
 -- name: put_feed
-INSERT INTO feeds (source, etag, digest, attempted, imported, advisories, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+INSERT INTO feeds (source, etag, digest, attempted, imported, advisories, refused, newest, error)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
 ON CONFLICT (source) DO UPDATE SET etag = excluded.etag, digest = excluded.digest, attempted = excluded.attempted,
-    imported = excluded.imported, advisories = excluded.advisories, error = excluded.error
+    imported = excluded.imported, advisories = excluded.advisories, refused = excluded.refused, newest = excluded.newest,
+    error = excluded.error
 RETURNING id;
 
 -- name: delete_feed

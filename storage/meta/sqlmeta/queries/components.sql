@@ -111,6 +111,24 @@ SELECT a.name, a.id, d.coordinate, d.reach, d.severity, d.ruled_out, d.seen
 FROM component_files f JOIN findings d ON d.file = f.id JOIN advisories a ON a.id = d.advisory
 WHERE f.digest = ?1 AND a.name = ?2;
 
+-- name: all_component_files
+SELECT id, digest FROM component_files WHERE id > ?1 ORDER BY id LIMIT ?2;
+
+-- name: count_component_files
+SELECT count(*) FROM (SELECT 1 FROM component_files LIMIT ?1) AS listed;
+
+-- name: named_finding_files
+WITH named (id) AS (
+    SELECT id FROM advisories WHERE name IN (
+        ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28,
+        ?29, ?30, ?31, ?32, ?33, ?34)
+    UNION SELECT advisory FROM advisory_aliases WHERE alias IN (
+        ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28,
+        ?29, ?30, ?31, ?32, ?33, ?34))
+SELECT DISTINCT d.file, f.digest
+FROM named a CROSS JOIN findings d CROSS JOIN component_files f
+WHERE d.advisory = a.id AND d.file > ?1 AND f.id = d.file ORDER BY d.file LIMIT ?2;
+
 -- name: finding_files
 SELECT DISTINCT d.file, f.digest
 FROM advisories a JOIN findings d ON d.advisory = a.id JOIN component_files f ON f.id = d.file

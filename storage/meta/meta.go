@@ -266,6 +266,9 @@ type Blobs interface {
 	// BlobSizes gives the size in bytes of those of ds that repo holds live; the
 	// others are absent from the map.
 	BlobSizes(ctx context.Context, repo string, ds []digest.Digest) (map[digest.Digest]int64, error)
+	// BlobPins lists the manifests that need d, of every repository, in order of
+	// (repo, digest) after the given pair. A limit below one is no limit.
+	BlobPins(ctx context.Context, d digest.Digest, after ManifestKey, limit int) ([]ManifestKey, error)
 	// MissingManifests returns those of ds that repo does not hold.
 	MissingManifests(ctx context.Context, repo string, ds []digest.Digest) ([]digest.Digest, error)
 	// AllBlobs calls yield for every blob row in order of digest until it fails.

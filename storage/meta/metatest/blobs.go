@@ -127,6 +127,33 @@ var blobTests = []test{
 		want(f, "UnusedBlobs() after the release", unused, err, []string{"r " + string(sum("b"))})
 		f.unlink("r", "b")
 	}},
+	{"the manifests that pin a blob are listed in pages, of every repository", func(f *fixture) {
+		f.pin("r", "m1", "x", "y")
+		f.pin("r", "m2", "x")
+		f.pin("a/b", "m1", "x")
+		f.pin("other", "m3", "y")
+		f.link("held", "x") // no manifest pins it
+		all := append(keysOf("a/b", "m1"), keysOf("r", "m1", "m2")...)
+		for _, limit := range []int{0, 1, 2, 3, 4} {
+			var got []meta.ManifestKey
+			for {
+				var after meta.ManifestKey
+				if len(got) > 0 {
+					after = got[len(got)-1]
+				}
+				page, err := f.db.BlobPins(f.Context(), sum("x"), after, limit)
+				if err != nil {
+					f.Fatal(err)
+				}
+				if got = append(got, page...); limit == 0 || len(page) < limit {
+					break
+				}
+			}
+			want(f, fmt.Sprintf("BlobPins(x) in pages of %d", limit), got, nil, all)
+		}
+		none, err := f.db.BlobPins(f.Context(), sum("nothing"), meta.ManifestKey{}, 0)
+		want(f, "BlobPins(nothing)", none, err, nil)
+	}},
 	{"unused blobs are links that are old and not pinned", func(f *fixture) {
 		b := func(text string, n int) meta.Blob {
 			b := blob(text)

@@ -54,6 +54,18 @@ func (r reader) BlobHolder(ctx context.Context, v meta.Visibility, d digest.Dige
 	return "", fmt.Errorf("%w: a repository that holds blob %s", meta.ErrNotFound, d)
 }
 
+func (r reader) BlobPins(ctx context.Context, d digest.Digest, after meta.ManifestKey, limit int) (out []meta.ManifestKey, err error) {
+	err = each(ctx, r.q, "blob_pins", args(string(d), after.Repo, string(after.Digest), rowLimit(limit)), func(rows *sql.Rows) error {
+		var k meta.ManifestKey
+		if err := rows.Scan(&k.Repo, (*string)(&k.Digest)); err != nil {
+			return r.q.fail("blob_pins", err)
+		}
+		out = append(out, k)
+		return nil
+	})
+	return out, err
+}
+
 func (r reader) BlobSizes(ctx context.Context, repo string, ds []digest.Digest) (map[digest.Digest]int64, error) {
 	sizes := make(map[digest.Digest]int64, len(ds))
 	err := inBatches(ds, args(repo), func(params []any) error {

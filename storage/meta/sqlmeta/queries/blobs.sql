@@ -50,6 +50,14 @@ SELECT 1 FROM manifest_blobs WHERE repository = ?1 AND digest = ?2 LIMIT 1;
 -- name: blob_quarantined
 SELECT 1 FROM quarantine_blobs WHERE repository = ?1 AND digest = ?2 LIMIT 1;
 
+-- name: blob_pins
+-- CROSS JOIN keeps SQLite at this order of the tables.
+SELECT r.name, m.digest
+FROM repository_blobs l CROSS JOIN manifest_blobs p CROSS JOIN repositories r CROSS JOIN manifests m
+WHERE l.digest = ?1 AND p.repository = l.repository AND p.digest = l.digest AND r.id = p.repository AND m.id = p.manifest
+  AND (r.name, m.digest) > (?2, ?3)
+ORDER BY r.name, m.digest LIMIT ?4;
+
 -- name: unlink_blob
 DELETE FROM repository_blobs WHERE repository = ?1 AND digest = ?2;
 

@@ -19,8 +19,9 @@ import (
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
-// Bounds of one document, in terms. What is beyond them is left out, and the
-// document has the term "is:truncated".
+// Bounds of one document, in terms, besides those about its materials. What is
+// beyond them is left out, and the document has the term "is:truncated". All
+// together are less than [meta.MaxTerms].
 const (
 	maxNames    = 1500 // of imports, and of exports
 	maxWords    = 1000
@@ -47,9 +48,8 @@ func Describe(s Source) meta.Document {
 		d.largest(&s.Files[largest])
 	}
 	d.text(s)
-	if d.truncated {
-		d.terms["is:truncated"] = true
-	}
+	d.listing.Truncated = d.truncated
+	d.materials(s.Materials)
 	doc := meta.Document{Repo: s.Repo, Digest: s.Digest, Terms: slices.Sorted(maps.Keys(d.terms)), Size: d.listing.Size}
 	return update(doc, d.listing, s.State)
 }
@@ -79,18 +79,35 @@ func update(doc meta.Document, l Listing, s State) meta.Document {
 		}
 	}
 	d.state(s)
+	d.settleTruncated()
 	doc.Terms = slices.Sorted(maps.Keys(d.terms))
 	doc.Updated, doc.Pulls = s.Updated, s.Pulls
+	doc.Body = d.body()
+	return doc
+}
+
+// body is the listing as it is stored.
+func (d *describer) body() json.RawMessage {
 	body, err := json.Marshal(d.listing)
 	if err != nil {
 		panic("search: a listing cannot be written: " + err.Error()) // it holds strings and numbers
 	}
-	doc.Body = body
-	return doc
+	return body
+}
+
+// settleTruncated says in the terms what the listing says: that something was
+// left out.
+func (d *describer) settleTruncated() {
+	l := &d.listing
+	if l.Truncated || l.TagsTruncated || l.Materials != nil && l.Materials.Truncated {
+		d.terms["is:truncated"] = true
+	} else {
+		delete(d.terms, "is:truncated")
+	}
 }
 
 // lasting are the terms of changeable operators that follow from the bytes.
-var lasting = map[string]bool{"is:invalid": true, "is:truncated": true}
+var lasting = map[string]bool{"is:invalid": true}
 
 // A describer collects the terms of a document.
 type describer struct {
@@ -404,6 +421,7 @@ func (d *describer) state(s State) {
 	l := &d.listing
 	l.Version, l.Tags, l.Notice = "", names[:min(len(names), MaxListed)], ""
 	l.Latest, l.Verdict = s.Latest, verdictName(s.Verdict)
+	l.TagsTruncated = len(names) > maxTags
 	for _, name := range names {
 		d.add("tag", name, maxTags)
 		v, ok := ref.VersionOf(name)

@@ -16,6 +16,9 @@ import (
 	"github.com/wreg-project/wreg/artifact"
 	"github.com/wreg-project/wreg/inspect"
 	"github.com/wreg-project/wreg/inspect/code"
+	"github.com/wreg-project/wreg/sbom/evidence"
+	"github.com/wreg-project/wreg/sbom/vuln"
+	"github.com/wreg-project/wreg/sbom/vuln/reach"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -35,6 +38,7 @@ func TestDescribeListsAPackage(t *testing.T) {
 		Description: "Forwards requests between servers", License: "Apache-2.0 WITH LLVM-exception OR MIT", Kind: "component", WASI: "wasip2",
 		Target: "wasi:http/proxy@0.2.3", Language: "Rust", Size: 3000, Files: 1, Capabilities: []string{"net-outbound", "environment"},
 		Hidden: []string{"environment"}, Signals: []string{"entropy"},
+		Materials: &ListedMaterials{Components: 4, Published: true, Vulnerabilities: VulnerabilityCounts{High: 1, Reachable: 1}},
 	}
 	if diff := cmp.Diff(want, listing(t, d)); diff != "" {
 		t.Errorf("Describe(): want -, got +\n%s", diff)
@@ -70,6 +74,61 @@ func TestUpdateIsDescribeWithAnotherState(t *testing.T) {
 	}
 }
 
+// What UpdateMaterials makes of a document is what Describe would have made of the
+// new materials, whatever was there before.
+func TestUpdateMaterialsIsDescribeWithOtherMaterials(t *testing.T) {
+	var many Materials
+	many.Derived = true
+	for i := range maxDependencies {
+		many.Components = append(many.Components, Component{Ecosystem: evidence.NPM, Name: fmt.Sprint("c", i), Version: "1.0.0"})
+	}
+	for _, s := range packages() {
+		for _, first := range []Materials{{}, many, s.Materials} {
+			s.Materials = first
+			before := Describe(s)
+			for _, other := range append(packages(), Source{Materials: many}) {
+				s.Materials = other.Materials
+				got, err := UpdateMaterials(before, other.Materials)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(Describe(s), got); diff != "" {
+					t.Errorf("UpdateMaterials(%s, those of %s): want -, got +\n%s", s.Repo, other.Repo, diff)
+				}
+			}
+		}
+	}
+	if _, err := UpdateMaterials(meta.Document{Body: []byte("[]")}, Materials{}); err == nil {
+		t.Error("UpdateMaterials() of a body that is no listing succeeded")
+	}
+}
+
+// A Go program with a thousand modules is indexed whole, and what does not fit is
+// counted.
+func TestMaterialsHaveRoomForLargePrograms(t *testing.T) {
+	modules := func(n int) Materials {
+		m := Materials{Derived: true, Complete: true}
+		for i := range n {
+			m.Components = append(m.Components, Component{Ecosystem: evidence.Go, Name: fmt.Sprint("example.com/m", i), Version: "v1.2.3"})
+		}
+		return m
+	}
+	tests := []struct {
+		name    string
+		modules int
+		whole   bool
+	}{{"a thousand modules", 1000, true}, {"two thousand", 2000, false}}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := Describe(Source{Repo: "a", Digest: sum("a"), Materials: modules(tt.modules)})
+			m := listing(t, d).Materials
+			if m == nil || m.Components != tt.modules || m.Truncated == tt.whole || slices.Contains(d.Terms, "is:truncated") == tt.whole {
+				t.Errorf("Describe() of %d modules lists %+v with %d terms, want all of them: %t", tt.modules, m, len(d.Terms), tt.whole)
+			}
+		})
+	}
+}
+
 // Whatever is in a package, its document fits the bounds of the index.
 func TestDescribeIsBounded(t *testing.T) {
 	rep := &inspect.Report{Kind: inspect.KindModule}
@@ -93,6 +152,16 @@ func TestDescribeIsBounded(t *testing.T) {
 		if i == 3 {
 			rep = &inspect.Report{}
 		}
+	}
+	s.Derived, s.Published = true, true
+	for i := range 20_000 {
+		s.Components = append(s.Components, Component{
+			Ecosystem: evidence.Cargo, Name: fmt.Sprint("\x00\u202e c", i, strings.Repeat("n", i%600)), Version: strings.Repeat("9", i%300),
+			Licenses: []string{fmt.Sprint("LicenseRef-", i), strings.Repeat("(", 5000)},
+		})
+		s.Findings = append(s.Findings, Finding{
+			Names: []string{fmt.Sprint("X-", i), strings.Repeat("é", i%500)}, Rating: vuln.Rating(fmt.Sprint("r", i)), Reach: reach.Level(i),
+		})
 	}
 	d := Describe(s)
 	if len(d.Terms) > meta.MaxTerms {

@@ -24,7 +24,7 @@ const (
 // Search answers a request from the index. Besides those of the database its
 // errors are [*SyntaxError], for a query that stands for too many terms, and
 // [ErrCursor].
-func Search(ctx context.Context, docs meta.Documents, req Request) (Result, error) {
+func Search(ctx context.Context, index Index, req Request) (Result, error) {
 	var res Result
 	o, err := newOrder(req)
 	if err != nil {
@@ -34,8 +34,12 @@ func Search(ctx context.Context, docs meta.Documents, req Request) (Result, erro
 	if err != nil {
 		return res, err
 	}
-	err = docs.ReadDocuments(ctx, func(docs meta.Documents) error {
-		e := &engine{ctx: ctx, docs: docs, v: req.Visibility, q: req.Query, explain: req.Explain}
+	expanded, err := expandVersions(ctx, index, req.Query)
+	if err != nil {
+		return res, err
+	}
+	err = index.ReadDocuments(ctx, func(docs meta.Documents) error {
+		e := &engine{ctx: ctx, docs: docs, v: req.Visibility, q: req.Query, explain: req.Explain, expanded: expanded}
 		found, err := e.find()
 		if err != nil {
 			return err
@@ -69,6 +73,8 @@ type engine struct {
 	plan    []Step
 	seen    *roaring.Bitmap // all that the caller may see, once it was needed
 	leaves  []leaf
+
+	expanded map[*versionsNode][]string // terms of ranges
 }
 
 // A leaf is a clause that matched by terms, for explaining hits.
@@ -148,6 +154,12 @@ func (e *engine) eval(n node, within *roaring.Bitmap, negated bool) (*roaring.Bi
 	case *functionNode:
 		how = "function"
 		b, terms, err = e.evalFunction(n, within, negated)
+	case *versionsNode:
+		how = "versions"
+		terms = len(e.expanded[n])
+		e.leaves = append(e.leaves, leaf{node: n, terms: e.expanded[n], negated: negated})
+		b, err = e.docs.Postings(e.ctx, e.expanded[n])
+		b = clipTo(b, within)
 	case *rangeNode:
 		how = "range"
 		if b, err = e.docs.InRange(e.ctx, n.op.column, n.low, n.high, within); err == nil {
@@ -160,11 +172,25 @@ func (e *engine) eval(n node, within *roaring.Bitmap, negated bool) (*roaring.Bi
 		return nil, err
 	}
 	if e.explain {
-		s := Step{Clause: e.clause(n), How: how, Terms: terms}
+		s := Step{Clause: e.clause(n), How: how}
+		if e.v.Everything || !expands(n) {
+			s.Terms = terms // else it would tell what documents have that the caller may not see
+		}
 		s.Count, s.CountIsLeast = capped(b.GetCardinality())
 		e.plan = slices.Insert(e.plan, place, s)
 	}
 	return b, nil
+}
+
+// expands reports whether the index says which terms a node stands for.
+func expands(n node) bool {
+	switch n := n.(type) {
+	case *termNode:
+		return n.begins
+	case *versionsNode, *functionNode:
+		return true
+	}
+	return false
 }
 
 func (e *engine) clause(n node) string {
@@ -191,7 +217,7 @@ func (e *engine) evalAll(n *allOf, within *roaring.Bitmap, negated bool) (*roari
 
 func cost(n node) int {
 	switch n.(type) {
-	case *termNode, *functionNode:
+	case *termNode, *functionNode, *versionsNode:
 		return 0
 	case *anyOf, *allOf:
 		return 1
@@ -224,7 +250,7 @@ func (e *engine) evalTerms(n *termNode, within *roaring.Bitmap, negated bool) (*
 		}
 	}
 	e.leaves = append(e.leaves, leaf{node: n, terms: terms, negated: negated})
-	if n.begins || len(terms) == 1 {
+	if n.begins || n.any || len(terms) == 1 {
 		b, err := e.docs.Postings(e.ctx, terms)
 		return clipTo(b, within), len(terms), err
 	}
@@ -399,7 +425,7 @@ func (l leaf) match(d meta.Document, have []string) (terms []string, matches boo
 			terms = append(terms, t)
 		}
 	}
-	if t, ok := l.node.(*termNode); ok && !t.begins {
+	if t, ok := l.node.(*termNode); ok && !t.begins && !t.any {
 		return terms, len(terms) == len(l.terms)
 	}
 	return terms, len(terms) > 0

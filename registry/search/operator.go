@@ -32,6 +32,8 @@ const (
 	counts
 	dates
 	functions
+	// dependencies are package URLs or names, with a version or a range of them.
+	dependencies
 )
 
 // operators are all there are. Those of the last lines have no terms yet: who
@@ -68,6 +70,13 @@ var operators = []operator{
 	{name: "section"},
 	{name: "function", kind: functions},
 
+	{name: "dep", kind: dependencies},
+	{name: "dep-license", facet: true},
+	{name: "sbom", facet: true},
+	{name: "vuln"},
+	{name: "vuln-severity", facet: true},
+	{name: "vuln-reachable", facet: true},
+
 	{name: "is", facet: true},
 	{name: "verdict", facet: true},
 	{name: "size", kind: sizes, column: meta.ColumnSize},
@@ -77,8 +86,6 @@ var operators = []operator{
 	{name: "signed"},
 	{name: "signed-by"},
 	{name: "attested"},
-	{name: "sbom"},
-	{name: "vuln"},
 }
 
 func lookUp(name string) (operator, bool) {
@@ -153,6 +160,15 @@ var aliases = [][2]string{
 	{"fn", "function"},
 	{"world", "target"},
 	{"hidden", "hidden-capability"},
+	{"dependency", "dep"},
+	{"depends", "dep"},
+	{"component", "dep"},
+	{"purl", "dep"},
+	{"cve", "vuln"},
+	{"advisory", "vuln"},
+	{"vulnerability", "vuln"},
+	{"severity", "vuln-severity"},
+	{"dep-licence", "dep-license"},
 }
 
 // maxMisspelt bounds the words that distance is asked about, in bytes.

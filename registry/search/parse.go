@@ -69,12 +69,13 @@ type (
 		span
 		part node
 	}
-	// A termNode matches documents that have all of the terms, or, of one that
-	// begins, any term that goes on.
+	// A termNode matches documents that have all of the terms, or any of them, or,
+	// of one that begins, any term that goes on.
 	termNode struct {
 		span
 		op     operator
 		terms  []string
+		any    bool
 		begins bool
 		words  []string // of a search for words
 		whole  []string // the identifiers they are of, in order
@@ -89,6 +90,11 @@ type (
 	functionNode struct {
 		span
 		hash uint64
+	}
+	// A versionsNode matches documents with a component at a version of a range.
+	versionsNode struct {
+		span
+		ranges []versionRange
 	}
 )
 
@@ -382,6 +388,8 @@ func example(op operator) string {
 		return "for example function:sha256:0123456789abcdef0123456789abcdef"
 	case names:
 		return "for example " + op.name + ":wasi:http/types or " + op.name + ":wasi:sockets/*"
+	case dependencies:
+		return "for example " + op.name + ":pkg:cargo/serde, " + op.name + ":pkg:cargo/serde@<1.0.200 or " + op.name + ":serde"
 	case values, words:
 	}
 	return "for example " + op.name + ":word"
@@ -402,20 +410,16 @@ func (p *parser) node(op operator, v value, s span) (node, error) {
 			return nil, err
 		}
 		return &functionNode{s, hash}, nil
+	case dependencies:
+		return p.dependency(op, v, s)
 	case values, words, names, digests:
 	}
-	text, begins := v.text, false
-	if !v.quoted {
-		text, begins = strings.CutSuffix(v.text, "*")
-		if i := strings.IndexByte(text, '*'); i >= 0 {
-			return nil, p.fail(v.at+i, "* stands only at the end of a value", "quote a value that has a * in it")
-		}
-		if text == "" {
-			return nil, p.fail(v.at, "* alone matches everything", "leave it out, or write the beginning of a value before it")
-		}
+	n := &termNode{span: s, op: op}
+	text, begins, err := p.beginning(v)
+	if err != nil {
+		return nil, err
 	}
-	n := &termNode{span: s, op: op, begins: begins}
-	var err error
+	n.begins = begins
 	switch op.kind {
 	case words:
 		err = p.wordTerms(n, v, text)
@@ -425,6 +429,21 @@ func (p *parser) node(op operator, v value, s span) (node, error) {
 		err = p.valueTerm(n, v, text)
 	}
 	return n, err
+}
+
+// beginning cuts the * off a value that ends in one.
+func (p *parser) beginning(v value) (text string, begins bool, err error) {
+	text = v.text
+	if !v.quoted {
+		text, begins = strings.CutSuffix(text, "*")
+		if i := strings.IndexByte(text, '*'); i >= 0 {
+			return "", false, p.fail(v.at+i, "* stands only at the end of a value", "quote a value that has a * in it")
+		}
+		if text == "" {
+			return "", false, p.fail(v.at, "* alone matches everything", "leave it out, or write the beginning of a value before it")
+		}
+	}
+	return text, begins, nil
 }
 
 func (p *parser) valueTerm(n *termNode, v value, text string) error {

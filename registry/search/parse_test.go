@@ -67,6 +67,15 @@ func TestParseRefuses(t *testing.T) {
 		{query: "digest:ab*", column: 8, says: "so few digits"},
 		{query: "layer:sha256:" + strings.Repeat("a", 65), column: 7, says: "has 64 digits, this has 65"},
 		{query: "function:sha256:abc", column: 10, says: "no hash of a function", hint: "32 hexadecimal digits"},
+		{query: "dep:", column: 5, says: "needs a value", hint: "dep:pkg:cargo/serde@<1.0.200"},
+		{query: "dep:pkg:maven/org.x/y", column: 5, says: `type "maven"`, hint: "cargo, golang"},
+		{query: "dep:pkg:maven/org.x/y*", column: 5, says: `type "maven"`},
+		{query: "dep:pkg:cargo", column: 5, says: "a package URL without a name"},
+		{query: "x dep:pkg:cargo/serde@", column: 23, says: "a version is missing"},
+		{query: "dep:pkg:cargo/serde@<one", column: 5, says: `"<one" is no range of versions`, hint: ">=1,<2"},
+		{query: "dep:serde@<!", column: 5, says: "is no range of versions"},
+		{query: "dep:a*b", column: 6, says: "* stands only at the end"},
+		{query: "cve:CVE-2024-1", column: 1, says: "no operator", hint: "did you mean vuln:?"},
 		{query: "a\x00", column: 2, says: "control character"},
 		{query: "é\xff", column: 2, says: "not valid UTF-8"},
 		{query: strings.Repeat("a ", 1001), column: 2001, says: "longer than 2000 bytes"},
@@ -116,8 +125,17 @@ func outline(n node) string {
 		return list("or", n.parts)
 	case *notOf:
 		return "(not " + outline(n.part) + ")"
+	case *versionsNode:
+		var s []string
+		for _, r := range n.ranges {
+			s = append(s, string(r.ecosystem)+" "+r.name)
+		}
+		return "versions of " + strings.Join(s, "|")
 	case *termNode:
 		s := strings.Join(n.terms, "+")
+		if n.any {
+			s = strings.Join(n.terms, "|")
+		}
 		if n.begins {
 			s += "…"
 		}
@@ -169,6 +187,26 @@ func TestParseUnderstands(t *testing.T) {
 		{"size:<1MB", "size"},
 		{"function:sha256:0123456789ABCDEF0123456789abcdef", "function"},
 		{"signed:true", "signed:true"},
+		{"dep:serde", "dep:serde"},
+		{"dep:@scope/name", "dep:@scope/name"},
+		{"dep:pkg:cargo/serde", "dep:pkg:cargo/serde"},
+		{"dep:PKG:Cargo/Serde@1.0.190", "dep:pkg:cargo/serde@1.0.190"},
+		{"dep:pkg:npm/%40scope/name@1.0.0", "dep:pkg:npm/@scope/name@1.0.0"},
+		{"dep:pkg:npm/@scope/name", "dep:pkg:npm/@scope/name"},
+		{"dep:pkg:pypi/Zope.Interface", "dep:pkg:pypi/zope-interface"},
+		{"dep:pkg:golang/golang.org/x/net@0.1.0?type=module#html", "dep:pkg:golang/golang.org/x/net@0.1.0|dep:pkg:golang/golang.org/x/net@v0.1.0"},
+		{"dep:pkg:golang/golang.org/x/net@v20.1.0%2Bincompatible",
+			"dep:pkg:golang/golang.org/x/net@20.1.0+incompatible|dep:pkg:golang/golang.org/x/net@v20.1.0+incompatible"},
+		{"dep:pkg:cargo/*", "dep:pkg:cargo/*"},
+		{"dep:pkg:cargo/serde_*", "dep:pkg:cargo/serde_…"},
+		{"dep:pkg:cargo/serde@1.0*", "dep:pkg:cargo/serde@1.0…"},
+		{"dep:pkg:cargo/serde@<1.0.200", "versions of cargo serde"},
+		{"dep:pkg:cargo/serde@>=1,<2", "versions of cargo serde"},
+		{`dep:"pkg:cargo/serde@>=1 <2 || ^3"`, "versions of cargo serde"},
+		{"dep:pkg:cargo/serde@1.*", "versions of cargo serde"},
+		{"dep:pkg:npm/%40scope/name@^1", "versions of npm @scope/name"},
+		{"dep:pkg:generic/wasi/http@<0.3", "versions of generic wasi/http|wit wasi:http"},
+		{"dep:serde@^1.0", "versions of cargo serde|golang serde|npm serde|pypi serde|gem serde|hackage serde|nuget serde|composer serde|generic serde|wit serde"},
 		{"a\tb\nc", "(and text:a text:b text:c)"},
 	}
 	for _, tt := range tests {
@@ -290,6 +328,14 @@ func FuzzParse(f *testing.F) {
 						t.Fatalf("Parse(%q) looks for %q, which is no term", text, term)
 					}
 				}
+			case *versionsNode:
+				clauses++
+				if len(n.ranges) == 0 {
+					t.Fatalf("Parse(%q) looks for no range", text)
+				}
+				for _, r := range n.ranges {
+					r.stored()
+				}
 			case *rangeNode:
 				clauses++
 				if n.low > n.high && n.low != n.high+1 {
@@ -329,6 +375,7 @@ var seedQueries = []string{
 	"capability:net size:<1MB -signed:true feature:simd updated:>2026-01-01",
 	"function:sha256:0123456789abcdef0123456789abcdef", "(a OR b) -(c d)", "NOT a AND b", "size:1KB..2MiB pulls:..5",
 	"digest:sha256:0123456789abcdef*", `tool:"Go cmd/compile"`, "lang:", "((", "-", "a*b", `"`, "size:>", "OR", "é:ü",
+	"dep:pkg:cargo/serde@>=1,<2 vuln:CVE-2024-1234", "dep:pkg:npm/%40a/b@1.*", `dep:"pkg:pypi/x@~=1.2 || <1"`, "dep:@a/b@1", "dep:x@",
 }
 
 func TestSeedsAreKept(t *testing.T) {

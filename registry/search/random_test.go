@@ -5,11 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/wreg-project/wreg/sbom/evidence"
+	"github.com/wreg-project/wreg/sbom/vuln"
+	"github.com/wreg-project/wreg/sbom/vuln/reach"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -17,6 +21,11 @@ import (
 type simple struct {
 	rng  *rand.Rand
 	docs []meta.Document
+	made map[string][]Component // by digest
+}
+
+func collection(seed uint64) *simple {
+	return &simple{rng: rand.New(rand.NewPCG(seed, 0)), made: map[string][]Component{}}
 }
 
 func (s *simple) one(list ...string) string {
@@ -27,6 +36,8 @@ var (
 	someWords = []string{"proxy", "filter", "image", "parser", "http", "json", "codec", "gateway", "http-proxy", "tool"}
 	someNames = []string{"wasi:http/types@0.2.0", "wasi:http/types@0.2.1", "wasi:io/poll@0.2.0", "wasi:sockets/tcp@0.2.0", "env/abort", "env/seed"}
 	someLangs = []string{"rust", "go", "c", "zig"}
+
+	someCrates = []string{"serde", "http", "json", "serde-json"}
 )
 
 func (s *simple) fill(n int) {
@@ -45,6 +56,9 @@ func (s *simple) fill(n int) {
 		if s.rng.IntN(3) == 0 {
 			d.add("is", "latest", 9)
 		}
+		m := s.materials()
+		d.materials(m)
+		s.made[string(sum(fmt.Sprint(i)))] = m.Components
 		doc := meta.Document{
 			Repo: repo, Digest: sum(fmt.Sprint(i)), Size: s.rng.Int64N(100) * 100, Updated: day(1 + s.rng.IntN(28)), Pulls: s.rng.Int64N(5),
 			Body: json.RawMessage("{}"),
@@ -56,8 +70,33 @@ func (s *simple) fill(n int) {
 	}
 }
 
+func (s *simple) materials() Materials {
+	var m Materials
+	for range s.rng.IntN(4) {
+		m.Derived = true
+		c := Component{Ecosystem: evidence.Cargo, Name: s.one(someCrates...), Version: s.version()}
+		if s.rng.IntN(3) == 0 {
+			c.Ecosystem = evidence.PyPI
+		}
+		m.Components = append(m.Components, c)
+		m.Findings = append(m.Findings, Finding{
+			Names: []string{s.one("CVE-1", "CVE-2", "GO-1")}, Rating: vuln.Rating(s.one("high", "low", "")), Reach: reach.Level(s.rng.IntN(5)),
+		})
+	}
+	return m
+}
+
+func (s *simple) version() string {
+	return fmt.Sprintf("%d.%d%s", s.rng.IntN(3), s.rng.IntN(4), s.one(".0", ".1", ".0-rc1", ".0-rc.1", "-odd!"))
+}
+
+func (s *simple) dependency() string {
+	name := s.one("pkg:cargo/", "pkg:pypi/", "") + s.one(someCrates...)
+	return "dep:" + name + s.one("", "@"+s.version(), "@<"+s.one("1", "2.1", "1.0.0-rc.1"), "@>=1,<2", "@^1.1", "@!=1.0.0", "@*", "@1*", "@~0.2||>=2")
+}
+
 func (s *simple) query(depth int) string {
-	switch n := s.rng.IntN(20); {
+	switch n := s.rng.IntN(24); {
 	case n < 3 && depth > 0:
 		return s.query(depth-1) + " " + s.query(depth-1)
 	case n < 6 && depth > 0:
@@ -80,22 +119,35 @@ func (s *simple) query(depth int) string {
 		return fmt.Sprintf("size:%s%d", s.one("<", ">", "<=", ">=", "="), s.rng.IntN(100)*100)
 	case n < 19:
 		return fmt.Sprintf("updated:>=2026-01-%02d", 1+s.rng.IntN(28))
+	case n < 22:
+		return s.dependency()
+	case n < 23:
+		return s.one("vuln:CVE-1", "vuln:CVE-*", "vuln-severity:high", "vuln-severity:unknown", "vuln-reachable:true", "sbom:derived")
 	}
 	return "pulls:" + s.one("0", ">2", "1..3", "<1")
 }
 
 // matches is what a query means.
-func matches(n node, d *meta.Document) bool {
+func (s *simple) matches(n node, d *meta.Document) bool {
 	switch n := n.(type) {
 	case nil:
 		return true
 	case *allOf:
-		return !slices.ContainsFunc(n.parts, func(p node) bool { return !matches(p, d) })
+		return !slices.ContainsFunc(n.parts, func(p node) bool { return !s.matches(p, d) })
 	case *anyOf:
-		return slices.ContainsFunc(n.parts, func(p node) bool { return matches(p, d) })
+		return slices.ContainsFunc(n.parts, func(p node) bool { return s.matches(p, d) })
 	case *notOf:
-		return !matches(n.part, d)
+		return !s.matches(n.part, d)
+	case *versionsNode:
+		return slices.ContainsFunc(s.made[string(d.Digest)], func(c Component) bool {
+			return slices.ContainsFunc(n.ranges, func(r versionRange) bool {
+				return r.ecosystem == c.Ecosystem && r.name == c.Name && r.versions.Contains(c.Version)
+			})
+		})
 	case *termNode:
+		if n.any {
+			return slices.ContainsFunc(n.terms, func(t string) bool { return slices.Contains(d.Terms, t) })
+		}
 		return !slices.ContainsFunc(n.terms, func(t string) bool {
 			return !slices.ContainsFunc(d.Terms, func(have string) bool { return have == t || n.begins && strings.HasPrefix(have, t) })
 		})
@@ -142,7 +194,7 @@ func (s *simple) answer(req Request) []string {
 	}
 	var found []placed
 	for i := range s.docs {
-		if d := &s.docs[i]; sees(req.Visibility, d.Repo) && matches(req.Query.root, d) {
+		if d := &s.docs[i]; sees(req.Visibility, d.Repo) && s.matches(req.Query.root, d) {
 			found = append(found, placed{i, d})
 		}
 	}
@@ -181,6 +233,13 @@ func (s *simple) answer(req Request) []string {
 	return out
 }
 
+// compose notes all components as those of one file: which versions there are is
+// all that a search asks.
+func (s *simple) compose(tb testing.TB, db meta.DB) {
+	tb.Helper()
+	compose(tb, db, "all", slices.Concat(slices.Collect(maps.Values(s.made))...))
+}
+
 func pack(tb testing.TB, db meta.DB) {
 	tb.Helper()
 	for more := true; more; {
@@ -200,9 +259,10 @@ func pack(tb testing.TB, db meta.DB) {
 func TestSearchFindsWhatASimpleCollectionFinds(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	s := &simple{rng: rand.New(rand.NewPCG(seed, 0))}
+	s := collection(seed)
 	db := open(t)
 	s.fill(700)
+	s.compose(t, db)
 	index(t, db, s.docs[:500]...)
 	pack(t, db)
 	index(t, db, s.docs[500:]...) // these stay changes
@@ -248,9 +308,10 @@ func TestSearchFindsWhatASimpleCollectionFinds(t *testing.T) {
 func TestWhyIsTrue(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	s := &simple{rng: rand.New(rand.NewPCG(seed, 0))}
+	s := collection(seed)
 	db := open(t)
 	s.fill(200)
+	s.compose(t, db)
 	index(t, db, s.docs...)
 	for range 200 {
 		text := s.query(3)
@@ -262,7 +323,7 @@ func TestWhyIsTrue(t *testing.T) {
 			i := slices.IndexFunc(s.docs, func(d meta.Document) bool { return d.Digest == h.Digest })
 			for _, m := range h.Why {
 				clause := mustParse(t, m.Clause)
-				if !matches(clause.root, &s.docs[i]) {
+				if !s.matches(clause.root, &s.docs[i]) {
 					t.Fatalf("Search(%q): %s of %s is said to match %q", text, h.Digest, h.Repo, m.Clause)
 				}
 			}
@@ -273,7 +334,7 @@ func TestWhyIsTrue(t *testing.T) {
 // What is pushed between two pages shifts nothing: whatever was there is shown
 // once.
 func TestCursorsAreStable(t *testing.T) {
-	s := &simple{rng: rand.New(rand.NewPCG(1, 2))}
+	s := collection(1)
 	s.fill(120)
 	for _, by := range []Sort{SortRelevance, SortUpdated, SortSize, SortPulls, SortName} {
 		t.Run(string(by), func(t *testing.T) {
@@ -308,9 +369,10 @@ func TestCursorsAreStable(t *testing.T) {
 
 // A caller who sees nothing learns nothing.
 func TestWhoSeesNothingLearnsNothing(t *testing.T) {
-	s := &simple{rng: rand.New(rand.NewPCG(1, 2))}
+	s := collection(1)
 	s.fill(100)
 	db := open(t)
+	s.compose(t, db)
 	index(t, db, s.docs...)
 	for _, v := range []meta.Visibility{{}, {Namespaces: []string{"", "nobody", "tea"}}} {
 		for range 100 {
@@ -328,7 +390,7 @@ func TestWhoSeesNothingLearnsNothing(t *testing.T) {
 				}
 			}
 			for _, step := range res.Plan {
-				if step.Count != 0 {
+				if step.Count != 0 || step.Terms != 0 && expands(mustParse(t, step.Clause).root) {
 					t.Errorf("Search(%q) plans %+v, want no counts", text, step)
 				}
 			}

@@ -21,6 +21,10 @@ import (
 	"github.com/wreg-project/wreg/inspect/capability"
 	"github.com/wreg-project/wreg/inspect/origin"
 	"github.com/wreg-project/wreg/inspect/signal"
+	"github.com/wreg-project/wreg/sbom/evidence"
+	"github.com/wreg-project/wreg/sbom/version"
+	"github.com/wreg-project/wreg/sbom/vuln"
+	"github.com/wreg-project/wreg/sbom/vuln/reach"
 	"github.com/wreg-project/wreg/storage/meta"
 	"github.com/wreg-project/wreg/storage/meta/sqlite"
 )
@@ -114,6 +118,21 @@ func packages() []Source {
 				Tags: []Tag{{Name: "1.2.0"}, {Name: "v1.0.0", Notice: meta.NoticeYanked}}, Latest: true, Updated: day(3), Pulls: 5,
 				Verdict: meta.VerdictWarn,
 			},
+			Materials: Materials{
+				Derived: true, Published: true,
+				Components: []Component{
+					{Ecosystem: evidence.Cargo, Name: "serde", Version: "1.0.190", Licenses: []string{"MIT OR Apache-2.0 WITH LLVM-exception"}},
+					{Ecosystem: evidence.Cargo, Name: "serde", Version: "1.0.190"},
+					{Ecosystem: evidence.Cargo, Name: "http", Version: "0.2.11"},
+					{Ecosystem: evidence.WIT, Name: "wasi:http", Version: "0.2.3"},
+					{Ecosystem: evidence.NPM, Name: "@scope/name", Version: "2.0.0-rc.1", Licenses: []string{"see LICENSE"}},
+				},
+				Findings: []Finding{
+					{Names: []string{"RUSTSEC-2024-0001", "CVE-2024-1"}, Rating: vuln.High, Reach: reach.Present},
+					{Names: []string{"RUSTSEC-2024-0001", "CVE-2024-1"}, Rating: vuln.Medium, Reach: reach.Reachable},
+					{Names: []string{"RUSTSEC-2024-0002"}, Informational: "unmaintained"},
+				},
+			},
 		},
 		{
 			Repo: "team/tools/jq", Digest: sum("jq"), Files: []File{{Digest: sum("jq.wasm"), Size: 900_000, Report: module(900_000, "C", fd)}},
@@ -128,6 +147,18 @@ func packages() []Source {
 			Repo: "other/gofmt", Digest: sum("gofmt"),
 			Files: []File{{Digest: sum("gofmt.wasm"), Size: 5_000_000, Report: module(5_000_000, "Go", fd, inspect.Import{Module: "env", Name: "Abort"})}},
 			State: State{Updated: day(2)},
+			Materials: Materials{
+				Derived: true, Complete: true,
+				Components: []Component{
+					{Ecosystem: evidence.Go, Name: "stdlib", Version: "1.26.0"},
+					{Ecosystem: evidence.Go, Name: "github.com/BurntSushi/toml", Version: "v1.3.0"},
+					{Ecosystem: evidence.Go, Name: "serde", Version: "v1.0.0"},
+				},
+				Findings: []Finding{
+					{Names: []string{"GO-2024-1"}, Reach: reach.Linked, RuledOut: true},
+					{Names: []string{"GO-2024-2"}, Rating: vuln.Low, Reach: reach.Unknown},
+				},
+			},
 		},
 		{
 			Repo: "broken", Digest: sum("broken"), Files: []File{{Digest: sum("broken.wasm"), Size: 10, Problem: "no magic"}},
@@ -141,8 +172,24 @@ func filled(tb testing.TB) meta.DB {
 	db := open(tb)
 	for _, s := range packages() {
 		index(tb, db, Describe(s))
+		compose(tb, db, string(s.Digest), s.Components)
 	}
 	return db
+}
+
+// compose notes components as those of a file.
+func compose(tb testing.TB, db meta.DB, file string, list []Component) {
+	tb.Helper()
+	f := meta.FileComponents{Digest: sum(file), Version: 1}
+	for _, c := range list {
+		key, _ := version.Key(c.Ecosystem, c.Version)
+		f.Components = append(f.Components, meta.Coordinate{
+			Ecosystem: string(c.Ecosystem), Name: vuln.Name(c.Ecosystem, c.Name), Version: c.Version, Class: "proven", Key: key,
+		})
+	}
+	if err := db.Update(tb.Context(), func(ctx context.Context, tx meta.Tx) error { return tx.PutComponents(ctx, f) }); err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // found are the packages found, with their version.
@@ -250,6 +297,43 @@ func TestSearchFinds(t *testing.T) {
 		{"updated:<2026-01", []string{}},
 		{"signed:true", []string{}},
 		{"-signed:true", all},
+		{"dep:serde", []string{"gofmt", "http-proxy 1.2.0"}},
+		{"dep:pkg:cargo/serde", []string{"http-proxy 1.2.0"}},
+		{"dep:pkg:cargo/SERDE@1.0.190", []string{"http-proxy 1.2.0"}},
+		{"dep:serde@1.0.0", []string{"gofmt"}},
+		{"dep:pkg:cargo/serde@1.0.191", []string{}},
+		{"dep:pkg:cargo/serde@<1.0.200", []string{"http-proxy 1.2.0"}},
+		{"dep:pkg:cargo/serde@<1.0.190", []string{}},
+		{"dep:pkg:cargo/serde@>=1,<2", []string{"http-proxy 1.2.0"}},
+		{"dep:pkg:cargo/serde@!=1.0.190", []string{}},
+		{"dep:serde@^1.0", []string{"gofmt", "http-proxy 1.2.0"}},
+		{"dep:serde@>1.0.0", []string{"http-proxy 1.2.0"}},
+		{"-dep:serde@*", []string{"broken", "jq 1.6.0-rc.1", "jq 1.7.1"}},
+		{"dep:pkg:cargo/*", []string{"http-proxy 1.2.0"}},
+		{"dep:pkg:cargo/ser*", []string{"http-proxy 1.2.0"}},
+		{"dep:pkg:cargo/serde@1.0*", []string{"http-proxy 1.2.0"}},
+		{"dep:pkg:npm/%40scope/name@<2", []string{"http-proxy 1.2.0"}},
+		{"dep:pkg:npm/@scope/name@2.0.0-rc.1", []string{"http-proxy 1.2.0"}},
+		{"dep:pkg:generic/wasi/http@0.2.*", []string{"http-proxy 1.2.0"}},
+		{"dep:wasi:http", []string{"http-proxy 1.2.0"}},
+		{"dep:pkg:golang/stdlib@<1.26.1", []string{"gofmt"}},
+		{"dep:pkg:golang/stdlib@1.26.0", []string{"gofmt"}},
+		{"dep:pkg:golang/github.com/burntsushi/toml", []string{"gofmt"}},
+		{"dep:pkg:golang/github.com/BurntSushi/toml@>1.2", []string{"gofmt"}},
+		{"dep:nothing@>0", []string{}},
+		{"dep-license:mit", []string{"http-proxy 1.2.0"}},
+		{"dep-license:apache-2.0", []string{"http-proxy 1.2.0"}},
+		{`dep-license:"see LICENSE"`, []string{"http-proxy 1.2.0"}},
+		{"sbom:derived", []string{"gofmt", "http-proxy 1.2.0"}},
+		{"sbom:publisher", []string{"http-proxy 1.2.0"}},
+		{"sbom:complete", []string{"gofmt"}},
+		{"vuln:cve-2024-1", []string{"http-proxy 1.2.0"}},
+		{"vuln:RUSTSEC-2024-0002", []string{"http-proxy 1.2.0"}},
+		{"vuln:GO-*", []string{"gofmt"}},
+		{"vuln-severity:high", []string{"http-proxy 1.2.0"}},
+		{"vuln-severity:unknown OR vuln-severity:low", []string{"gofmt"}},
+		{"vuln-reachable:true", []string{"http-proxy 1.2.0"}},
+		{"vuln-reachable:false vuln-reachable:unknown", []string{"gofmt"}},
 		{"NOT (lang:c OR lang:go) -is:invalid", []string{"http-proxy 1.2.0"}},
 		{"(lang:c size:<850KB) OR kind:component", []string{"http-proxy 1.2.0", "jq 1.6.0-rc.1"}},
 		{"-(lang:c size:<850KB)", []string{"broken", "gofmt", "http-proxy 1.2.0", "jq 1.7.1"}},
@@ -475,6 +559,24 @@ func TestFunctionsAreFound(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("Search(%q): want -, got +\n%s", q, diff)
 		}
+	}
+}
+
+// A range of more versions than a query may stand for is refused with its place.
+func TestRangesAreBounded(t *testing.T) {
+	db := filled(t)
+	var many []Component
+	for i := range MaxExpansion + 1 {
+		many = append(many, Component{Ecosystem: evidence.Cargo, Name: "often", Version: fmt.Sprintf("1.0.%d", i)})
+	}
+	compose(t, db, "often", many)
+	if _, err := Search(t.Context(), db, Request{Query: mustParse(t, "jq dep:pkg:cargo/often@>1.0.0"), Visibility: everything}); err != nil {
+		t.Errorf("Search() of %d versions = %v", MaxExpansion, err)
+	}
+	_, err := Search(t.Context(), db, Request{Query: mustParse(t, "jq dep:pkg:cargo/often@>=1.0.0"), Visibility: everything})
+	e, ok := errors.AsType[*SyntaxError](err)
+	if !ok || e.Column != 4 || !strings.Contains(e.Message, "more than 1000 versions") {
+		t.Errorf("Search() of %d versions = %v, want a *SyntaxError at column 4", MaxExpansion+1, err)
 	}
 }
 

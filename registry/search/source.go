@@ -18,6 +18,7 @@ type Source struct {
 	ArtifactType string
 	Annotations  map[string]string
 	Files        []File
+	Materials
 	State
 }
 
@@ -69,6 +70,13 @@ type Listing struct {
 	Hidden       []string `json:"hidden,omitempty"` // capabilities the code reaches without declaring them
 	Signals      []string `json:"signals,omitempty"`
 	Problem      string   `json:"problem,omitempty"` // why the binary is not valid
+
+	// Truncated says that inspection found more than is indexed, TagsTruncated
+	// that there are more tags.
+	Truncated     bool `json:"truncated,omitempty"`
+	TagsTruncated bool `json:"tagsTruncated,omitempty"`
+
+	Materials *ListedMaterials `json:"materials,omitempty"` // nil if nothing is known of them
 }
 
 // MaxListed bounds the lists of a Listing.

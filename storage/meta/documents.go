@@ -102,8 +102,8 @@ type Document struct {
 
 // Bounds of a document. What is beyond them is refused.
 const (
-	MaxTerm  = 300  // bytes of a term
-	MaxTerms = 8192 // of a document
+	MaxTerm  = 300     // bytes of a term
+	MaxTerms = 1 << 14 // of a document
 )
 
 // A Column is a number of every document.

@@ -11,6 +11,7 @@ declare -A needs=( # package → a file it provides
   [wabt]=/usr/bin/wasm-objdump
   [gcc]=/usr/bin/gcc # of the race detector and of wasmtime's Go package
   [libc6-dev]=/usr/include/stdio.h
+  [libxml2-utils]=/usr/bin/xmllint
   [clang]=/usr/bin/clang
   [lld]=/usr/bin/wasm-ld
   [wasi-libc]=/usr/lib/wasm32-wasi/libc.a

@@ -126,7 +126,7 @@ func folderTargets(ctx context.Context, dir string) ([]target, error) {
 	if len(names) == 0 {
 		return nil, &hinted{
 			fmt.Errorf("%s: there is no file that ends in .wasm below it", dir),
-			"name the file itself to audit one of another name",
+			"name the file itself if it has another name",
 		}
 	}
 	var out []target

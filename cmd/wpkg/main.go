@@ -147,11 +147,13 @@ func (t *tool) equip(commands []*cli.Command) {
 
 // Values of --output.
 const (
-	formatTable = "table"
-	formatJSON  = "json"
-	formatYAML  = "yaml"
-	formatSARIF = "sarif"
-	formatJUnit = "junit"
+	formatTable     = "table"
+	formatJSON      = "json"
+	formatYAML      = "yaml"
+	formatSARIF     = "sarif"
+	formatJUnit     = "junit"
+	formatCycloneDX = "cyclonedx"
+	formatOpenVEX   = "openvex"
 )
 
 // commonFlags are understood by every command.
@@ -177,7 +179,10 @@ func (t *tool) commonFlags() []cli.Flag {
 }
 
 // reportFormats are values of --output that one command takes besides.
-var reportFormats = map[string][]string{"audit": {formatSARIF, formatJUnit}, "scan": {formatSARIF}}
+var reportFormats = map[string][]string{
+	"audit": {formatSARIF, formatJUnit},
+	"scan":  {formatSARIF, formatCycloneDX, formatOpenVEX},
+}
 
 // check refuses values that the command does not take.
 func (t *tool) check(c *cli.Context) error {

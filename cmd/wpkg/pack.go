@@ -76,14 +76,23 @@ func (o *packFlags) options(name string) (artifact.Options, error) {
 		}
 		out.Annotations[k] = v
 	}
-	if s := os.Getenv("SOURCE_DATE_EPOCH"); s != "" {
-		sec, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || sec < 0 {
-			return out, usagef("SOURCE_DATE_EPOCH=%s: it is a number of seconds", s)
-		}
-		out.Created = time.Unix(sec, 0)
+	var err error
+	out.Created, err = creationTime()
+	return out, err
+}
+
+// creationTime is the time that SOURCE_DATE_EPOCH says for what is made, zero if
+// it says none.
+func creationTime() (time.Time, error) {
+	s := os.Getenv("SOURCE_DATE_EPOCH")
+	if s == "" {
+		return time.Time{}, nil
 	}
-	return out, nil
+	sec, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || sec < 0 {
+		return time.Time{}, usagef("SOURCE_DATE_EPOCH=%s: it is a number of seconds", s)
+	}
+	return time.Unix(sec, 0), nil
 }
 
 func (o *packFlags) viewList() ([]artifact.View, error) {

@@ -1,15 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -20,12 +18,15 @@ import (
 	"github.com/wreg-project/wreg/sbom/vuln"
 	"github.com/wreg-project/wreg/sbom/vuln/reach"
 	"github.com/wreg-project/wreg/sbom/vuln/scan"
+	"github.com/wreg-project/wreg/sbom/vuln/vex"
 )
 
 // scanFlags are the flags of scan.
 type scanFlags struct {
 	db        cli.StringSlice
 	epss, kev string
+	vex       cli.StringSlice
+	author    string
 	failOn    string
 	reachable bool
 	out       string
@@ -54,10 +55,17 @@ Advisories are folders, or zip files as OSV publishes them for each ecosystem
 
 The status is 3 if there is a finding that --fail-on says. --reachable-only leaves
 out findings whose code cannot run for certain; those of which nothing is known
-stay. --output takes sarif (2.1.0, for code scanning) besides.
+stay. What a --vex document states not to be affected, or to be fixed, is listed
+apart and does not count.
+
+--output takes besides:
+   sarif       2.1.0, for code scanning
+   cyclonedx   a bill of materials with its vulnerabilities, 1.6
+   openvex     statements about what cannot run, with the evidence, for others
 
    wpkg scan app.wasm --db Go/all.zip --db crates.io/all.zip
-   wpkg scan dist --fail-on high --reachable-only --output sarif -o scan.sarif`,
+   wpkg scan dist --fail-on high --reachable-only --output sarif -o scan.sarif
+   wpkg scan app.wasm --output openvex --author 'A. Uthor' -o app.vex.json`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{
 				Name: "db", Usage: "read advisories from this `FOLDER or ZIP`; may be repeated", Destination: &f.db, TakesFile: true,
@@ -65,6 +73,13 @@ stay. --output takes sarif (2.1.0, for code scanning) besides.
 			},
 			&cli.StringFlag{Name: "epss", Usage: "rate findings by FIRST's scores in this `FILE` (CSV)", Destination: &f.epss, TakesFile: true},
 			&cli.StringFlag{Name: "kev", Usage: "mark findings in CISA's catalogue, this `FILE` (JSON)", Destination: &f.kev, TakesFile: true},
+			&cli.StringSliceFlag{
+				Name: "vex", Usage: "take the statements in this `FILE` into account, OpenVEX or CycloneDX; may be repeated", Destination: &f.vex,
+				TakesFile: true,
+			},
+			&cli.StringFlag{
+				Name: "author", Value: "wpkg", Usage: "with --output openvex, `WHO` states it", Destination: &f.author,
+			},
 			&cli.StringFlag{
 				Name: "fail-on", Value: failAny, Destination: &f.failOn,
 				Usage: "end with status 3 from this `RATING` on: critical, high, medium, low, any or never",
@@ -93,52 +108,68 @@ type scanned struct {
 	SHA256 string `json:"sha256,omitempty"` // of the binary
 	Size   int64  `json:"size,omitempty"`   // bytes
 
-	*scan.Report
+	// Findings count. Stated are those that a VEX statement says not to be
+	// affected, or to be fixed, and Possible what may be true; neither counts.
+	Findings []scanFinding  `json:"findings,omitzero"`
+	Stated   []scanFinding  `json:"stated,omitempty"`
+	Possible []scan.Finding `json:"possible,omitzero"`
 
 	// RuledOut is how many findings --reachable-only left out.
 	RuledOut int    `json:"ruledOut,omitempty"`
 	Error    string `json:"error,omitempty"`
 
-	target target
-	doc    *sbom.Document
+	err        error
+	target     target
+	products   []string // package URLs that statements may name it by
+	components int
+	all        []scanFinding  // of proven components, whether they count or not
+	doc        *sbom.Document // only if the output needs it
+}
+
+// A scanFinding is one finding of a scan with what was stated about it.
+type scanFinding struct {
+	scan.Finding
+
+	// Statement is the VEX statement that holds for it, nil without one.
+	Statement *statement `json:"vex,omitempty"`
+}
+
+// ruledOut reports whether it is certain that no affected code can run. Who says
+// that it is affected all the same may know more.
+func (f scanFinding) ruledOut() bool {
+	return f.RuledOut() && (f.Statement == nil || f.Statement.Status != vex.Affected)
+}
+
+// A scanner holds binaries against advisories.
+type scanner struct {
+	*tool
+	flags      *scanFlags
+	advisories vuln.Source
+	epss       map[string]vuln.EPSS
+	kev        map[string]vuln.KEV
+	stated     *statements
+	created    time.Time // of documents
 }
 
 func (t *tool) scan(ctx context.Context, args []string, f *scanFlags) error {
-	db, rate, err := f.open(ctx)
+	s, done, err := t.newScanner(ctx, f)
 	if err != nil {
 		return err
 	}
-	a := &auditor{tool: t} // whose arguments mean the same
-	var items []scanned
-	failed := error(nil)
-	for _, arg := range args {
-		targets, err := a.targets(ctx, arg)
-		if err != nil {
-			return err
-		}
-		for _, target := range targets {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			one, err := t.scanOne(ctx, target, db)
-			if err != nil {
-				one.Error, failed = message(err), err
-			} else {
-				rate(one.Report)
-				if f.reachable {
-					one.leaveOut()
-				}
-			}
-			items = append(items, one)
-		}
-	}
-	if err := t.writeScan(items, f); err != nil {
+	defer done()
+	items, err := s.all(ctx, args)
+	if err != nil {
 		return err
 	}
+	s.stated.warn(t)
+	if err := s.write(items); err != nil {
+		return err
+	}
+	failed := slices.IndexFunc(items, func(one scanned) bool { return one.err != nil })
 	switch {
-	case failed != nil && len(items) == 1:
-		return failed
-	case failed != nil:
+	case failed >= 0 && len(items) == 1:
+		return items[failed].err
+	case failed >= 0:
 		return errors.New("some of it could not be scanned")
 	case slices.ContainsFunc(items, f.fails):
 		return errFinding
@@ -146,71 +177,53 @@ func (t *tool) scan(ctx context.Context, args []string, f *scanFlags) error {
 	return nil
 }
 
-// open reads the advisories and what is known of how they are used.
-func (f *scanFlags) open(ctx context.Context) (db *vuln.DB, rate func(*scan.Report), err error) {
-	paths := f.db.Value()
-	if len(paths) == 0 {
-		dir, err := advisoriesFolder()
+// newScanner reads what the flags name. The caller calls done.
+func (t *tool) newScanner(ctx context.Context, f *scanFlags) (s *scanner, done func(), err error) {
+	s = &scanner{tool: t, flags: f}
+	if s.created, err = creationTime(); err != nil {
+		return nil, nil, err
+	}
+	if s.created.IsZero() {
+		s.created = time.Now()
+	}
+	if s.stated, err = readStatements(f.vex.Value()); err != nil {
+		return nil, nil, err
+	}
+	if s.epss, err = readFrom(f.epss, vuln.ReadEPSS); err != nil {
+		return nil, nil, err
+	}
+	if s.kev, err = readFrom(f.kev, vuln.ReadKEV); err != nil {
+		return nil, nil, err
+	}
+	s.advisories, done, err = t.openAdvisories(ctx, f.db.Value())
+	return s, done, err
+}
+
+// all scans what the arguments name. What cannot be read is an item with an
+// error; a wrong argument ends the scan.
+func (s *scanner) all(ctx context.Context, args []string) (items []scanned, err error) {
+	a := &auditor{tool: s.tool} // whose arguments mean the same
+	for _, arg := range args {
+		targets, err := a.targets(ctx, arg)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		paths = []string{dir}
-	}
-	db, stats, err := vuln.Load(ctx, paths...)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && len(f.db.Value()) == 0, vuln.IsNone(err):
-		return nil, nil, &hinted{
-			fmt.Errorf("there are no advisories in %s", strings.Join(paths, ", ")),
-			"--db FOLDER or ZIP, such as the all.zip that OSV publishes for each ecosystem",
+		for _, target := range targets {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			one, err := s.one(ctx, target)
+			if err != nil {
+				one.Error, one.err = message(err), err
+			}
+			items = append(items, one)
 		}
-	case err != nil:
-		return nil, nil, err
-	case db.Len() == 0:
-		return nil, nil, fmt.Errorf("%s: none of the %d records is about what a binary can have", strings.Join(paths, ", "), stats.Records)
 	}
-	epss, err := readFrom(f.epss, vuln.ReadEPSS)
-	if err != nil {
-		return nil, nil, err
-	}
-	kev, err := readFrom(f.kev, vuln.ReadKEV)
-	if err != nil {
-		return nil, nil, err
-	}
-	return db, func(r *scan.Report) { r.Rate(epss, kev) }, nil
+	return items, nil
 }
 
-// readFrom reads a file, "" for none.
-func readFrom[T any](file string, read func(io.Reader) (map[string]T, error)) (map[string]T, error) {
-	if file == "" {
-		return nil, nil
-	}
-	r, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	m, err := read(r)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return m, nil
-}
-
-// advisoriesFolder is where advisories lie that no flag names, as the XDG base
-// directory specification has it.
-func advisoriesFolder() (string, error) {
-	data := os.Getenv("XDG_DATA_HOME")
-	if !filepath.IsAbs(data) {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", err
-		}
-		data = filepath.Join(home, ".local", "share")
-	}
-	return filepath.Join(data, "wpkg", "advisories"), nil
-}
-
-func (t *tool) scanOne(ctx context.Context, at target, db *vuln.DB) (scanned, error) {
+// one scans one binary.
+func (s *scanner) one(ctx context.Context, at target) (scanned, error) {
 	one := scanned{Name: at.name, target: at}
 	f, err := at.load(ctx)
 	if err != nil {
@@ -221,47 +234,75 @@ func (t *tool) scanOne(ctx context.Context, at target, db *vuln.DB) (scanned, er
 	if err != nil {
 		return one, f.fault(err)
 	}
-	if one.doc, err = sbom.Extract(b, sbom.Options{Name: f.name}); err != nil {
+	d, err := sbom.Extract(b, sbom.Options{Name: f.name})
+	if err != nil {
 		return one, f.fault(err)
 	}
-	one.SHA256 = one.doc.Subject.SHA256
-	one.Report, err = scan.Scan(ctx, one.doc, scan.CodeOf(b), db)
-	return one, err
+	one.SHA256, one.products = d.Subject.SHA256, productsOf(f, d)
+	for range d.All() {
+		one.components++
+	}
+	if s.format == formatCycloneDX {
+		one.doc = d
+	}
+	report, err := scan.Scan(ctx, d, scan.CodeOf(b), s.advisories)
+	if err != nil {
+		return one, err
+	}
+	report.Rate(s.epss, s.kev)
+	one.Possible = report.Possible
+	one.all = s.stated.apply(&one, report.Findings)
+	one.sort(s.flags.reachable)
+	return one, nil
 }
 
-// leaveOut removes what certainly cannot run.
-func (s *scanned) leaveOut() {
-	n := len(s.Findings)
-	s.Findings = slices.DeleteFunc(s.Findings, scan.Finding.RuledOut)
-	s.RuledOut = n - len(s.Findings)
+// sort takes findings apart into those that count and those that do not.
+func (s *scanned) sort(reachable bool) {
+	s.Findings = []scanFinding{}
+	for _, f := range s.all {
+		switch {
+		case f.Statement.dismisses():
+			s.Stated = append(s.Stated, f)
+		case reachable && f.ruledOut():
+			s.RuledOut++
+		default:
+			s.Findings = append(s.Findings, f)
+		}
+	}
 }
 
 // fails reports whether a binary has a finding that --fail-on says. What is no
 // vulnerability in itself never counts.
 func (f *scanFlags) fails(s scanned) bool {
-	return f.failOn != failNever && s.Report != nil && slices.ContainsFunc(s.Findings, func(v scan.Finding) bool {
+	return f.failOn != failNever && slices.ContainsFunc(s.Findings, func(v scanFinding) bool {
 		return v.Informational == "" && (f.failOn == failAny || v.Severity.Rating.AtLeast(vuln.Rating(f.failOn)))
 	})
 }
 
-func (t *tool) writeScan(items []scanned, f *scanFlags) error {
-	if f.out == "" {
-		return t.printScan(items)
+// write writes the report in the format asked for, to a file or to standard
+// output.
+func (s *scanner) write(items []scanned) error {
+	if s.flags.out == "" {
+		return s.print(s.tool, items)
 	}
 	var b strings.Builder
-	to := *t
+	to := *s.tool
 	to.out = &b
-	if err := to.printScan(items); err != nil {
+	if err := s.print(&to, items); err != nil {
 		return err
 	}
-	return durable.WriteFile(f.out, []byte(b.String()), 0o644)
+	return durable.WriteFile(s.flags.out, []byte(b.String()), 0o644)
 }
 
-func (t *tool) printScan(items []scanned) error {
-	switch {
-	case t.format == formatSARIF:
+func (s *scanner) print(t *tool, items []scanned) error {
+	switch t.format {
+	case formatSARIF:
 		return writeScanSARIF(t.out, items)
-	case t.structured():
+	case formatCycloneDX:
+		return writeScanCycloneDX(t.out, items, s.created)
+	case formatOpenVEX:
+		return s.writeOpenVEX(t.out, items)
+	case formatJSON, formatYAML:
 		return emitEach(t, items, nil)
 	}
 	for i, one := range items {
@@ -289,20 +330,48 @@ func (t *tool) printScanned(s scanned, named bool) error {
 			return err
 		}
 	}
+	if len(s.Stated) > 0 {
+		if len(s.Findings) > 0 {
+			fmt.Fprintln(t.out)
+		}
+		if err := term.Table(t.out, statedRows(s.Stated)); err != nil {
+			return err
+		}
+	}
 	_, err := fmt.Fprintln(t.out, s.sum())
 	return err
 }
 
-func findingRows(fs []scan.Finding) [][]string {
-	rows := [][]string{{"ADVISORY", "SEVERITY", "COMPONENT", "FIXED IN", "CODE", "SUMMARY"}}
+func findingRows(fs []scanFinding) [][]string {
+	rows := [][]string{{"ADVISORY", "SEVERITY", "COMPONENT", "FIXED IN", "CODE", "STATED", "SUMMARY"}}
 	for _, f := range fs {
-		name := strings.TrimSpace(f.Name + " " + f.Version)
-		if f.Unit != "" {
-			name = f.Unit + " " + name
+		stated := ""
+		if f.Statement != nil {
+			stated = f.Statement.status()
 		}
-		rows = append(rows, []string{f.ID, severityOf(f), name, strings.Join(f.Fixed, ", "), f.Reach.Level.String(), clip(f.Summary, maxSummary)})
+		rows = append(rows, []string{
+			f.ID, severityOf(f.Finding), componentOf(f.Finding), strings.Join(f.Fixed, ", "), f.Reach.Level.String(), stated,
+			clip(f.Summary, maxSummary),
+		})
+	}
+	return dropEmpty(rows, "STATED")
+}
+
+// statedRows lists what statements say not to matter, who says so and why.
+func statedRows(fs []scanFinding) [][]string {
+	rows := [][]string{{"NOT COUNTED", "SEVERITY", "COMPONENT", "STATED", "BY", "WHY"}}
+	for _, f := range fs {
+		s := f.Statement
+		rows = append(rows, []string{
+			f.ID, severityOf(f.Finding), componentOf(f.Finding), s.status(), s.by(), clip(cmp.Or(s.Text, string(s.Justification)), maxSummary),
+		})
 	}
 	return rows
+}
+
+// componentOf names the component of a finding, with the module that it is in.
+func componentOf(f scan.Finding) string {
+	return strings.TrimSpace(f.Unit + " " + strings.TrimSpace(f.Name+" "+f.Version))
 }
 
 // maxSummary is how much of a summary fits into a line, in characters.
@@ -322,16 +391,15 @@ func severityOf(f scan.Finding) string {
 
 // sum says in a line how many findings there are, and how close they come.
 func (s scanned) sum() string {
-	components := 0
-	for range s.doc.All() {
-		components++
-	}
-	text := fmt.Sprintf("%s in %s", plural(len(s.Findings), "finding"), plural(components, "component"))
+	text := fmt.Sprintf("%s in %s", plural(len(s.Findings), "finding"), plural(s.components, "component"))
 	if n := s.level(reach.Reachable); n > 0 {
 		text += fmt.Sprintf(", %d reachable", n)
 	}
 	if n := s.level(reach.Unknown); n > 0 {
 		text += fmt.Sprintf(", %d of which it is not known", n)
+	}
+	if n := len(s.Stated); n > 0 {
+		text += fmt.Sprintf("; %d stated not to matter", n)
 	}
 	if s.RuledOut > 0 {
 		text += fmt.Sprintf("; %d more cannot run", s.RuledOut)

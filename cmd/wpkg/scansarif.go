@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,7 +21,8 @@ import (
 const scanInformation = "https://github.com/wreg-project/wreg/blob/main/docs/spec/advisories.md"
 
 // writeScanSARIF writes findings as SARIF 2.1.0: a rule for each vulnerability, a
-// result for each component that has it.
+// result for each component that has it. What a statement says not to matter is a
+// result that is suppressed.
 func writeScanSARIF(w io.Writer, items []scanned) error {
 	run := sarif.NewRunWithInformationURI("wpkg", scanInformation)
 	run.Tool.Driver.WithVersion(version.Get().Version)
@@ -39,12 +42,12 @@ func writeScanSARIF(w io.Writer, items []scanned) error {
 				WithMessage(sarif.NewTextMessage(s.Error)).AddLocation(location))
 			continue
 		}
-		for _, f := range s.Findings {
+		for _, f := range slices.Concat(s.Findings, s.Stated) {
 			index, ok := rules[f.ID]
 			if !ok {
 				index = len(rules)
 				rules[f.ID] = index
-				run.Tool.Driver.AddRule(vulnerabilityRule(f))
+				run.Tool.Driver.AddRule(vulnerabilityRule(f.Finding))
 			}
 			run.AddResult(vulnerabilityResult(f, index, at, location))
 		}
@@ -76,7 +79,7 @@ func vulnerabilityRule(f scan.Finding) *sarif.ReportingDescriptor {
 		WithFullDescription(sarif.NewMultiformatMessageString().WithText(text)).
 		WithHelp(sarif.NewMultiformatMessageString().WithText(text)).
 		WithHelpURI(help).
-		WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(vulnerabilityLevel(f))).
+		WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(vulnerabilityLevel(scanFinding{Finding: f}))).
 		WithProperties(properties)
 }
 
@@ -84,9 +87,9 @@ func vulnerabilityRule(f scan.Finding) *sarif.ReportingDescriptor {
 var middle = map[vuln.Rating]float64{vuln.Low: 2, vuln.Medium: 5.5, vuln.High: 8, vuln.Critical: 9.5}
 
 // vulnerabilityLevel says how loud a finding is: what cannot run is a note.
-func vulnerabilityLevel(f scan.Finding) string {
+func vulnerabilityLevel(f scanFinding) string {
 	switch {
-	case f.Informational != "" || f.RuledOut():
+	case f.Informational != "" || f.ruledOut():
 		return "note"
 	case f.Severity.Rating.AtLeast(vuln.High) || f.KEV != nil:
 		return "error"
@@ -94,7 +97,7 @@ func vulnerabilityLevel(f scan.Finding) string {
 	return "warning"
 }
 
-func vulnerabilityResult(f scan.Finding, rule int, at audited, location *sarif.Location) *sarif.Result {
+func vulnerabilityResult(f scanFinding, rule int, at audited, location *sarif.Location) *sarif.Result {
 	text := f.Name + " " + f.Version + ": " + f.Reach.Level.String()
 	if f.Reach.Reason != "" {
 		text += ", " + f.Reach.Reason
@@ -114,9 +117,15 @@ func vulnerabilityResult(f scan.Finding, rule int, at audited, location *sarif.L
 	// Not by version: a finding stays the same one until it is fixed.
 	print := sha256.Sum256([]byte(f.ID + "\x00" + f.Name + "\x00" + f.Unit + "\x00" + sarifURI(at)))
 	fingerprint := hex.EncodeToString(print[:8])
-	return sarif.NewResult().WithRuleID(f.ID).WithRuleIndex(rule).WithLevel(vulnerabilityLevel(f)).
+	result := sarif.NewResult().WithRuleID(f.ID).WithRuleIndex(rule).WithLevel(vulnerabilityLevel(f)).
 		WithMessage(sarif.NewTextMessage(text)).
 		WithLocations([]*sarif.Location{location}).
 		WithPartialFingerprints(map[string]string{"wregVulnerability/v1": fingerprint, "primaryLocationLineHash": fingerprint + ":1"}).
 		WithProperties(properties)
+	if s := f.Statement; s.dismisses() {
+		why := cmp.Or(s.Text, string(s.Justification), s.status())
+		result.AddSuppression(sarif.NewSuppression().WithKind("external").WithStatus("accepted").
+			WithJustification(s.status() + " by " + s.by() + ": " + why))
+	}
+	return result
 }

@@ -22,9 +22,9 @@ type Subject struct {
 // maxTags bounds the tags of a Subject that are looked at.
 const maxTags = 64
 
-// purls are the package URLs that a publisher may call the package by (purl
+// PURLs are the package URLs that a publisher may call the package by (purl
 // specification, type oci): its name, with the repository, and with each tag.
-func (s Subject) purls() []string {
+func (s Subject) PURLs() []string {
 	if s.Repository == "" {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (a *Attachments) Statements(of Subject, file *sbom.Document, findings []sca
 			docs = append(docs, v.Document)
 		}
 	}
-	products := of.purls()
+	products := of.PURLs()
 	for _, c := range file.All() {
 		if c.Main {
 			products = append(products, c.PURL())

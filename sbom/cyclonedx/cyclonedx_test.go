@@ -2,12 +2,8 @@ package cyclonedx
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
-	"fmt"
 	"io"
-	"os"
-	"path"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +15,7 @@ import (
 
 	"github.com/wreg-project/wreg/sbom"
 	"github.com/wreg-project/wreg/sbom/evidence"
+	"github.com/wreg-project/wreg/test/schema"
 )
 
 const digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -166,41 +163,14 @@ func TestTheSchemaRefusesWhatIsWrong(t *testing.T) {
 	}
 }
 
-// compile reads the official schema. Formats are checked, references stay in
-// testdata.
+// compile gives the official schema.
 func compile(t *testing.T, version Version) *jsonschema.Schema {
 	t.Helper()
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	c.UseLoader(schemas{})
-	schema, err := c.Compile(fmt.Sprintf("http://cyclonedx.org/schema/bom-%s.schema.json", version))
+	c, err := schema.CycloneDX(string(version))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return schema
-}
-
-type schemas struct{}
-
-func (schemas) Load(address string) (any, error) {
-	data, err := schemaFile(path.Base(address))
-	if err != nil {
-		return nil, err
-	}
-	return jsonschema.UnmarshalJSON(bytes.NewReader(data))
-}
-
-func schemaFile(name string) ([]byte, error) {
-	f, err := os.Open("testdata/schema/" + name + ".gz")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	r, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r)
+	return c
 }
 
 func TestWriteIsDeterministic(t *testing.T) {

@@ -2,10 +2,8 @@ package spdx
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/wreg-project/wreg/sbom"
 	"github.com/wreg-project/wreg/sbom/evidence"
+	"github.com/wreg-project/wreg/test/schema"
 )
 
 const digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -137,29 +136,11 @@ func value(t *testing.T, data []byte) any {
 
 func compile(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	f, err := os.Open("testdata/spdx-schema-v2.3.json.gz")
+	c, err := schema.SPDX()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	r, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	if err := c.AddResource("spdx.json", value(t, data)); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := c.Compile("spdx.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return schema
+	return c
 }
 
 func TestWriteIsDeterministic(t *testing.T) {

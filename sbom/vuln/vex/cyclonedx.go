@@ -21,11 +21,13 @@ type (
 	}
 	cdxComponent struct {
 		Ref    string `json:"bom-ref"`
+		Type   string `json:"type"`
 		PURL   string `json:"purl"`
 		Hashes []struct {
 			Algorithm string `json:"alg"`
 			Content   string `json:"content"`
 		} `json:"hashes"`
+		Components []cdxComponent `json:"components"`
 	}
 	cdxVulnerability struct {
 		ID         string `json:"id"`
@@ -67,12 +69,14 @@ func readCycloneDX(data []byte) (*Document, error) {
 	}
 	d := &Document{ID: clean(o.Serial), Version: o.Version, Time: latest(o.Metadata.Time)}
 	byRef := map[string]Product{}
-	for _, c := range o.Components {
-		byRef[c.Ref] = c.product()
-	}
+	var subject *Product
 	if c := o.Metadata.Component; c != nil {
-		byRef[c.Ref] = c.product()
+		p := c.product()
+		byRef[c.Ref] = p
+		subject = p.identified()
+		addParts(byRef, c.Components, subject)
 	}
+	addParts(byRef, o.Components, subject)
 	for i, v := range o.Vulnerabilities {
 		if v.Analysis == nil || v.Analysis.State == "" {
 			continue
@@ -99,6 +103,35 @@ func readCycloneDX(data []byte) (*Document, error) {
 		d.Statements = append(d.Statements, s)
 	}
 	return d, nil
+}
+
+// addParts adds components and those within them. What a document states of a part
+// of its subject holds for that part of that subject, and for no other program
+// that has the same component. Where a document has no subject, or one that can't
+// be known again, the application around a component is taken for it.
+func addParts(byRef map[string]Product, list []cdxComponent, of *Product) {
+	for _, c := range list {
+		p := c.product()
+		within := of
+		if of == nil {
+			byRef[c.Ref] = p
+			if c.Type == "application" {
+				within = p.identified()
+			}
+		} else {
+			byRef[c.Ref] = Product{ID: of.ID, PURL: of.PURL, SHA256: of.SHA256, Parts: []Product{p}}
+		}
+		addParts(byRef, c.Components, within)
+	}
+}
+
+// identified is p if it can be known again by more than a reference within the
+// document.
+func (p Product) identified() *Product {
+	if p.PURL == "" && p.SHA256 == "" && !strings.HasPrefix(p.ID, "pkg:") {
+		return nil
+	}
+	return &p
 }
 
 // affected finds what a reference means: one of this document, or by a BOM-Link

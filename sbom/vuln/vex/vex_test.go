@@ -3,6 +3,7 @@ package vex
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -47,6 +48,24 @@ const cdxExample = `{
   ]
 }`
 
+// cdxNested is about a file in a bill of materials: what it states of a part, at
+// any depth, is stated of that part of the file.
+const cdxNested = `{
+  "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
+  %s
+  "vulnerabilities": [
+    {"id": "CVE-2026-1", "analysis": {"state": "resolved"}, "affects": [{"ref": "text"}, {"ref": "net"}]}
+  ]
+}`
+
+const (
+	cdxFile = `{"type": "application", "bom-ref": "app", "hashes": [{"alg": "SHA-256", "content": "` + digest + `"}]%s}`
+
+	cdxParts = `"components": [{"type": "file", "bom-ref": "module", "components": [
+    {"type": "library", "bom-ref": "text", "purl": "pkg:golang/golang.org/x/text@v0.21.0"}]},
+    {"type": "library", "bom-ref": "net", "purl": "pkg:golang/golang.org/x/net@v0.1.0"}]`
+)
+
 var exampleTime = time.Date(2026, 1, 2, 2, 4, 5, 0, time.UTC)
 
 func TestRead(t *testing.T) {
@@ -76,6 +95,31 @@ func TestRead(t *testing.T) {
 				}},
 			},
 		},
+	}
+	parts := []Product{
+		{ID: "app", SHA256: digest, Parts: []Product{{ID: "text", PURL: "pkg:golang/golang.org/x/text@v0.21.0"}}},
+		{ID: "app", SHA256: digest, Parts: []Product{{ID: "net", PURL: "pkg:golang/golang.org/x/net@v0.1.0"}}},
+	}
+	alone := []Product{parts[0].Parts[0], parts[1].Parts[0]}
+	for _, nested := range []struct {
+		name, in string
+		products []Product
+	}{
+		{"CycloneDX about parts of its subject", `"metadata": {"component": ` + fmt.Sprintf(cdxFile, "") + `},` + cdxParts + `,`, parts},
+		{"CycloneDX about parts inside its subject", `"metadata": {"component": ` + fmt.Sprintf(cdxFile, ", "+cdxParts) + `},`, parts},
+		{"CycloneDX about parts of several", `"components": [` + fmt.Sprintf(cdxFile, ", "+cdxParts) + `],`, parts},
+		{"CycloneDX about components of nothing", cdxParts + `,`, alone},
+		{
+			"CycloneDX about components of what has but a name",
+			`"metadata": {"component": {"type": "application", "bom-ref": "a", "name": "a"}},` + cdxParts + `,`, alone,
+		},
+	} {
+		tests = append(tests, struct {
+			name, in string
+			want     *Document
+		}{nested.name, fmt.Sprintf(cdxNested, nested.in), &Document{
+			Version: 1, Statements: []Statement{{Vulnerability: "CVE-2026-1", Status: Fixed, Products: nested.products}},
+		}})
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

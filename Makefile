@@ -93,8 +93,9 @@ CRATES := .cache/crates
 .PHONY: crates-db
 crates-db: ## renew what is known of the dependencies of crates (sbom/crates, needs cargo)
 	@mkdir -p $(CRATES)/roots
-	cp sbom/crates/cratesdb/roots/* $(CRATES)/roots/
-	CARGO_HOME=$(abspath $(CRATES)) cargo fetch --manifest-path $(CRATES)/roots/Cargo.toml --target wasm32-wasip1
+	cp -r sbom/crates/cratesdb/roots/* $(CRATES)/roots/
+	for roots in today earlier; do CARGO_HOME=$(abspath $(CRATES)) cargo fetch --manifest-path $(CRATES)/roots/$$roots/Cargo.toml \
+		--target wasm32-unknown-unknown --target wasm32-wasip1 || exit; done
 	go run ./sbom/crates/cratesdb -home $(CRATES) -o sbom/crates/crates.db
 
 .PHONY: golden

@@ -169,7 +169,7 @@ func (x *extraction) fill(u *Unit, b *wasm.Binary, top bool) {
 	if b.Component != nil || top {
 		interfaces(b, c)
 	}
-	u.Components = infer(c.Components())
+	u.Components = infer(b, c.Components())
 	cut := c.Full() || len(u.Components) > x.components
 	u.Components = u.Components[:min(len(u.Components), x.components)]
 	x.components -= len(u.Components)
@@ -180,11 +180,11 @@ func (x *extraction) fill(u *Unit, b *wasm.Binary, top bool) {
 
 // infer adds the crates that those of a list need. A list of cargo-auditable has
 // them already.
-func infer(list []evidence.Component) []evidence.Component {
+func infer(b *wasm.Binary, list []evidence.Component) []evidence.Component {
 	if slices.ContainsFunc(list, auditable) {
 		return list
 	}
-	more := crates.Infer(list)
+	more := crates.Infer(list, crates.PlatformsOf(b))
 	if len(more) == 0 {
 		return list
 	}

@@ -1,21 +1,22 @@
-// Package crates knows which crates a Rust crate needs in every build for Wasm,
-// and so finds crates that left no byte of their own in a binary.
+// Package crates knows which crates a Rust crate needs in a build for Wasm, and
+// so finds crates that left no byte of their own in a binary.
 //
 // A crate that is proven at an exact version names its dependencies in the
-// registry's index. Those of kind normal that are neither optional nor for other
-// machines, and that are no procedural macros, took part in the build for
-// certain; whether the linker kept code of theirs is not known. That is why
-// [Infer] gives them the class [evidence.Inferred] and a requirement instead of
-// a version. The knowledge is embedded (crates.db, see README.md) and is read
-// when it is first needed, a few crates at a time.
+// registry's index. Those of kind normal that are for the platform of the build,
+// that are no procedural macros, and that are not optional or are turned on by a
+// feature that another crate of the build asks for, took part in it for certain;
+// whether the linker kept code of theirs is not known. That is why [Infer] gives
+// them the class [evidence.Inferred] and a requirement instead of a version. What
+// the program itself asks for is not known, so its choice of features proves
+// nothing; Cargo only ever adds features, so it takes nothing away either. The
+// knowledge is embedded (crates.db, see README.md) and is read when it is first
+// needed, a few crates at a time.
 package crates
 
 import (
 	_ "embed"
 	"fmt"
 	"sync"
-
-	"github.com/Masterminds/semver/v3"
 
 	"github.com/wreg-project/wreg/sbom/crates/internal/db"
 	"github.com/wreg-project/wreg/sbom/evidence"
@@ -28,146 +29,74 @@ const (
 	indirect = 0.9
 )
 
-// maxSteps bounds the crates that an inference goes through.
+// maxSteps bounds how often an inference looks at a crate.
 const maxSteps = 1 << 15
 
 //go:embed crates.db
 var embedded []byte
 
+// open reads the table of the embedded file. The tests read all of it; if it is
+// corrupt all the same, nothing is inferred.
 var open = sync.OnceValues(func() (*db.DB, error) { return db.Open(embedded) })
 
-// Infer gives the crates that those of components need in every build for Wasm,
-// each once, in the order of their names, without those that are proven already.
+// Infer gives the crates that those of components need in every build for the
+// platforms that are possible, each once, in the order of their names, without
+// those that are proven or inferred already.
 //
-// Only Cargo components count that are proven at an exact version of the registry
-// and are no part of the standard library. From an inferred crate it goes on
-// where every version that its requirement allows needs the same crate.
-// RequiredBy has no more than 64 crates, Evidence no more than
-// [evidence.MaxEvidence]. A crate with several requirements has the one that was
-// found first, by the surest path; "*" stands for one that is not the same in all
-// versions.
-func Infer(components []evidence.Component) []evidence.Component {
+// Only Cargo components count that are no part of the standard library, and are
+// proven at an exact version of the registry or inferred with a requirement. From
+// an inferred crate it goes on where every version that its requirements allow
+// needs the same crate. RequiredBy has no more than 64 crates, Evidence no more
+// than [evidence.MaxEvidence]. A crate with several requirements has the one that
+// was found first, by the surest path; "*" stands for one that is not the same in
+// all versions.
+func Infer(components []evidence.Component, on Platforms) []evidence.Component {
 	d, err := open()
 	if err != nil {
-		panic(err) // the tests read all of the file that is embedded
+		return nil
 	}
-	return infer(d, components)
+	return infer(d, components, on)
 }
 
-func infer(d *db.DB, components []evidence.Component) []evidence.Component {
-	in := inference{db: d, proven: map[string]bool{}, seen: map[step]bool{}}
+func infer(d *db.DB, components []evidence.Component, on Platforms) []evidence.Component {
+	g := newGraph(d, on)
+	known := map[string]bool{}
 	for i := range components {
-		if c := &components[i]; c.Ecosystem == evidence.Cargo && c.Class == evidence.Proven && c.Part == "" {
-			in.proven[db.Key(c.Name)] = true
-		}
-	}
-	for i := range components {
-		in.from(&components[i])
-	}
-	for i := 0; i < len(in.queue) && i < maxSteps; i++ {
-		in.through(in.queue[i])
-	}
-	return in.found.Components()
-}
-
-// An inference goes breadth first, so that the surest evidence comes first.
-type inference struct {
-	db     *db.DB
-	proven map[string]bool
-	seen   map[step]bool
-	queue  []step
-	found  evidence.Collector
-}
-
-// A step is a crate to go through, of which only a requirement is known.
-type step struct{ name, requirement string }
-
-// from adds what a proven component needs.
-func (in *inference) from(c *evidence.Component) {
-	if c.Ecosystem != evidence.Cargo || c.Class != evidence.Proven || c.Part != "" || c.Source != "" || c.Commit != "" {
-		return
-	}
-	want, err := semver.StrictNewVersion(c.Version)
-	if err != nil {
-		return // no exact version, and so nothing that is certain
-	}
-	crate, err := in.db.Find(c.Name)
-	if err != nil {
-		return // this part of the file is corrupt, and tells nothing
-	}
-	for _, v := range crate.Versions {
-		if have, err := semver.StrictNewVersion(v.Number); err == nil && have.Equal(want) {
-			in.add(v.Edges, *c, direct)
-			return
-		}
-	}
-}
-
-// through adds what every version needs that the step's requirement allows.
-func (in *inference) through(s step) {
-	crate, err := in.db.Find(s.name)
-	if err != nil {
-		return
-	}
-	parent := evidence.Component{Ecosystem: evidence.Cargo, Name: s.name, Requirement: s.requirement}
-	in.add(common(crate, s.requirement), parent, indirect)
-}
-
-// common are the edges that all versions of a crate share that a requirement
-// allows. Where they do not share the requirement, it is "*".
-func common(crate db.Crate, requirement string) []db.Edge {
-	var shared []db.Edge
-	any := false
-	for _, v := range crate.Versions {
-		number, err := semver.StrictNewVersion(v.Number)
-		if err != nil || !db.Matches(requirement, number) {
+		c := &components[i]
+		if c.Ecosystem != evidence.Cargo || c.Class == evidence.Named || c.Part != "" {
 			continue
 		}
-		if !any {
-			shared, any = v.Edges, true
-			continue
+		known[db.Key(c.Name)] = true
+		if c.Source == "" && c.Commit == "" {
+			g.seed(c)
 		}
-		shared = intersect(shared, v.Edges)
 	}
-	return shared
-}
-
-func intersect(a, b []db.Edge) (both []db.Edge) {
-	for _, e := range a {
-		for _, o := range b {
-			if e.Name != o.Name {
-				continue
+	g.grow()
+	var found evidence.Collector
+	for _, n := range g.nodes {
+		for _, w := range g.wants(n) {
+			if !known[db.Key(w.name)] {
+				found.Add(n.inferred(w))
 			}
-			if e.Requirement != o.Requirement {
-				e.Requirement = "*"
-			}
-			both = append(both, e)
-			break
 		}
 	}
-	return both
+	return found.Components()
 }
 
-func (in *inference) add(edges []db.Edge, parent evidence.Component, confidence float64) {
-	for _, e := range edges {
-		if in.proven[db.Key(e.Name)] {
-			continue
-		}
-		by := parent.Version
-		if by == "" {
-			by = parent.Requirement
-		}
-		in.found.Add(evidence.Component{
-			Ecosystem: evidence.Cargo, Name: e.Name, Class: evidence.Inferred,
-			Requirement: e.Requirement, RequiredBy: []string{parent.PURL()},
-			Evidence: []evidence.Evidence{{
-				Method: evidence.Dependency, Offset: -1, Confidence: confidence,
-				Text: fmt.Sprintf("%s %s requires %s %s", parent.Name, by, e.Name, e.Requirement),
-			}},
-		})
-		if s := (step{e.Name, e.Requirement}); e.Requirement != "*" && !in.seen[s] {
-			in.seen[s] = true
-			in.queue = append(in.queue, s)
-		}
+// inferred is the component that a node wants.
+func (n *node) inferred(w want) evidence.Component {
+	parent := evidence.Component{Ecosystem: evidence.Cargo, Name: n.name, Version: n.version}
+	by, sure := n.version, direct
+	if by == "" {
+		by, sure = n.requirement, indirect
+	}
+	text := fmt.Sprintf("%s %s requires %s %s", n.name, by, w.name, w.shown())
+	if w.optional {
+		text += ", by a feature"
+	}
+	return evidence.Component{
+		Ecosystem: evidence.Cargo, Name: w.name, Class: evidence.Inferred,
+		Requirement: w.shown(), RequiredBy: []string{parent.PURL()},
+		Evidence: []evidence.Evidence{{Method: evidence.Dependency, Offset: -1, Confidence: sure, Text: text}},
 	}
 }

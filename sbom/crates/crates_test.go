@@ -2,12 +2,14 @@ package crates
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/Masterminds/semver/v3"
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/wreg-project/wreg/sbom/crates/internal/db"
 	"github.com/wreg-project/wreg/sbom/evidence"
@@ -17,23 +19,68 @@ func proven(name, version string) evidence.Component {
 	return evidence.Component{Ecosystem: evidence.Cargo, Name: name, Version: version, Class: evidence.Proven}
 }
 
+// on makes a crate of versions, each a number and what it needs. A dependency is
+// "name requirement", then "?" if it is optional, "default", "feature=x",
+// "as=x" or a platform.
+func on(name string, versions ...[]string) db.Crate {
+	c := db.Crate{Name: name}
+	for i, v := range versions {
+		var r db.Record
+		for _, text := range v[1:] {
+			if f, enables, ok := strings.Cut(text, ": "); ok {
+				r.Features = append(r.Features, db.Feature{Name: f, Enables: strings.Fields(enables)})
+				continue
+			}
+			words := strings.Fields(text)
+			e := db.Edge{Name: words[0], Requirement: words[1], Platforms: db.AllPlatforms}
+			for _, w := range words[2:] {
+				key, value, _ := strings.Cut(w, "=")
+				switch key {
+				case "?":
+					e.Optional = true
+				case "default":
+					e.Default = true
+				case "feature":
+					e.Features = append(e.Features, value)
+				case "as":
+					e.As = value
+				case "unknown":
+					e.Platforms = db.Unknown
+				case "wasi":
+					e.Platforms = db.WASIp1 | db.WASIp2
+				}
+			}
+			r.Edges = append(r.Edges, e)
+		}
+		c.Versions = append(c.Versions, db.Version{Number: v[0], Record: i})
+		c.Records = append(c.Records, r)
+	}
+	return c
+}
+
 // world is a registry of a few crates with every case of the rules.
 var world = []db.Crate{
-	{Name: "app", Versions: []db.Version{
-		{Number: "1.0.0", Edges: []db.Edge{{Name: "old-lib", Requirement: "^1"}}},
-		{Number: "1.2.0", Edges: []db.Edge{{Name: "my-lib", Requirement: "^1.0.3"}, {Name: "leaf", Requirement: "^2"}}},
-	}},
-	{Name: "my_lib", Versions: []db.Version{
-		{Number: "1.0.2", Edges: []db.Edge{{Name: "leaf", Requirement: "^3"}}}, // the requirement leaves it out
-		{Number: "1.0.3", Edges: []db.Edge{
-			{Name: "always", Requirement: "^0.4"}, {Name: "drifts", Requirement: "^1"}, {Name: "dropped", Requirement: "^1"},
-		}},
-		{Number: "1.1.0", Edges: []db.Edge{{Name: "always", Requirement: "^0.4"}, {Name: "drifts", Requirement: "^2"}}},
-	}},
-	{Name: "drifts", Versions: []db.Version{{Number: "1.0.0", Edges: []db.Edge{{Name: "too-far", Requirement: "^1"}}}}},
-	{Name: "loop_a", Versions: []db.Version{{Number: "1.0.0", Edges: []db.Edge{{Name: "loop-b", Requirement: "^1"}}}}},
-	{Name: "loop_b", Versions: []db.Version{{Number: "1.0.0", Edges: []db.Edge{{Name: "loop-c", Requirement: "^1"}}}}},
-	{Name: "loop_c", Versions: []db.Version{{Number: "1.0.0", Edges: []db.Edge{{Name: "loop-b", Requirement: "^1"}}}}},
+	on("app", []string{"1.0.0", "old-lib ^1"}, []string{"1.2.0", "my-lib ^1.0.3", "leaf ^2"}),
+	on("my_lib",
+		[]string{"1.0.2", "leaf ^3"}, // the requirement leaves it out
+		[]string{"1.0.3", "always ^0.4", "drifts ^1", "dropped ^1"},
+		[]string{"1.1.0", "always ^0.4", "drifts ^2"}),
+	on("drifts", []string{"1.0.0", "both ^1", "too-far ^1"}, []string{"2.0.0", "both ^1"}),
+	on("narrows", []string{"1.0.0", "my-lib ^1", "my-lib-user ^1"}),
+	on("my_lib_user", []string{"1.0.0", "my-lib ^1.1"}),
+	on("loop_a", []string{"1.0.0", "loop-b ^1"}),
+	on("loop_b", []string{"1.0.0", "loop-c ^1"}),
+	on("loop_c", []string{"1.0.0", "loop-b ^1"}),
+	on("web", []string{"1.0.0", "js ^1 unknown", "system ^1 wasi"}),
+	on("asks", []string{"1.0.0", "gives ^1 default feature=more"}),
+	on("plain", []string{"1.0.0", "gives ^1"}),
+	on("gives", []string{
+		"1.0.0", "basic ^1 ?", "extra ^1 ? as=other", "idle ^1 ?", "tuned ^1 ?", "weak ^1 ?", "strong ^1 ?",
+		"default: basic", "more: dep:other tuned? basic/speed idle?/on strong/on",
+	}),
+	on("basic", []string{"1.0.0", "quick ^1 ?", "speed: dep:quick"}),
+	on("unsure", []string{"1.0.0", "moves ^1 feature=x"}),
+	on("moves", []string{"1.0.0", "never ^1 ?", "x: dep:never"}, []string{"1.1.0", "never ^1 ?"}),
 }
 
 func database(t testing.TB, crates []db.Crate) *db.DB {
@@ -63,21 +110,72 @@ func TestInfer(t *testing.T) {
 	tests := []struct {
 		name string
 		in   []evidence.Component
-		want []string // "name requirement by"
+		on   Platforms // all if 0
+		want []string  // "name requirement by"
 	}{
 		{
 			name: "what every allowed version of an inferred crate needs is inferred too",
 			in:   []evidence.Component{proven("app", "1.2.0")},
 			want: []string{
-				"always ^0.4 [pkg:cargo/my-lib]", "drifts * [pkg:cargo/my-lib]",
+				"always ^0.4 [pkg:cargo/my-lib]", "both ^1 [pkg:cargo/drifts]", "drifts * [pkg:cargo/my-lib]",
 				"leaf ^2 [pkg:cargo/app@1.2.0]", "my-lib ^1.0.3 [pkg:cargo/app@1.2.0]",
 			},
+		},
+		{
+			name: "two requirements of compatible versions are about one version",
+			in:   []evidence.Component{proven("narrows", "1.0.0")},
+			want: []string{
+				"always ^0.4 [pkg:cargo/my-lib]", "both ^1 [pkg:cargo/drifts]", "drifts ^2 [pkg:cargo/my-lib]",
+				"my-lib ^1 [pkg:cargo/my-lib-user pkg:cargo/narrows@1.0.0]", "my-lib-user ^1 [pkg:cargo/narrows@1.0.0]",
+			},
+		},
+		{
+			name: "a feature that a dependency asks for turns on what is optional",
+			in:   []evidence.Component{proven("asks", "1.0.0"), proven("plain", "1.0.0")},
+			want: []string{
+				"basic ^1 [pkg:cargo/gives]", "extra ^1 [pkg:cargo/gives]",
+				"gives ^1 [pkg:cargo/asks@1.0.0 pkg:cargo/plain@1.0.0]", "quick ^1 [pkg:cargo/basic]", "strong ^1 [pkg:cargo/gives]",
+			},
+		},
+		{
+			name: "without default features nothing that is optional is certain",
+			in:   []evidence.Component{proven("plain", "1.0.0")},
+			want: []string{"gives ^1 [pkg:cargo/plain@1.0.0]"},
+		},
+		{
+			name: "the program's own choice of features is not known",
+			in:   []evidence.Component{proven("gives", "1.0.0")},
+		},
+		{
+			name: "a feature counts that every allowed version has",
+			in:   []evidence.Component{proven("unsure", "1.0.0")},
+			want: []string{"moves ^1 [pkg:cargo/unsure@1.0.0]"},
+		},
+		{
+			name: "a dependency is for the platform of the build",
+			in:   []evidence.Component{proven("web", "1.0.0")}, on: db.Unknown,
+			want: []string{"js ^1 [pkg:cargo/web@1.0.0]"},
+		},
+		{
+			name: "a dependency is for every platform that is possible",
+			in:   []evidence.Component{proven("web", "1.0.0")}, on: db.WASIp1 | db.WASIp2,
+			want: []string{"system ^1 [pkg:cargo/web@1.0.0]"},
+		},
+		{
+			name: "on an unknown platform one for some of them is not certain",
+			in:   []evidence.Component{proven("web", "1.0.0")},
+		},
+		{
+			name: "an inferred crate is gone on from, and not inferred again",
+			in:   []evidence.Component{{Ecosystem: evidence.Cargo, Name: "app", Class: evidence.Inferred, Requirement: "^1, <1.1"}},
+			want: []string{"old-lib ^1 [pkg:cargo/app]"},
 		},
 		{
 			name: "a proven crate is not inferred, whatever its hyphens",
 			in:   []evidence.Component{proven("app", "1.2.0"), proven("my_lib", "1.0.3"), proven("leaf", "2.1.0")},
 			want: []string{
-				"always ^0.4 [pkg:cargo/my_lib@1.0.3]", "drifts ^1 [pkg:cargo/my_lib@1.0.3]", "dropped ^1 [pkg:cargo/my_lib@1.0.3]",
+				"always ^0.4 [pkg:cargo/my_lib@1.0.3]", "both ^1 [pkg:cargo/drifts]", "drifts ^1 [pkg:cargo/my_lib@1.0.3]",
+				"dropped ^1 [pkg:cargo/my_lib@1.0.3]",
 				"too-far ^1 [pkg:cargo/drifts]",
 			},
 		},
@@ -86,7 +184,11 @@ func TestInfer(t *testing.T) {
 			in:   []evidence.Component{proven("loop-a", "1.0.0")},
 			want: []string{"loop-b ^1 [pkg:cargo/loop-a@1.0.0 pkg:cargo/loop-c]", "loop-c ^1 [pkg:cargo/loop-b]"},
 		},
-		{name: "another version has its own edges", in: []evidence.Component{proven("app", "1.0.0")}, want: []string{"old-lib ^1 [pkg:cargo/app@1.0.0]"}},
+		{
+			name: "another version has its own edges",
+			in:   []evidence.Component{proven("app", "1.0.0")},
+			want: []string{"old-lib ^1 [pkg:cargo/app@1.0.0]"},
+		},
 		{name: "an unknown version says nothing", in: []evidence.Component{proven("app", "1.1.0")}},
 		{name: "no version says nothing", in: []evidence.Component{proven("app", "")}},
 		{name: "an unknown crate says nothing", in: []evidence.Component{proven("unheard-of", "1.0.0")}},
@@ -98,7 +200,7 @@ func TestInfer(t *testing.T) {
 			name: "a copy in the standard library does not stand for the crate",
 			in:   []evidence.Component{proven("app", "1.2.0"), stdLib, proven("leaf", "2.0.0")},
 			want: []string{
-				"always ^0.4 [pkg:cargo/my-lib]", "drifts * [pkg:cargo/my-lib]", "my-lib ^1.0.3 [pkg:cargo/app@1.2.0]",
+				"always ^0.4 [pkg:cargo/my-lib]", "both ^1 [pkg:cargo/drifts]", "drifts * [pkg:cargo/my-lib]", "my-lib ^1.0.3 [pkg:cargo/app@1.2.0]",
 			},
 		},
 	}
@@ -106,24 +208,26 @@ func TestInfer(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, c := range infer(d, tt.in) {
+			for _, c := range infer(d, tt.in, cmp.Or(tt.on, AllPlatforms)) {
 				got = append(got, fmt.Sprint(c.Name, " ", c.Requirement, " ", c.RequiredBy))
 			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("infer(%v) (-want +got):\n%s", tt.in, diff)
+			if diff := gocmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("infer(%v, %04b) (-want +got):\n%s", tt.in, tt.on, diff)
 			}
 		})
 	}
 }
 
 func TestInferSaysWhy(t *testing.T) {
-	got := infer(database(t, world[:1]), []evidence.Component{proven("app", "1.0.0")})
+	got := infer(database(t, world[:1]), []evidence.Component{proven("app", "1.0.0")}, AllPlatforms)
 	want := []evidence.Component{{
 		Ecosystem: evidence.Cargo, Name: "old-lib", Class: evidence.Inferred, Requirement: "^1",
 		RequiredBy: []string{"pkg:cargo/app@1.0.0"},
-		Evidence:   []evidence.Evidence{{Method: evidence.Dependency, Offset: -1, Text: "app 1.0.0 requires old-lib ^1", Confidence: direct}},
+		Evidence: []evidence.Evidence{{
+			Method: evidence.Dependency, Offset: -1, Text: "app 1.0.0 requires old-lib ^1", Confidence: direct,
+		}},
 	}}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("infer(app 1.0.0) (-want +got):\n%s", diff)
 	}
 }
@@ -134,7 +238,10 @@ func TestEmbeddedKnowsWellKnownCrates(t *testing.T) {
 		crate, version string
 		has, hasNot    []string
 	}{
-		{crate: "regex", version: "1.10.0", has: []string{"regex-automata", "regex-syntax"}, hasNot: []string{"memchr", "aho-corasick"}}, // optional
+		{
+			crate: "regex", version: "1.10.0",
+			has: []string{"regex-automata", "regex-syntax"}, hasNot: []string{"memchr", "aho-corasick"}, // optional
+		},
 		{crate: "serde_json", version: "1.0.140", has: []string{"itoa", "ryu"}, hasNot: []string{"indexmap", "serde_derive"}},
 		{crate: "thiserror", version: "1.0.60", hasNot: []string{"thiserror-impl", "syn", "quote"}}, // a procedural macro
 		{crate: "tokio", version: "1.40.0", has: []string{"pin-project-lite"}, hasNot: []string{"libc", "windows-sys", "mio", "backtrace"}},
@@ -144,7 +251,7 @@ func TestEmbeddedKnowsWellKnownCrates(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.crate, func(t *testing.T) {
 			var names []string
-			for _, c := range Infer([]evidence.Component{proven(tt.crate, tt.version)}) {
+			for _, c := range Infer([]evidence.Component{proven(tt.crate, tt.version)}, AllPlatforms) {
 				names = append(names, c.Name)
 			}
 			for _, n := range tt.has {
@@ -180,14 +287,14 @@ func TestEmbeddedIsWhole(t *testing.T) {
 			if _, err := semver.StrictNewVersion(v.Number); err != nil {
 				t.Errorf("crate %s: version %q: %v", c.Name, v.Number, err)
 			}
-			for _, e := range v.Edges {
+			for _, e := range c.Records[v.Record].Edges {
 				if k, err := d.Find(e.Name); err != nil || len(k.Versions) == 0 {
 					t.Errorf("crate %s %s needs %s, which is not known: %v", c.Name, v.Number, e.Name, err)
 				}
 			}
 		}
 	}
-	const most = 4 << 20
+	const most = 3 << 19
 	if len(embedded) > most {
 		t.Errorf("crates.db has %d bytes, want at most %d", len(embedded), most)
 	}
@@ -201,7 +308,7 @@ func FuzzInfer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, nameA, versionA, nameB, versionB string) {
 		in := []evidence.Component{proven(nameA, versionA), proven(nameB, versionB)}
 		seen := map[string]bool{db.Key(nameA): true, db.Key(nameB): true}
-		for _, c := range Infer(in) {
+		for _, c := range Infer(in, AllPlatforms) {
 			if seen[db.Key(c.Name)] || c.Class != evidence.Inferred || c.Requirement == "" || len(c.RequiredBy) == 0 {
 				t.Errorf("Infer(%+v) has %+v", in, c)
 			}
@@ -213,7 +320,7 @@ func FuzzInfer(f *testing.F) {
 func BenchmarkInfer(b *testing.B) {
 	in := []evidence.Component{proven("tokio", "1.40.0"), proven("hyper", "1.4.0"), proven("regex", "1.10.0"), proven("image", "0.25.0")}
 	for b.Loop() {
-		if len(Infer(in)) == 0 {
+		if len(Infer(in, AllPlatforms)) == 0 {
 			b.Fatal("Infer found nothing")
 		}
 	}

@@ -35,9 +35,9 @@ const (
 	// Proven components have left bytes of their own in the binary.
 	Proven Class = "proven"
 
-	// Inferred components are mandatory dependencies of a proven component at its
-	// exact version: the build needed them, but no byte of theirs was found. They
-	// have a Requirement instead of a Version.
+	// Inferred components are those that a proven component at its exact version
+	// needs in the build, with what others that are certain ask of it: no byte of
+	// theirs was found. They have a Requirement instead of a Version.
 	Inferred Class = "inferred"
 
 	// Named components are known by name alone: by symbols or by literals of

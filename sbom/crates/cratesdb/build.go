@@ -1,60 +1,108 @@
 package main
 
 import (
+	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/wreg-project/wreg/sbom/crates/internal/db"
 )
 
-// build keeps of the index what every build for Wasm needs: of each version the
-// normal dependencies that are not optional, whose target is true on all of
-// Wasm's platforms, and that are known to be no procedural macro in any version
-// that the requirement allows.
+// build keeps of the index what may be certain of a build for Wasm: of each
+// version the normal dependencies whose target is true on one of Wasm's platforms
+// at least, and that are known to be no procedural macro in any version that the
+// requirement allows. Of those that are optional, and of the features, it keeps
+// what another crate of the index turns on.
 func build(index map[string][]release, kinds map[string]map[string]bool) []db.Crate {
-	b := builder{index: index, libraries: map[string]map[string]bool{}}
+	libs := librarian{index: index, libraries: map[string]map[string]bool{}}
 	for name, releases := range index {
-		b.libraries[name] = libraries(releases, kinds[name])
+		libs.libraries[name] = libraries(releases, kinds[name])
 	}
-	var list []db.Crate
+	all := graph{}
 	for name, releases := range index {
 		slices.SortFunc(releases, func(a, b release) int { return a.version.Compare(b.version) })
-		c := db.Crate{Name: name}
-		for _, r := range releases {
-			number, _, _ := strings.Cut(r.Vers, "+")
-			c.Versions = append(c.Versions, db.Version{Number: number, Edges: b.edges(r)})
+		for i := range releases {
+			all[name] = append(all[name], &node{edges: libs.edges(&releases[i]), features: releases[i].Features})
 		}
-		list = append(list, c)
+	}
+	all.dropUnasked()
+	all.dropIdle()
+	var list []db.Crate
+	for name, releases := range index {
+		list = append(list, crate(name, releases, all[name]))
 	}
 	return list
 }
 
-type builder struct {
+// crate puts releases that need the same together.
+func crate(name string, releases []release, nodes []*node) db.Crate {
+	c := db.Crate{Name: name}
+	number := map[string]int{}
+	for i, n := range nodes {
+		r := n.record()
+		text, err := json.Marshal(r)
+		if err != nil {
+			panic(err) // texts and numbers alone
+		}
+		at, ok := number[string(text)]
+		if !ok {
+			at = len(c.Records)
+			number[string(text)] = at
+			c.Records = append(c.Records, r)
+		}
+		version, _, _ := strings.Cut(releases[i].Vers, "+")
+		c.Versions = append(c.Versions, db.Version{Number: version, Record: at})
+	}
+	return c
+}
+
+func (n *node) record() db.Record {
+	r := db.Record{Edges: n.edges}
+	for _, name := range slices.Sorted(maps.Keys(n.features)) {
+		enables := slices.Clone(n.features[name])
+		slices.Sort(enables)
+		r.Features = append(r.Features, db.Feature{Name: name, Enables: slices.Compact(enables)})
+	}
+	return r
+}
+
+// A librarian tells libraries from procedural macros.
+type librarian struct {
 	index     map[string][]release
 	libraries map[string]map[string]bool // by name and version: certainly no procedural macro
 }
 
-func (b *builder) edges(r release) (edges []db.Edge) {
-	for _, d := range r.Deps {
-		if d.normal() && !d.Optional && d.Registry == "" && onAllWasm(d.Target) && b.library(d.crate(), d.Req) {
-			edges = append(edges, db.Edge{Name: d.crate(), Requirement: d.Req})
+func (l *librarian) edges(r *release) (edges []db.Edge) {
+	for i := range r.Deps {
+		d := &r.Deps[i]
+		on := platformsOf(d.Target)
+		if !d.normal() || on == 0 || d.Registry != "" || !l.library(d.crate(), d.Req) {
+			continue
 		}
+		e := db.Edge{
+			Name: d.crate(), Requirement: d.Req, Optional: d.Optional, Default: d.Default, Features: d.Features, Platforms: on,
+		}
+		if d.Name != e.Name {
+			e.As = d.Name
+		}
+		edges = append(edges, e)
 	}
-	slices.SortFunc(edges, func(a, b db.Edge) int {
-		return strings.Compare(a.Name+" "+a.Requirement, b.Name+" "+b.Requirement)
+	slices.SortStableFunc(edges, func(a, b db.Edge) int {
+		return strings.Compare(a.Name+" "+a.As+" "+a.Requirement, b.Name+" "+b.As+" "+b.Requirement)
 	})
-	return slices.Compact(edges)
+	return edges
 }
 
 // library reports whether a crate is known, and no version of it that the
 // requirement allows may be a procedural macro.
-func (b *builder) library(name, requirement string) bool {
+func (l *librarian) library(name, requirement string) bool {
 	known := false
-	for _, r := range b.index[db.Key(name)] {
+	for _, r := range l.index[db.Key(name)] {
 		if !db.Matches(requirement, r.version) {
 			continue
 		}
-		if known = b.libraries[db.Key(name)][r.Vers]; !known {
+		if known = l.libraries[db.Key(name)][r.Vers]; !known {
 			return false
 		}
 	}

@@ -15,43 +15,47 @@ import (
 	"github.com/wreg-project/wreg/sbom/crates/internal/db"
 )
 
-func TestOnAllWasm(t *testing.T) {
+func TestPlatformsOf(t *testing.T) {
+	const all, none = db.AllPlatforms, db.Platforms(0)
 	tests := []struct {
 		target string
-		want   bool
+		want   db.Platforms
 	}{
-		{"", true},
-		{`cfg(target_arch = "wasm32")`, true},
-		{`cfg(target_family = "wasm")`, true},
-		{`cfg(not(windows))`, true},
-		{`cfg(all(target_arch = "wasm32", not(target_os = "windows")))`, true},
-		{`cfg(any(unix, target_arch = "wasm32"))`, true},
-		{`cfg(not(any(windows, target_os = "macos",)))`, true},
-		{`cfg(any(tokio_unstable, target_pointer_width = "32"))`, true}, // whatever the flag is
-		{`cfg(all())`, true},
-		{`cfg(any())`, false},
-		{`cfg(unix)`, false},
-		{`cfg(not(unix))`, false}, // Emscripten
-		{`cfg(windows)`, false},
-		{`cfg(target_os = "wasi")`, false},
-		{`cfg(all(target_arch = "wasm32", target_os = "unknown"))`, false},
-		{`cfg(not(target_arch = "wasm32"))`, false},
-		{`cfg(tokio_unstable)`, false},
-		{`cfg(not(loom))`, false},
-		{`cfg(target_feature = "atomics")`, false},
-		{`cfg(not(target_feature = "crt-static"))`, false},
-		{`cfg(not(windows, unix))`, false},
-		{`wasm32-unknown-unknown`, false},
-		{`x86_64-pc-windows-msvc`, false},
-		{`cfg(target_arch = "wasm32"`, false},
-		{`cfg(not(windows)) or so)`, false},
-		{`cfg(target_arch = wasm32)`, false},
-		{`cfg(all(not(windows) not(windows)))`, false},
-		{"cfg(" + strings.Repeat("all(", 100_000) + strings.Repeat(")", 100_001), false},
+		{"", all},
+		{`cfg(target_arch = "wasm32")`, all},
+		{`cfg(target_family = "wasm")`, all},
+		{`cfg(not(windows))`, all},
+		{`cfg(all(target_arch = "wasm32", not(target_os = "windows")))`, all},
+		{`cfg(any(unix, target_arch = "wasm32"))`, all},
+		{`cfg(not(any(windows, target_os = "macos",)))`, all},
+		{`cfg(any(tokio_unstable, target_pointer_width = "32"))`, all}, // whatever the flag is
+		{`cfg(all())`, all},
+		{`cfg(any())`, none},
+		{`cfg(unix)`, db.Emscripten},
+		{`cfg(not(unix))`, all &^ db.Emscripten},
+		{`cfg(windows)`, none},
+		{`cfg(target_os = "wasi")`, db.WASIp1 | db.WASIp2},
+		{`cfg(all(target_arch = "wasm32", target_os = "unknown"))`, db.Unknown},
+		{`cfg(target_env = "p1")`, none}, // wasm32-wasi had no env
+		{`cfg(all(target_os = "wasi", not(target_env = "p1")))`, db.WASIp2},
+		{`wasm32-wasip1`, none}, // nor that name,
+		{`cfg(not(target_arch = "wasm32"))`, none},
+		{`cfg(tokio_unstable)`, none},
+		{`cfg(not(loom))`, none},
+		{`cfg(target_feature = "atomics")`, none},
+		{`cfg(not(target_feature = "crt-static"))`, none},
+		{`cfg(not(windows, unix))`, none},
+		{`wasm32-unknown-unknown`, db.Unknown},
+		{`x86_64-pc-windows-msvc`, none},
+		{`cfg(target_arch = "wasm32"`, none},
+		{`cfg(not(windows)) or so)`, none},
+		{`cfg(target_arch = wasm32)`, none},
+		{`cfg(all(not(windows) not(windows)))`, none},
+		{"cfg(" + strings.Repeat("all(", 100_000) + strings.Repeat(")", 100_001), none},
 	}
 	for _, tt := range tests {
-		if got := onAllWasm(tt.target); got != tt.want {
-			t.Errorf("onAllWasm(%.60q) = %v, want %v", tt.target, got, tt.want)
+		if got := platformsOf(tt.target); got != tt.want {
+			t.Errorf("platformsOf(%.60q) = %04b, want %04b", tt.target, got, tt.want)
 		}
 	}
 }
@@ -102,15 +106,19 @@ func TestRunKeepsWhatEveryBuildNeeds(t *testing.T) {
 	put(t, home, "makro", "1.0.0", "[package]\nname = \"makro\"\nversion = \"1.0.0\"\n[lib]\nproc-macro = true\n")
 	put(t, home, "turned", "2.0.0", "[package]\nname = \"turned\"\nversion = \"2.0.0\"\n")
 	index := map[string][]byte{
-		"plain-lib": entry(releaseJSON("plain-lib", "1.0.0", "")),
-		"makro":     entry(releaseJSON("makro", "1.0.0", "")),
+		"plain-lib": entry(`{"name":"plain-lib","vers":"1.0.0","deps":[` + strings.Join([]string{
+			`{"name":"turned","req":"^2","kind":"normal","optional":true}`,
+			`{"name":"plain-lib","req":"^1","kind":"normal","optional":true}`,
+		}, ",") + `],"features":{"default":["std","more"],"std":[],"unasked":["plain-lib"],"idle":["std"]},` +
+			`"features2":{"extra":["dep:turned","turned?/idle"],"more":["turned/x"]},"v":2}`),
+		"makro": entry(releaseJSON("makro", "1.0.0", "")),
 		"turned": entry(
 			releaseJSON("turned", "1.0.0", `{"name":"syn","req":"^1","kind":"normal"}`), releaseJSON("turned", "2.0.0", ""),
 		),
 		"unseen": entry(releaseJSON("unseen", "1.0.0", "")), // resolved for another platform, never downloaded
 		"app": entry(
 			releaseJSON("app", "1.0.0", strings.Join([]string{
-				`{"name":"renamed","package":"plain-lib","req":"^1","kind":"normal","target":null}`,
+				`{"name":"renamed","package":"plain-lib","req":"^1","kind":"normal","target":null,"default_features":true,"features":["extra","idle"]}`,
 				`{"name":"turned","req":"^2","kind":"normal"}`,
 			}, ",")),
 			releaseJSON("app", "2.0.0", strings.Join([]string{
@@ -126,6 +134,7 @@ func TestRunKeepsWhatEveryBuildNeeds(t *testing.T) {
 				`{"name":"unseen","req":"^1","kind":"normal"}`,
 				`{"name":"nowhere","req":"^1","kind":"normal"}`,
 			}, ",")),
+			releaseJSON("app", "2.1.0", `{"name":"plain-lib","req":"^1","kind":"normal","target":"cfg(unix)"}`),
 		),
 	}
 	for name, data := range index {
@@ -144,12 +153,35 @@ func TestRunKeepsWhatEveryBuildNeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := d.Find("app")
-	want := db.Crate{Name: "app", Versions: []db.Version{
-		{Number: "1.0.0", Edges: []db.Edge{{Name: "plain-lib", Requirement: "^1"}, {Name: "turned", Requirement: "^2"}}},
-		{Number: "2.0.0", Edges: []db.Edge{}},
-	}}
+	everywhere := func(e db.Edge) db.Edge { e.Platforms = db.AllPlatforms; return e }
+	want := db.Crate{
+		Name:     "app",
+		Versions: []db.Version{{Number: "1.0.0"}, {Number: "2.0.0", Record: 1}, {Number: "2.1.0", Record: 1}},
+		Records: []db.Record{{Edges: []db.Edge{
+			everywhere(db.Edge{Name: "plain-lib", As: "renamed", Requirement: "^1", Default: true, Features: []string{"extra"}}),
+			everywhere(db.Edge{Name: "turned", Requirement: "^2"}),
+		}, Features: []db.Feature{}}, {Edges: []db.Edge{
+			{Name: "plain-lib", Requirement: "^1", Platforms: db.Emscripten},
+		}, Features: []db.Feature{}}},
+	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("Find(app) = %v (-want +got):\n%s", err, diff)
+	}
+	// What nobody turns on is not kept, nor what turns nothing on.
+	got, err = d.Find("plain-lib")
+	want = db.Crate{
+		Name:     "plain_lib",
+		Versions: []db.Version{{Number: "1.0.0"}},
+		Records: []db.Record{{
+			Edges: []db.Edge{everywhere(db.Edge{Name: "turned", Requirement: "^2", Optional: true})},
+			Features: []db.Feature{
+				{Name: "default", Enables: []string{"more"}}, {Name: "extra", Enables: []string{"dep:turned"}},
+				{Name: "more", Enables: []string{"turned/x"}},
+			},
+		}},
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("Find(plain-lib) = %v (-want +got):\n%s", err, diff)
 	}
 }
 
@@ -174,7 +206,7 @@ func FuzzParseEntry(f *testing.F) {
 				t.Errorf("parseEntry(%q) has %+v, without a version", data, r)
 			}
 			for _, d := range r.Deps {
-				onAllWasm(d.Target)
+				platformsOf(d.Target)
 			}
 		}
 	})

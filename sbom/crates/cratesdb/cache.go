@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +26,10 @@ type release struct {
 	Vers string       `json:"vers"`
 	Deps []dependency `json:"deps"`
 
+	// Those of Features2 are in a form that old versions of Cargo do not know.
+	Features  map[string][]string `json:"features"`
+	Features2 map[string][]string `json:"features2"`
+
 	version *semver.Version
 }
 
@@ -36,6 +41,9 @@ type dependency struct {
 	Target   string `json:"target"`
 	Registry string `json:"registry"`
 	Optional bool   `json:"optional"`
+	Default  bool   `json:"default_features"`
+
+	Features []string `json:"features"`
 }
 
 // crate is the name of the crate that a dependency is on.
@@ -92,11 +100,15 @@ func parseEntry(data []byte) ([]release, error) {
 		if err := json.Unmarshal(fields[i], &r); err != nil {
 			return nil, fmt.Errorf("version %s: %w", fields[i-1], err)
 		}
+		if r.Features == nil {
+			r.Features = map[string][]string{}
+		}
 		v, err := semver.StrictNewVersion(r.Vers)
 		if err != nil {
 			continue // crates from before the rules; no binary of today has them
 		}
 		r.version = v
+		maps.Copy(r.Features, r.Features2)
 		list = append(list, r)
 	}
 	return list, nil

@@ -2,19 +2,24 @@ package main
 
 import (
 	"strings"
+
+	"github.com/wreg-project/wreg/sbom/crates/internal/db"
 )
 
 // A platform is one of Rust's targets for Wasm.
 type platform struct {
-	triple, os, env string
-	unix            bool
+	is      db.Platforms
+	os, env string
+	unix    bool
 }
 
+// One that the database knows may have had other names in time.
 var platforms = []platform{
-	{triple: "wasm32-unknown-unknown", os: "unknown"},
-	{triple: "wasm32-wasip1", os: "wasi", env: "p1"},
-	{triple: "wasm32-wasip2", os: "wasi", env: "p2"},
-	{triple: "wasm32-unknown-emscripten", os: "emscripten", unix: true},
+	{is: db.Unknown, os: "unknown"},
+	{is: db.WASIp1, os: "wasi", env: "p1"},
+	{is: db.WASIp1, os: "wasi"},
+	{is: db.WASIp2, os: "wasi", env: "p2"},
+	{is: db.Emscripten, os: "emscripten", unix: true},
 }
 
 // A verdict is what is known of a condition before a build.
@@ -33,25 +38,31 @@ func verdictOf(b bool) verdict {
 	return no
 }
 
-// onAllWasm reports whether a dependency's target, a triple or a cfg expression
-// (The Cargo Book, "Platform specific dependencies"), is certain to be true in
-// every build for Wasm. No target at all is.
-func onAllWasm(target string) bool {
+// platformsOf gives the platforms on which a dependency's target, a triple or a
+// cfg expression (The Cargo Book, "Platform specific dependencies"), is certain
+// to be true. No target at all is on all of them.
+func platformsOf(target string) db.Platforms {
 	if target == "" {
-		return true
+		return db.AllPlatforms
 	}
 	inner, ok := strings.CutPrefix(strings.TrimSpace(target), "cfg(")
 	if !ok || !strings.HasSuffix(inner, ")") {
-		return false // one triple is not all of them
+		return triples[target]
 	}
 	inner = strings.TrimSuffix(inner, ")")
+	all := db.AllPlatforms
 	for _, p := range platforms {
 		c := condition{text: inner, on: p}
 		if v := c.parse(0); v != yes || strings.TrimSpace(c.text) != "" || c.bad {
-			return false
+			all &^= p.is
 		}
 	}
-	return true
+	return all
+}
+
+// triples are those that have had one name alone.
+var triples = map[string]db.Platforms{
+	"wasm32-unknown-unknown": db.Unknown, "wasm32-wasip2": db.WASIp2, "wasm32-unknown-emscripten": db.Emscripten,
 }
 
 // maxDepth bounds the nesting of a condition.

@@ -45,13 +45,10 @@ func run(home, out string) error {
 	if err := db.Encode(&buf, crates); err != nil {
 		return err
 	}
-	versions, edges := 0, 0
+	versions, records := 0, 0
 	for _, c := range crates {
-		versions += len(c.Versions)
-		for _, v := range c.Versions {
-			edges += len(v.Edges)
-		}
+		versions, records = versions+len(c.Versions), records+len(c.Records)
 	}
-	fmt.Printf("%d crates, %d versions, %d edges, %d bytes\n", len(crates), versions, edges, buf.Len())
+	fmt.Printf("%d crates, %d versions, %d different lists of dependencies, %d bytes\n", len(crates), versions, records, buf.Len())
 	return durable.WriteFile(out, buf.Bytes(), 0o644)
 }

@@ -1,23 +1,27 @@
 // Package db is the file form of what sbom/crates knows of the crates of
 // crates.io: which versions there are, and which other crates each of them
-// needs in every build for Wasm.
+// needs in builds for Wasm, always or with which features.
 //
 // A file is the magic number, a table of texts, and blocks of crates:
 //
 //	file    = magic texts:blob count:uvarint { first:uvarint block:blob }
 //	blob    = length:uvarint raw:uvarint deflated bytes
-//	texts   = crates:list names:list requirements:list  (raw)
+//	texts   = crates:list words:list                    (raw)
 //	list    = count:uvarint { length:uvarint bytes }
 //	block   = { crate }                                 (raw)
 //	crate   = records:uvarint { record } versions:uvarint { length:uvarint bytes record:uvarint }
-//	record  = edges:uvarint { name:uvarint requirement:uvarint }
+//	record  = edges:uvarint { edge } features:uvarint { feature }
+//	edge    = flags:uvarint name:word requirement:word [ as:word ] [ platforms:uvarint ] [ features:words ]
+//	feature = name:word enables:words
+//	words   = count:uvarint { word }
+//	word    = number:uvarint
 //
 // The crates of the table are those that the file describes, sorted and in lower
-// case with underscores for hyphens; names and requirements are those of the
-// edges, which refer to them by number, as versions do to the records of their
-// crate. A block has 16 crates, the last one what is left, and begins with the
-// number of its first. Only the table and the blocks that somebody asks for are
-// ever inflated.
+// case with underscores for hyphens; the words are all other texts, to which
+// records refer by number, as versions do to the records of their crate. The
+// flags of an edge say which of the fields in brackets follow. A block has 32
+// crates, the last one what is left, and begins with the number of its first.
+// Only the table and the blocks that somebody asks for are ever inflated.
 package db
 
 import (
@@ -28,19 +32,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 )
 
-const magic = "wreg crates 1\n"
+const magic = "wreg crates 2\n"
 
 // What a file may make its reader allocate.
 const (
 	maxFile  = 64 << 20
-	maxRaw   = 16 << 20 // bytes of all blobs together, inflated
+	maxRaw   = 64 << 20 // bytes of all blobs together, inflated
 	maxRatio = 1032     // of inflated to deflated bytes; more is impossible in DEFLATE
-	perBlock = 16       // crates
+	perBlock = 32       // crates
 )
 
 // ErrCorrupt is the error of everything that is no such file.
@@ -50,19 +55,54 @@ var ErrCorrupt = errors.New("corrupt crates database")
 type Crate struct {
 	Name     string // with underscores for hyphens
 	Versions []Version
+	Records  []Record
 }
 
-// A Version is one release with what it needs.
+// A Version is one release.
 type Version struct {
 	Number string // semantic version without build metadata
-	Edges  []Edge
+	Record int    // what it needs, an index into Records of the crate
 }
 
-// An Edge is a dependency that every build for Wasm has.
+// A Record is what one or more versions of a crate need.
+type Record struct {
+	Edges    []Edge
+	Features []Feature // sorted by name; those that have a part in what is needed
+}
+
+// An Edge is a normal dependency.
 type Edge struct {
 	Name        string // as the registry writes it
 	Requirement string // as Cargo writes it: "^1.0.3"
+	As          string // what the crate calls it, if that is not its name
+	Optional    bool   // only there if a feature turns it on
+	Default     bool   // with its default features
+	Features    []string
+	Platforms   Platforms // on which it is there
 }
+
+// Alias is the name under which features refer to the dependency.
+func (e *Edge) Alias() string { return cmp.Or(e.As, e.Name) }
+
+// A Feature turns on others, or dependencies, in the form of a manifest: "std",
+// "dep:serde", "serde/std", "serde?/std".
+type Feature struct {
+	Name    string
+	Enables []string
+}
+
+// Platforms is a set of Rust's targets for Wasm.
+type Platforms uint8
+
+// The targets, with what differs from them in name alone.
+const (
+	Unknown    Platforms = 1 << iota // wasm32-unknown-unknown
+	WASIp1                           // wasm32-wasip1, wasm32-wasi, wasm32-wasip1-threads
+	WASIp2                           // wasm32-wasip2
+	Emscripten                       // wasm32-unknown-emscripten
+
+	AllPlatforms = Unknown | WASIp1 | WASIp2 | Emscripten
+)
 
 // Key makes one of the spellings of a crate's name that Cargo takes for equal.
 func Key(name string) string { return strings.ReplaceAll(strings.ToLower(name), "-", "_") }
@@ -99,67 +139,122 @@ func Encode(w io.Writer, crates []Crate) error {
 
 // A table numbers the texts that crates share.
 type table struct {
-	crates, names, requirements []string
-	name, requirement           map[string]uint64
+	crates, words []string
+	number        map[string]uint64
 }
 
 func newTable(crates []Crate) *table {
-	t := &table{name: map[string]uint64{}, requirement: map[string]uint64{}}
-	names, requirements := map[string]bool{}, map[string]bool{}
+	t := &table{number: map[string]uint64{}}
+	uses := map[string]int{}
 	for _, c := range crates {
 		t.crates = append(t.crates, c.Name)
-		for _, v := range c.Versions {
-			for _, e := range v.Edges {
-				names[e.Name], requirements[e.Requirement] = true, true
+		for i := range c.Records {
+			for word := range c.Records[i].words {
+				uses[word]++
 			}
 		}
 	}
-	number := func(set map[string]bool, numbers map[string]uint64) (list []string) {
-		for s := range set {
-			list = append(list, s)
-		}
-		slices.Sort(list)
-		for i, s := range list {
-			numbers[s] = uint64(i)
-		}
-		return list
+	// Frequent words get the small numbers, which take fewer bytes.
+	t.words = slices.SortedFunc(maps.Keys(uses), func(a, b string) int {
+		return cmp.Or(cmp.Compare(uses[b], uses[a]), strings.Compare(a, b))
+	})
+	for i, w := range t.words {
+		t.number[w] = uint64(i)
 	}
-	t.names, t.requirements = number(names, t.name), number(requirements, t.requirement)
 	return t
 }
 
-func (t *table) encode() (raw []byte) {
-	for _, list := range [][]string{t.crates, t.names, t.requirements} {
-		raw = binary.AppendUvarint(raw, uint64(len(list)))
-		for _, s := range list {
-			raw = appendText(raw, s)
+// words gives every text of a record.
+func (r *Record) words(yield func(string) bool) {
+	for i := range r.Edges {
+		e := &r.Edges[i]
+		for _, w := range append([]string{e.Name, e.Requirement, e.As}, e.Features...) {
+			if !yield(w) {
+				return
+			}
 		}
 	}
-	return raw
+	for _, f := range r.Features {
+		for _, w := range append([]string{f.Name}, f.Enables...) {
+			if !yield(w) {
+				return
+			}
+		}
+	}
 }
 
-func (t *table) appendCrate(raw []byte, c Crate) []byte {
-	var records [][]byte
-	number := map[string]uint64{}
-	var versions []byte
-	for _, v := range c.Versions {
-		record := binary.AppendUvarint(nil, uint64(len(v.Edges)))
-		for _, e := range v.Edges {
-			record = binary.AppendUvarint(record, t.name[e.Name])
-			record = binary.AppendUvarint(record, t.requirement[e.Requirement])
-		}
-		n, ok := number[string(record)]
-		if !ok {
-			n = uint64(len(records))
-			number[string(record)] = n
-			records = append(records, record)
-		}
-		versions = binary.AppendUvarint(appendText(versions, v.Number), n)
+func (t *table) encode() []byte {
+	return appendList(appendList(nil, t.crates), t.words)
+}
+
+func appendList(b []byte, list []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(list)))
+	for _, s := range list {
+		b = appendText(b, s)
 	}
-	raw = binary.AppendUvarint(raw, uint64(len(records)))
-	raw = append(raw, bytes.Join(records, nil)...)
-	raw = binary.AppendUvarint(raw, uint64(len(c.Versions)))
-	return append(raw, versions...)
+	return b
+}
+
+func (t *table) appendCrate(b []byte, c Crate) []byte {
+	b = binary.AppendUvarint(b, uint64(len(c.Records)))
+	for i := range c.Records {
+		b = t.appendRecord(b, &c.Records[i])
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.Versions)))
+	for _, v := range c.Versions {
+		b = binary.AppendUvarint(appendText(b, v.Number), uint64(v.Record))
+	}
+	return b
+}
+
+// The flags of an edge.
+const (
+	flagOptional = 1 << iota
+	flagDefault
+	flagAs
+	flagPlatforms // it is not there on all of them
+	flagFeatures
+)
+
+func (t *table) appendRecord(b []byte, r *Record) []byte {
+	b = binary.AppendUvarint(b, uint64(len(r.Edges)))
+	for i := range r.Edges {
+		e := &r.Edges[i]
+		flags := uint64(0)
+		for i, set := range []bool{e.Optional, e.Default, e.As != "", e.Platforms != AllPlatforms, len(e.Features) > 0} {
+			if set {
+				flags |= 1 << i
+			}
+		}
+		b = binary.AppendUvarint(b, flags)
+		b = t.appendWord(t.appendWord(b, e.Name), e.Requirement)
+		if flags&flagAs != 0 {
+			b = t.appendWord(b, e.As)
+		}
+		if flags&flagPlatforms != 0 {
+			b = binary.AppendUvarint(b, uint64(e.Platforms))
+		}
+		if flags&flagFeatures != 0 {
+			b = t.appendWords(b, e.Features)
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.Features)))
+	for _, f := range r.Features {
+		b = t.appendWords(t.appendWord(b, f.Name), f.Enables)
+	}
+	return b
+}
+
+func (t *table) appendWord(b []byte, word string) []byte {
+	return binary.AppendUvarint(b, t.number[word])
+}
+
+func (t *table) appendWords(b []byte, words []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(words)))
+	for _, w := range words {
+		b = t.appendWord(b, w)
+	}
+	return b
 }
 
 func appendText(b []byte, s string) []byte {
@@ -184,8 +279,8 @@ func appendBlob(b, raw []byte) ([]byte, error) {
 
 // A DB is an open file. Its methods are safe for concurrent use.
 type DB struct {
-	crates, names, requirements []string
-	blocks                      []block
+	crates, words []string
+	blocks        []block
 }
 
 type block struct{ decode func() ([]Crate, error) }
@@ -207,7 +302,7 @@ func Open(data []byte) (*DB, error) {
 		return nil, err
 	}
 	t := &reader{buf: raw}
-	d := &DB{crates: t.list(), names: t.list(), requirements: t.list()}
+	d := &DB{crates: t.list(), words: t.list()}
 	if t.err != nil {
 		return nil, t.err
 	}
@@ -279,25 +374,51 @@ func (d *DB) decode(first int, b blob) ([]Crate, error) {
 }
 
 func (d *DB) crate(name string, r *reader) Crate {
-	records := make([][]Edge, r.count(1))
-	for i := range records {
-		edges := make([]Edge, r.count(2))
-		for k := range edges {
-			edges[k] = Edge{Name: r.pick(d.names), Requirement: r.pick(d.requirements)}
-		}
-		records[i] = edges
+	c := Crate{Name: name, Records: make([]Record, r.count(2))}
+	for i := range c.Records {
+		c.Records[i] = d.record(r)
 	}
-	c := Crate{Name: name, Versions: make([]Version, r.count(2))}
+	c.Versions = make([]Version, r.count(2))
 	for i := range c.Versions {
 		v := Version{Number: r.text()}
-		if n := r.uvarint(); n < uint64(len(records)) {
-			v.Edges = records[n]
+		if n := r.uvarint(); n < uint64(len(c.Records)) {
+			v.Record = int(n)
 		} else {
 			r.fail("record")
 		}
 		c.Versions[i] = v
 	}
 	return c
+}
+
+func (d *DB) record(r *reader) Record {
+	rec := Record{Edges: make([]Edge, r.count(3))}
+	for i := range rec.Edges {
+		rec.Edges[i] = d.edge(r)
+	}
+	rec.Features = make([]Feature, r.count(2))
+	for i := range rec.Features {
+		rec.Features[i] = Feature{Name: r.pick(d.words), Enables: r.picks(d.words)}
+	}
+	return rec
+}
+
+func (d *DB) edge(r *reader) Edge {
+	flags := r.uvarint()
+	e := Edge{
+		Name: r.pick(d.words), Requirement: r.pick(d.words),
+		Optional: flags&flagOptional != 0, Default: flags&flagDefault != 0, Platforms: AllPlatforms,
+	}
+	if flags&flagAs != 0 {
+		e.As = r.pick(d.words)
+	}
+	if flags&flagPlatforms != 0 {
+		e.Platforms = Platforms(r.uvarint()) & AllPlatforms
+	}
+	if flags&flagFeatures != 0 {
+		e.Features = r.picks(d.words)
+	}
+	return e
 }
 
 // A blob is deflated and says how long it is inflated.
@@ -372,6 +493,18 @@ func (r *reader) pick(list []string) string {
 		return ""
 	}
 	return list[n]
+}
+
+func (r *reader) picks(list []string) []string {
+	n := r.count(1)
+	if n == 0 {
+		return nil
+	}
+	picked := make([]string, n)
+	for i := range picked {
+		picked[i] = r.pick(list)
+	}
+	return picked
 }
 
 func (r *reader) blob() blob {

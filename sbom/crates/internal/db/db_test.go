@@ -15,10 +15,17 @@ func sample() (crates []Crate) {
 		"zeta", "alpha", "beta_one", "gamma", "delta", "eta", "theta", "iota", "kappa", "lambda",
 		"mu", "nu", "xi", "omicron", "pi", "rho", "sigma", "tau",
 	} {
-		edges := []Edge{{Name: "beta-one", Requirement: "^1.2"}, {Name: "unlisted", Requirement: "*"}}
-		crates = append(crates, Crate{Name: name, Versions: []Version{
-			{Number: "0.1.0", Edges: []Edge{}}, {Number: "0.2.0", Edges: edges}, {Number: "0.2.1-rc.1", Edges: edges},
-		}})
+		crates = append(crates, Crate{
+			Name:     name,
+			Versions: []Version{{Number: "0.1.0"}, {Number: "0.2.0", Record: 1}, {Number: "0.2.1-rc.1", Record: 1}},
+			Records: []Record{{Edges: []Edge{}, Features: []Feature{}}, {
+				Edges: []Edge{
+					{Name: "beta-one", Requirement: "^1.2", Platforms: AllPlatforms, Default: true},
+					{Name: "unlisted", Requirement: "*", As: "list", Optional: true, Platforms: Unknown | WASIp2, Features: []string{"a", "b"}},
+				},
+				Features: []Feature{{Name: "default", Enables: []string{"dep:list", "std"}}, {Name: "std", Enables: []string{"list?/std"}}},
+			}},
+		})
 	}
 	return crates
 }

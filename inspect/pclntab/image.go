@@ -27,14 +27,14 @@ const (
 )
 
 // hasMagic reports whether a segment has the first bytes of a table, which no
-// linker tears apart: there is no run of zeros in them. Most modules are not of
-// Go, and need no memory to find out.
+// linker tears apart: there is no run of zeros in them. But for their first byte
+// those of all formats are the same. Most modules are not of Go, and need no
+// memory to find out.
 func hasMagic(b *wasm.Binary) bool {
+	rest := formats[0].begin()[1:]
 	for s := range segments(b) {
-		for _, f := range formats {
-			if bytes.Contains(s.Bytes, f.begin()) {
-				return true
-			}
+		if bytes.Contains(s.Bytes, rest) {
+			return true
 		}
 	}
 	return false

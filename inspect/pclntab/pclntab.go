@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/wreg-project/wreg/inspect/wasm"
 )
@@ -64,6 +65,7 @@ type Table struct {
 	infos   []uint32 // of each of funcs: the offset of its record from the table of functions
 
 	names, pcs, records region
+	text                string // of names
 	gofunc              uint64 // address that the offsets of inline trees count from, 0 if it was not found
 }
 
@@ -202,6 +204,7 @@ func (t *Table) read(at int, m *wasm.Module) error {
 	t.names = region{at + int(parts[0]), at + int(parts[1])}
 	t.pcs = region{at + int(parts[3]), at + int(parts[4])}
 	t.records = region{at + int(parts[4]), len(t.image.bytes)}
+	t.text = string(t.image.bytes[t.names.start:t.names.end])
 	return t.list(int(n), m)
 }
 
@@ -286,31 +289,28 @@ func (in *indices) next(entry uint64) (uint64, error) {
 // ends, so that no byte belongs to two: names of hostile tables are no longer
 // together than the table.
 type names struct {
-	bytes []byte
 	all   string
 	known map[uint64]string
 }
 
 func (t *Table) nameReader() *names {
-	b := t.image.bytes[t.names.start:t.names.end]
-	return &names{bytes: b, all: string(b), known: map[uint64]string{}}
+	return &names{all: t.text, known: map[uint64]string{}}
 }
 
 func (n *names) at(off uint64) (string, error) {
 	if s, ok := n.known[off]; ok {
 		return s, nil
 	}
-	if off >= uint64(len(n.bytes)) || off > 0 && n.bytes[off-1] != 0 {
+	if off >= uint64(len(n.all)) || off > 0 && n.all[off-1] != 0 {
 		return "", fmt.Errorf("%w: no name begins at %#x", ErrDamaged, off)
 	}
-	rest := n.bytes[off:min(uint64(len(n.bytes)), off+MaxName+1)]
-	end := bytes.IndexByte(rest, 0)
+	rest := n.all[off:min(uint64(len(n.all)), off+MaxName+1)]
+	end := strings.IndexByte(rest, 0)
 	if end < 0 {
 		return "", fmt.Errorf("%w: the name at %#x has no end", ErrDamaged, off)
 	}
-	s := n.all[off : off+uint64(end)]
-	n.known[off] = s
-	return s, nil
+	n.known[off] = rest[:end]
+	return rest[:end], nil
 }
 
 // headers gives the offsets of all that looks like the begin of a table.

@@ -241,6 +241,61 @@ func (c *Code) Next(in *Instr) bool {
 	return r.err == nil
 }
 
+// An OpSet is a set of opcodes of one byte, for [Code.Seek].
+type OpSet [256]bool
+
+// Seek goes on to the next instruction whose opcode is in the set and reads it
+// into in, or reads one that has a rare kind of immediates. It passes over the
+// others faster than Next would, but is otherwise like it.
+func (c *Code) Seek(set *OpSet, in *Instr) bool {
+	r := &c.r
+	for r.off < len(r.buf) {
+		b := r.buf[r.off]
+		if set[b] {
+			break
+		}
+		n := r.after(r.off+1, plainOps[b].imm)
+		if n < 0 {
+			break
+		}
+		r.off = n
+	}
+	return c.Next(in)
+}
+
+// after gives where immediates end that begin at an offset, -1 if it takes more to
+// tell or something is wrong with them.
+func (r *reader) after(at int, imm Imm) int {
+	switch imm {
+	case ImmNone:
+		return at
+	case ImmLocal, ImmLabel, ImmFunc, ImmGlobal:
+		return r.afterShort(at)
+	case ImmMemArg:
+		if at >= len(r.buf) || r.buf[at] >= 0x40 {
+			return -1
+		}
+		return r.afterShort(at + 1)
+	case ImmBlock:
+		if at < len(r.buf) && (r.buf[at] == 0x40 || r.buf[at] >= F64Code && r.buf[at] <= I32Code) {
+			return at + 1
+		}
+		return -1
+	default:
+		return -1
+	}
+}
+
+// afterShort passes over a number of up to four bytes, which cannot be too large.
+func (r *reader) afterShort(at int) int {
+	for end := min(at+4, len(r.buf)); at < end; at++ {
+		if r.buf[at] < 0x80 {
+			return at + 1
+		}
+	}
+	return -1
+}
+
 // twoPart reads the rest of an instruction whose first byte is b: the number
 // after a prefix, and the immediates.
 func (r *reader) twoPart(in *Instr, b byte) {

@@ -168,7 +168,67 @@ func TestCodeRefuses(t *testing.T) {
 			if err := c.Err(); !errors.Is(err, tt.err) || !errors.As(err, &at) || at.Offset != want || at.Doing != "function 0" {
 				t.Errorf("Err after % x = %v; want %v of function 0 at byte %d", tt.in, err, tt.err, want)
 			}
+			if got := seekAll(bin, bin.Module.Code[0], new(OpSet)); got.err != fmt.Sprint(c.Err()) {
+				t.Errorf("Seek in % x ends with %s; Next with %v", tt.in, got.err, c.Err())
+			}
 		})
+	}
+}
+
+// sought is what was found of a set of opcodes, and how that ended.
+type sought struct {
+	count, offsets int64
+	values         uint64
+	err            string
+}
+
+func (s *sought) add(in *Instr) {
+	s.count++
+	s.offsets = s.offsets*31 + in.Offset
+	s.values = s.values*31 + uint64(in.X)
+	if in.Imm == ImmI32 {
+		s.values += in.Value
+	}
+}
+
+func seekAll(b *Binary, body Body, set *OpSet) (s sought) {
+	var c Code
+	var in Instr
+	c.Reset(b, body)
+	for c.Seek(set, &in) {
+		if in.Op < 256 && set[in.Op] {
+			s.add(&in)
+		}
+	}
+	s.err = fmt.Sprint(c.Err())
+	return s
+}
+
+func TestSeek(t *testing.T) {
+	bin, err := Parse(body(
+		0,
+		0x20, 0x81, 0x01, // local.get 129
+		0x41, 5, // i32.const 5
+		0x28, 2, 0x90, 0x80, 0x04, // i32.load
+		0x0e, 1, 0, 0, // br_table
+		0x02, 0x40, 0x10, 0x10, 0x0b, // a call of function 16 in a block
+		0x44, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x10, // f64.const
+		0x0b,
+	))
+	if err != nil {
+		t.Fatalf("Parse = %v", err)
+	}
+	var c Code
+	var in Instr
+	c.Reset(bin, bin.Module.Code[0])
+	var got []string
+	for set := (OpSet{OpCall: true, OpI32Const: true}); c.Seek(&set, &in); {
+		if in.Op < 256 && set[in.Op] {
+			got = append(got, describe(&in))
+		}
+	}
+	if diff := cmp.Diff([]string{"i32.const 5", "call 16 0"}, got); diff != "" || c.Err() != nil {
+		t.Errorf("Seek finds (-want +got):\n%s\n%v", diff, c.Err())
 	}
 }
 

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 )
 
@@ -78,12 +79,21 @@ func readBody(t *testing.T, b *Binary, c *Code, body Body) {
 	var in Instr
 	c.Reset(b, body)
 	next := int64(-1)
+	set := OpSet{OpCall: true, OpI32Const: true}
+	var seek sought
 	for c.Next(&in) {
+		if in.Op < 256 && set[in.Op] {
+			seek.add(&in)
+		}
 		if next >= 0 && in.Offset != next || in.End <= in.Offset || in.End > body.Offset+body.Size {
 			t.Fatalf("%v from byte %d to %d follows one that ends at %d", in.Op, in.Offset, in.End, next)
 		}
 		next = in.End
 		_ = describe(&in)
+	}
+	seek.err = fmt.Sprint(c.Err())
+	if got := seekAll(b, body, &set); got != seek {
+		t.Fatalf("Seek finds %+v, Next %+v", got, seek)
 	}
 	var at *Error
 	switch err := c.Err(); {

@@ -217,12 +217,23 @@ func (a *Analysis) rustNames() {
 	c := tally.Context()
 	g := newGatherer(len(a.b.Module.Functions))
 	for f, name := range section.Funcs() {
-		if int(f) < len(g.of) {
-			g.of[f] = g.add(name, c.Package(name))
+		if int(f) >= len(g.of) {
+			continue
 		}
+		crate := ""
+		if mayBeRust(c.Scheme(name)) {
+			crate = c.Package(name)
+		}
+		g.of[f] = g.add(name, crate)
 	}
 	a.table.names = g.names()
 	a.table.names.demangle = func(name string) string { return c.Parse(name).Text }
+}
+
+// mayBeRust reports whether a function of Rust may have a name of a scheme. In C++,
+// paths look the same once they are demangled.
+func mayBeRust(s symbol.Scheme) bool {
+	return s == symbol.RustV0 || s == symbol.RustLegacy || s == symbol.CPlusPlus || s == symbol.Unknown
 }
 
 // prune keeps the nodes listed, which get new numbers.

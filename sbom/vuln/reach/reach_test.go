@@ -64,7 +64,7 @@ func Small(n int) int { return n<<5 ^ n>>7 }
 }
 
 // build gives the program, stripped.
-func build(t *testing.T) *wasm.Binary {
+func build(t testing.TB) *wasm.Binary {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range program {
@@ -86,7 +86,7 @@ func build(t *testing.T) *wasm.Binary {
 	return open(t, out)
 }
 
-func open(t *testing.T, path string) *wasm.Binary {
+func open(t testing.TB, path string) *wasm.Binary {
 	t.Helper()
 	file, err := os.ReadFile(path)
 	if err != nil {

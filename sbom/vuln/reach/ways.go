@@ -159,7 +159,7 @@ func goWays(b *wasm.Binary, t *pclntab.Table) (*ways, error) {
 		from := first + uint32(i)
 		w.off[from] = uint32(len(w.to))
 		c.Reset(b, body)
-		for c.Next(&in) {
+		for c.Seek(&leading, &in) {
 			f, ok := leads(&in, t)
 			if ok && int(f) < n && seen[f] != from+1 {
 				seen[f] = from + 1
@@ -174,6 +174,11 @@ func goWays(b *wasm.Binary, t *pclntab.Table) (*ways, error) {
 	w.walk(m, t)
 	ways := w.ways // apart from the graph, which is not needed any more
 	return &ways, nil
+}
+
+// leading are the instructions that leads is about.
+var leading = wasm.OpSet{
+	wasm.OpCall: true, wasm.OpReturnCall: true, wasm.OpRefFunc: true, wasm.OpI64Const: true, wasm.OpI32Const: true,
 }
 
 // leads gives the function that an instruction calls or refers to.

@@ -99,21 +99,39 @@ func namedIn(list string) cel.MacroFactory {
 
 // An estimator knows how long lists and texts of facts can be, for the estimate of
 // what an expression costs at worst. Texts are taken to be short: what they cost
-// beyond that, maxCost bounds.
-type estimator struct{}
+// beyond that, maxCost bounds. lists are those of the policy.
+type estimator struct{ lists map[string][]string }
 
-func (estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
-	if n.Type() == nil || len(n.Path()) == 0 {
+// longest are the lists of facts that may have more or fewer entries than usual.
+var longest = map[string]uint64{
+	"imports": maxList, "exports": maxList, "components": maxList, "vulnerabilities": maxList,
+	"expressions": maxList, "ids": maxList, "missing": maxList, "other": maxList,
+	"notFound": maxList, "notDeclared": maxList, "otherVersion": maxList,
+	"licenses": maxComponentLicences, "aliases": maxAliases, "fixed": maxFixed,
+}
+
+// usualList is how long lists of facts are taken to be otherwise.
+const usualList = 1000
+
+func (e estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
+	if n.Type() == nil {
 		return nil
 	}
 	size := cost.SizeEstimate{}
-	switch n.Type().Kind() {
+	switch path := pathOf(n); n.Type().Kind() {
 	case types.StringKind:
 		size.Max = 64
 	case types.ListKind:
-		size.Max = 1000
-		if last := n.Path()[len(n.Path())-1]; last == "imports" || last == "exports" {
-			size.Max = maxList
+		size.Max = usualList
+		if len(path) == 0 {
+			return nil
+		}
+		last := path[len(path)-1]
+		if most, ok := longest[last]; ok {
+			size.Max = most
+		}
+		if list, ok := e.lists[last]; ok && len(path) == 2 && path[0] == listsName {
+			size.Max = uint64(len(list))
 		}
 	case types.MapKind:
 		size.Max = 100
@@ -121,6 +139,18 @@ func (estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 		return nil
 	}
 	return &size
+}
+
+// pathOf gives the names that lead to a node. What a function gave has none: then
+// it is the field alone.
+func pathOf(n cost.AstNode) []string {
+	if path := n.Path(); len(path) > 0 {
+		return path
+	}
+	if e := n.Expr(); e != nil && e.Kind() == ast.SelectKind {
+		return []string{e.AsSelect().FieldName()}
+	}
+	return nil
 }
 
 func (estimator) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {

@@ -564,6 +564,8 @@ func FuzzEval(f *testing.F) {
 	for _, s := range []string{
 		`report.imports.all(i, report.signals.exists(s, s.id == i.name))`, `pkg.name.matches("(a|a)*b")`, `imports("**a*b")`,
 		`report.imports.map(i, i.name).map(n, n + n).size() > 3`, `["a"].matching(["**a*"]) == []`, `pkg.annotations.all(k, k in ["a"])`,
+		`vulnerabilities.vexed().exists(v, v.atLeast("high") && v.epss > 0.1 && "CVE-1" in v.aliases)`, `licenses.satisfies(["permissive"])`,
+		`sbom.components.all(c, c.licenses.all(l, l.satisfies(lists.few)))`, `version.within(sbom.components[0].ecosystem, "1", "<2 || >=3")`,
 		`semver.within(pkg.version, ">=1 || <3, !=2")`, `has(report.metadata.name) ? true : 1 / 0 == 1`, `[[[1]]].map(x, x) == [[[2]]]`,
 		`duration("1h") < duration("2h")`, `timestamp("2026-01-01T00:00:00Z").getFullYear() == 2026`, `type(report) == type(previous.report)`,
 	} {
@@ -635,5 +637,70 @@ func BenchmarkEvalReadySet(b *testing.B) {
 		if r := s.Eval(b.Context(), f); r.Outcome != Denied {
 			b.Fatalf("Eval = %+v, want deny", r)
 		}
+	}
+}
+
+// largeFacts are those of a file with n components and a tenth of that of
+// vulnerabilities.
+func largeFacts(n int) *Facts {
+	f := sampleFacts()
+	f.SBOM.Components, f.Vulnerabilities = nil, nil
+	for i := range n {
+		name := fmt.Sprintf("crate-%d", i)
+		c := Component{
+			PURL: "pkg:cargo/" + name + "@1.0.190", Ecosystem: "cargo", Name: name, Version: "1.0.190", Class: "proven",
+			Licenses: []string{"MIT OR Apache-2.0"},
+		}
+		f.SBOM.Components = append(f.SBOM.Components, c)
+		if i%10 == 0 {
+			f.Vulnerabilities = append(f.Vulnerabilities, Vulnerability{
+				ID: fmt.Sprintf("RUSTSEC-2026-%04d", i), PURL: c.PURL, Name: name, Version: c.Version, Severity: 9.8, Rating: "critical",
+				Reach: "present", RuledOut: true, Aliases: []string{fmt.Sprintf("CVE-2026-%d", i)}, Fixed: []string{"1.0.200"},
+			})
+		}
+	}
+	f.Licenses.Expressions = []string{"Apache-2.0 OR MIT"}
+	return f
+}
+
+// insideRules are what people ask about what is in a file, all of which hold of
+// largeFacts.
+var insideRules = []string{
+	`!sbom.components.exists(c, c.purl.startsWith("pkg:cargo/openssl"))`,
+	`!sbom.components.exists(c, c.name == "serde" && version.within(c.ecosystem, c.version, "<1.0.200"))`,
+	`sbom.components.all(c, c.class != "proven" || version.within(c.ecosystem, c.version, "<1.0.200"))`,
+	`sbom.components.all(c, c.licenses.all(l, l.satisfies(["MIT", "Apache-2.0", "BSD-3-Clause", "ISC", "Zlib"])))`,
+	`sbom.components.map(c, c.purl).matching(["pkg:npm/**", "pkg:pypi/**"]) == []`,
+	`licenses.satisfies(["permissive"])`,
+	`!vulnerabilities.vexed().exists(v, v.atLeast("critical") && !v.ruledOut)`,
+	`!vulnerabilities.exists(v, v.kev || v.epss > 0.5)`,
+	`vulnerabilities.all(v, v.aliases.all(a, a.startsWith("CVE-")) && v.fixed.size() > 0)`,
+	`vulnerabilities.vexed().filter(v, v.severity >= 7.0).all(v, v.aliases.exists(a, a.startsWith("CVE-")))`,
+}
+
+// A file with thousands of components can be asked about: no rule that people write
+// comes near the bounds of its cost.
+func TestRulesOverThousandsOfComponents(t *testing.T) {
+	f := largeFacts(2000)
+	for _, text := range insideRules {
+		r := oneRule(t, Rule{Require: text}).Eval(t.Context(), f)
+		if r.Outcome != Allowed {
+			t.Errorf("Eval of %s = %+v, want allow", text, r.Violations)
+		}
+	}
+}
+
+// Ten rules about what is in a file of 2,000 components with 200 vulnerabilities.
+func BenchmarkEvalComponents(b *testing.B) {
+	f := largeFacts(2000)
+	for _, text := range insideRules {
+		s := oneRule(b, Rule{Require: text})
+		b.Run(text, func(b *testing.B) {
+			for b.Loop() {
+				if r := s.Eval(b.Context(), f); r.Outcome != Allowed {
+					b.Fatal(r)
+				}
+			}
+		})
 	}
 }

@@ -49,7 +49,7 @@ func compileExpr(text string, want *cel.Type, lists map[string][]string) (*expr,
 	if errs := inspectExpr(native, lists); len(errs) > 0 {
 		return nil, errs
 	}
-	estimate, err := env.EstimateCost(checked, estimator{})
+	estimate, err := env.EstimateCost(checked, estimator{lists})
 	if err != nil {
 		return nil, Errors{{Line: 1, Column: 1, Msg: err.Error()}}
 	}

@@ -28,9 +28,10 @@ type function struct {
 	member   bool
 	args     []*cel.Type
 	result   *cel.Type
-	linear   bool   // whether it goes over each argument once, and not over all pairs
-	slow     bool   // whether what it does with each character is much more than to compare it
-	usage    string // for the documentation
+	linear   bool    // whether it goes over each argument once, and not over all pairs
+	slow     bool    // whether what it does with each character is much more than to compare it
+	weight   float64 // what that costs in steps, if it is neither little nor much
+	usage    string  // for the documentation
 	doc      string
 	call     func(args []ref.Val) ref.Val
 
@@ -133,7 +134,7 @@ var functions = []function{
 		usage: "semver.valid(text)", doc: "whether a text is a semantic version; it may begin with `v`",
 		args: []*cel.Type{cel.StringType}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val {
-			_, err := version(args[0])
+			_, err := semverOf(args[0])
 			return types.Bool(err == nil)
 		},
 	},
@@ -161,12 +162,66 @@ var functions = []function{
 			return err
 		},
 	},
+	{
+		name: "version.compare", overload: "version_compare_string_string_string", linear: true, weight: 4,
+		usage: "version.compare(ecosystem, a, b)", doc: "-1, 0 or 1 as an ecosystem orders two of its versions: `version.compare(c.ecosystem, c.version, \"1.2\")`",
+		args: []*cel.Type{cel.StringType, cel.StringType, cel.StringType}, result: cel.IntType,
+		call: func(args []ref.Val) ref.Val { return comparePackages(args[0], args[1], args[2]) }, check: firstOf(checkEcosystem),
+	},
+	{
+		name: "version.within", overload: "version_within_string_string_string", linear: true, weight: 4,
+		usage: "version.within(ecosystem, version, range)",
+		doc:   "whether a version of an ecosystem is in a range like `<1.0.200`, `>=1.2,<2` or `<1.2 || =1.3`",
+		args:  []*cel.Type{cel.StringType, cel.StringType, cel.StringType}, result: cel.BoolType,
+		call: func(args []ref.Val) ref.Val { return packageWithin(args[0], args[1], args[2]) }, check: firstOf(checkEcosystem),
+	},
+	{
+		name: "satisfies", overload: "licence_satisfies", linear: true, weight: 4,
+		usage:  "licence.satisfies(allowed)",
+		doc:    "whether a user who accepts only some licences or families of them may use something under an SPDX expression",
+		member: true, args: []*cel.Type{cel.StringType, texts}, result: cel.BoolType,
+		call: func(args []ref.Val) ref.Val { return licenceSatisfies(args[0], args[1]) }, check: second(checkAllowed),
+	},
+	{
+		name: "satisfies", overload: "licenses_satisfies", linear: true, slow: true,
+		usage: "licenses.satisfies(allowed)", doc: "the same for the package and all components, as far as `unknown` and `missing` do not tell otherwise; it is false if `unknown` is true",
+		member: true, args: []*cel.Type{cel.ObjectType("policy.Licenses"), texts}, result: cel.BoolType,
+		call: func(args []ref.Val) ref.Val { return licensesSatisfy(args[0], args[1]) }, check: second(checkAllowed),
+	},
+	{
+		name: "beyond", overload: "licenses_beyond", linear: true, slow: true,
+		usage: "licenses.beyond(allowed)", doc: "the expressions that do not satisfy, and what is no expression",
+		member: true, args: []*cel.Type{cel.ObjectType("policy.Licenses"), texts}, result: texts,
+		call: func(args []ref.Val) ref.Val { return licensesBeyond(args[0], args[1]) }, check: second(checkAllowed),
+	},
+	{
+		name: "vexed", overload: "vulnerabilities_vexed", linear: true,
+		usage: "vulnerabilities.vexed()", doc: "those that no VEX statement calls `not_affected` or `fixed`",
+		member: true, args: []*cel.Type{vulnerabilitiesType}, result: vulnerabilitiesType,
+		call: func(args []ref.Val) ref.Val { return vexed(args[0]) },
+	},
+	{
+		name: "atLeast", overload: "vulnerability_at_least", linear: true,
+		usage: "vulnerability.atLeast(rating)", doc: "whether its rating is `low`, `medium`, `high` or `critical`, or graver; `unknown` is none of them",
+		member: true, args: []*cel.Type{cel.ObjectType("policy.Vulnerability"), cel.StringType}, result: cel.BoolType,
+		call: func(args []ref.Val) ref.Val { return atLeast(args[0], args[1]) }, check: second(checkRating),
+	},
 }
 
 // second makes a check of the second argument.
 func second(check func(string) error) func(int, string) error {
 	return func(arg int, text string) error {
 		if arg == 1 {
+			return check(text)
+		}
+		return nil
+	}
+}
+
+// firstOf makes a check of the first argument.
+func firstOf(check func(string) error) func(int, string) error {
+	return func(arg int, text string) error {
+		if arg == 0 {
 			return check(text)
 		}
 		return nil
@@ -206,7 +261,7 @@ func (f function) estimate(e cost.Estimator, target *cost.AstNode, args []cost.A
 	}
 	work := cost.FixedSizeEstimate(1)
 	for _, a := range args {
-		size := cost.AtLeastOneSize(cost.EstimateSize(e, a))
+		size := estimateArg(e, a)
 		if f.linear {
 			work = work.Add(size)
 		} else {
@@ -215,18 +270,38 @@ func (f function) estimate(e cost.Estimator, target *cost.AstNode, args []cost.A
 	}
 	call := &cost.CallEstimate{CostEstimate: work.MultiplyByCostFactor(f.factor()).Add(cost.FixedCostEstimate(1))}
 	if f.result.Kind() == types.ListKind {
-		size := cost.EstimateSize(e, args[0])
+		size := estimateArg(e, args[0])
 		size.Min = 0
 		call.ResultSize = &size
 	}
 	return call
 }
 
+// estimateArg is how large an argument may be. Of facts that are objects the licences
+// alone are gone through.
+func estimateArg(e cost.Estimator, a cost.AstNode) cost.SizeEstimate {
+	if t := a.Type(); t != nil && t.Kind() == types.StructKind {
+		size := cost.SizeEstimate{Min: 1, Max: 1}
+		if t.TypeName() == "policy.Licenses" {
+			size.Max = 2 * maxList
+		}
+		return size
+	}
+	return cost.AtLeastOneSize(cost.EstimateSize(e, a))
+}
+
+func actualSize(v ref.Val) uint64 {
+	if l, ok := factOf[Licenses](v); ok {
+		return uint64(len(l.Expressions) + len(l.Other))
+	}
+	return cost.ActualSize(v)
+}
+
 // track is what a call costs when it runs.
 func (f function) track(args []ref.Val, _ ref.Val) *uint64 {
 	work := uint64(1)
 	for _, a := range args {
-		size := max(1, cost.ActualSize(a))
+		size := max(1, actualSize(a))
 		if f.linear {
 			work = cost.SafeAdd(work, size)
 		} else {
@@ -241,6 +316,8 @@ func (f function) track(args []ref.Val, _ ref.Val) *uint64 {
 // looked up or copied, a character is only compared.
 func (f function) factor() float64 {
 	switch {
+	case f.weight > 0:
+		return f.weight
 	case f.slow:
 		return 10
 	case f.linear:
@@ -451,17 +528,21 @@ func eachOf[T any](list ref.Val, f func(*T) bool) {
 	}
 	n, _ := l.Size().(types.Int)
 	for i := types.Int(0); i < n; i++ {
-		switch fact := l.Get(i).Value().(type) {
-		case T:
-			if !f(&fact) {
-				return
-			}
-		case *T:
-			if !f(fact) {
-				return
-			}
+		if fact, ok := factOf[T](l.Get(i)); ok && !f(fact) {
+			return
 		}
 	}
+}
+
+// factOf gives the fact that a value of an expression is.
+func factOf[T any](v ref.Val) (*T, bool) {
+	switch fact := v.Value().(type) {
+	case T:
+		return &fact, true
+	case *T:
+		return fact, fact != nil
+	}
+	return nil, false
 }
 
 // ParseSize reads a size as people write it: bytes, or a number and a unit, of
@@ -512,7 +593,7 @@ func sizeOf(text ref.Val) ref.Val {
 	return types.Int(n)
 }
 
-func version(v ref.Val) (*semver.Version, error) { return parseVersion(string(v.(types.String))) }
+func semverOf(v ref.Val) (*semver.Version, error) { return parseVersion(string(v.(types.String))) }
 
 // parseVersion reads a semantic version, which may begin with "v".
 func parseVersion(text string) (*semver.Version, error) {
@@ -538,11 +619,11 @@ func parseRange(text string) (*semver.Constraints, error) {
 }
 
 func compareVersions(a, b ref.Val) ref.Val {
-	x, err := version(a)
+	x, err := semverOf(a)
 	if err != nil {
 		return types.WrapErr(err)
 	}
-	y, err := version(b)
+	y, err := semverOf(b)
 	if err != nil {
 		return types.WrapErr(err)
 	}
@@ -550,7 +631,7 @@ func compareVersions(a, b ref.Val) ref.Val {
 }
 
 func versionWithin(v, r ref.Val) ref.Val {
-	x, err := version(v)
+	x, err := semverOf(v)
 	if err != nil {
 		return types.WrapErr(err)
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +22,8 @@ func TestFunctions(t *testing.T) {
 		},
 		Capabilities: &Capabilities{Reachable: []string{"clock", "stdio"}},
 	}
+	sample := sampleFacts()
+	f.SBOM, f.Licenses, f.Vulnerabilities = sample.SBOM, sample.Licenses, sample.Vulnerabilities
 	tests := []struct{ expr, want string }{
 		{`glob("a/b", "a/*")`, "true"},
 		{`glob(pkg.annotations["team"], "a/**")`, "true"},
@@ -61,6 +64,29 @@ func TestFunctions(t *testing.T) {
 		{`semver.within(pkg.version, "^2")`, "false"},
 		{`semver.valid(pkg.version)`, "true"},
 		{`semver.valid("latest")`, "false"},
+		{`version.compare("cargo", "1.0.9", "1.0.10")`, "-1"},
+		{`version.compare("golang", "go1.21rc2", "1.21")`, "-1"},
+		{`version.compare("pypi", "1.0", "1.0.0")`, "0"},
+		{`version.compare("generic", "1.1.1t", "1.1.1")`, "1"},
+		{`version.within("cargo", "1.0.190", "<1.0.200")`, "true"},
+		{`version.within("golang", "v0.1.0", ">=0.2 || =0.1.0")`, "true"},
+		{`version.within("npm", "2.0.0", "^1")`, "false"},
+		{`sbom.components.filter(c, c.version != "" && version.within(c.ecosystem, c.version, "<0.2")).map(c, c.purl)`, "pkg:cargo/time@0.1.45"},
+		{`"MIT OR GPL-3.0-only".satisfies(["permissive"])`, "true"},
+		{`"MIT AND GPL-3.0-only".satisfies(["permissive"])`, "false"},
+		{`"GPL-3.0-only".satisfies(["GPL-2.0-or-later"])`, "true"},
+		{`"see LICENSE".satisfies(["MIT", "permissive"])`, "false"},
+		{`"".satisfies(["MIT"])`, "false"},
+		{`licenses.satisfies(["MIT"])`, "false"},
+		{`licenses.satisfies(["permissive", "GPL-3.0-only"])`, "true"},
+		{`licenses.beyond(["MIT"])`, "GPL-3.0-only"},
+		{`sbom.components.filter(c, !c.licenses.all(l, l.satisfies(["permissive"]))).map(c, c.name)`, "time"},
+		{`vulnerabilities.vexed().map(v, v.id)`, "RUSTSEC-2020-0071"},
+		{`vulnerabilities.filter(v, v.kev).vexed().size()`, "0"},
+		{`vulnerabilities.filter(v, v.atLeast("high")).map(v, v.id)`, "RUSTSEC-2026-0001"},
+		{`vulnerabilities.exists(v, v.atLeast("medium") && !v.reachable && !v.ruledOut)`, "true"},
+		{`vulnerabilities.exists(v, "CVE-2020-26235" in v.aliases)`, "true"},
+		{`vulnerabilities[0].severity > 7.0`, "false"},
 		{`size(report.imports)`, "3"},
 		{`{"a": [1, 2], "b": []}`, `{"a": [1, 2], "b": []}`},
 	}
@@ -85,7 +111,8 @@ func TestFunctions(t *testing.T) {
 func TestFunctionsFail(t *testing.T) {
 	f := &Facts{Package: Package{
 		Version: "latest", Name: strings.Repeat("*", maxGlob+1), Repository: "**a*b", Digest: strings.Repeat("a", 1<<14),
-	}}
+	}, Vulnerabilities: []Vulnerability{{}}}
+	lists := map[string][]string{"many": slices.Repeat([]string{"MIT"}, maxAllowed+1)}
 	tests := []struct{ expr, want string }{
 		{`semver.compare(pkg.version, "1.0.0") == 0`, `"latest" is no semantic version`},
 		{`semver.within("1.0.0", pkg.version)`, `"latest" is no range of versions`},
@@ -97,14 +124,23 @@ func TestFunctionsFail(t *testing.T) {
 		{`glob(pkg.digest, pkg.repository)`, "too much text to match"},
 		{`[pkg.digest].except([pkg.repository]) == []`, "too much text to match"},
 		{`pkg.annotations["x"] == ""`, "no such key"},
+		{`version.within("cargo", "", "<1")`, `"" is no version of cargo`},
+		{`version.within("cargo", "1.0.0", pkg.version)`, `"latest" is no range of versions of cargo`},
+		{`version.compare("cargo", "1.0.0", pkg.version) == 0`, `"latest" is no version of cargo`},
+		{`version.compare(pkg.version, "1", "2") == 0`, `"latest" is no ecosystem: they are cargo, golang, npm`},
+		{`version.within("cargo", pkg.digest, "<1")`, "is no version of cargo"},
+		{`"MIT".satisfies([pkg.version])`, `allowed licence "latest"`},
+		{`licenses.satisfies([pkg.version])`, `allowed licence "latest"`},
+		{`licenses.beyond(lists.many) == []`, "more than 1000 licences are allowed"},
+		{`vulnerabilities[0].atLeast(pkg.version)`, `"latest" is no rating: they are low, medium, high, critical`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.expr, func(t *testing.T) {
-			e, errs := compileExpr(tt.expr, nil, nil)
+			e, errs := compileExpr(tt.expr, nil, lists)
 			if len(errs) > 0 {
 				t.Fatal(errs)
 			}
-			v, err := e.eval(context.Background(), &activation{f: f})
+			v, err := e.eval(context.Background(), &activation{f: f, lists: celLists(lists)})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%s = %v, %v, want an error with %q", tt.expr, v, err, tt.want)
 			}

@@ -142,54 +142,95 @@ func (e Expression) each(visit func(*node)) {
 }
 
 // Satisfies reports whether a user who accepts only the allowed licences may use
-// something under the expression: of an OR one side must be allowed, of an AND
-// both. An allowed entry is one licence, with an exception if it is to cover
-// one, where "Apache-1.0+" also allows later versions; or the name of a
-// [Family].
+// something under the expression; see [Allow].
 func Satisfies(allowed []string, expression string) (bool, error) {
 	e, err := Parse(expression)
 	if err != nil {
 		return false, err
 	}
-	ids, families, err := split(allowed)
+	a, err := Allow(allowed)
 	if err != nil {
 		return false, err
 	}
-	return e.root.satisfied(ids, families), nil
+	return a.Satisfy(e), nil
 }
 
-// split parts the allowed licences from the allowed families.
-func split(allowed []string) (ids []string, families []Family, err error) {
-	for _, a := range allowed {
+// Allowed are the licences that a user accepts. It is not safe for concurrent use.
+type Allowed struct {
+	families []Family
+	ids      map[string]bool
+	leaves   []*node
+	later    map[string]bool // answers about licences that are allowed as another version
+}
+
+// Allow reads what a user accepts. An entry is one licence, with an exception if it
+// is to cover one, where "Apache-1.0+" also allows later versions; or the name of a
+// [Family].
+func Allow(list []string) (*Allowed, error) {
+	allowed := &Allowed{ids: map[string]bool{}, later: map[string]bool{}}
+	for _, a := range list {
 		if f := Family(a); slices.Contains(All, f) {
-			families = append(families, f)
+			allowed.families = append(allowed.families, f)
 			continue
 		}
 		e, err := Parse(a)
 		if err != nil {
-			return nil, nil, fmt.Errorf("allowed licence %q: %w", a, err)
+			return nil, fmt.Errorf("allowed licence %q: %w", a, err)
 		}
 		if e.root.op != "" {
-			return nil, nil, fmt.Errorf("allowed licence %q: %w: one licence is wanted", a, ErrSyntax)
+			return nil, fmt.Errorf("allowed licence %q: %w: one licence is wanted", a, ErrSyntax)
 		}
-		ids = append(ids, e.String())
+		allowed.ids[e.String()] = true
+		allowed.leaves = append(allowed.leaves, e.root)
 	}
-	return ids, families, nil
+	return allowed, nil
 }
 
-func (n *node) satisfied(ids []string, families []Family) bool {
+// Satisfy reports whether the user may use something under an expression: of an OR
+// one side must be allowed, of an AND both.
+func (a *Allowed) Satisfy(e Expression) bool { return e.root != nil && a.node(e.root) }
+
+func (a *Allowed) node(n *node) bool {
 	switch n.op {
 	case "AND":
-		return !slices.ContainsFunc(n.operands, func(o *node) bool { return !o.satisfied(ids, families) })
+		return !slices.ContainsFunc(n.operands, func(o *node) bool { return !a.node(o) })
 	case "OR":
-		return slices.ContainsFunc(n.operands, func(o *node) bool { return o.satisfied(ids, families) })
+		return slices.ContainsFunc(n.operands, a.node)
 	}
-	if slices.Contains(families, FamilyOf(n.id)) {
-		return true
+	text := n.text("")
+	return slices.Contains(a.families, FamilyOf(n.id)) || a.ids[text] || a.version(n, text)
+}
+
+// version reports whether n is allowed as another version of the same licence.
+// go-spdx knows the order of versions, and takes 100 µs to say so: only what can
+// be ordered goes there, and only once.
+func (a *Allowed) version(n *node, text string) bool {
+	if ok, known := a.later[text]; known {
+		return ok
+	}
+	var ids []string
+	for _, l := range a.leaves {
+		if (n.orLater() || l.orLater()) && stem(n.id) == stem(l.id) {
+			ids = append(ids, l.text(""))
+		}
 	}
 	if len(ids) == 0 {
 		return false // go-spdx takes an empty list for an error
 	}
-	ok, err := spdxexp.Satisfies(n.text(""), ids)
-	return ok && err == nil
+	ok, err := spdxexp.Satisfies(text, ids)
+	a.later[text] = ok && err == nil
+	return a.later[text]
+}
+
+// orLater reports whether a licence allows later versions of itself.
+func (n *node) orLater() bool {
+	return strings.HasSuffix(n.id, "+") || strings.HasSuffix(n.id, "-or-later")
+}
+
+// stem is what all versions of a licence have in common.
+func stem(id string) string {
+	if i := strings.IndexAny(id, "0123456789"); i >= 0 {
+		return id[:i]
+	}
+	return strings.TrimSuffix(id, "+")
 }

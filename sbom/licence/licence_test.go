@@ -2,9 +2,11 @@ package licence
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/github/go-spdx/v2/spdxexp"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -84,6 +86,57 @@ func TestSatisfies(t *testing.T) {
 	for _, bad := range []string{"MIT OR ISC", "nobody's", ""} {
 		if ok, err := Satisfies([]string{bad}, "MIT"); err == nil {
 			t.Errorf("Satisfies([%q], \"MIT\") = %t, nil; want an error: the allowed entry is not one licence", bad, ok)
+		}
+	}
+}
+
+// The short ways of Allowed give the answers of go-spdx: for every two licences of
+// one name, in this version or later ones.
+func TestAllowedKnowsVersionsAsTheLibraryDoes(t *testing.T) {
+	names := map[string][]string{}
+	for _, id := range lists().licences {
+		for _, text := range []string{id, id + "+"} {
+			if text, err := Normalise(text); err == nil && !slices.Contains(names[stem(text)], text) {
+				names[stem(text)] = append(names[stem(text)], text)
+			}
+		}
+	}
+	pairs := 0
+	for _, list := range names {
+		if len(list) > 24 { // the many of Creative Commons, and of BSD
+			list = list[:24]
+		}
+		for _, allowed := range list {
+			for _, text := range list {
+				pairs++
+				want, err := spdxexp.Satisfies(text, []string{allowed})
+				if got, fault := Satisfies([]string{allowed}, text); got != want || err != nil || fault != nil {
+					t.Errorf("Satisfies([%s], %s) = %t, %v; want %t, %v", allowed, text, got, fault, want, err)
+				}
+			}
+		}
+	}
+	if pairs < 1000 {
+		t.Errorf("%d pairs; want thousands", pairs)
+	}
+}
+
+// Two thousand components are weighed by ten licences.
+func BenchmarkSatisfy(b *testing.B) {
+	list := []string{"MIT", "Apache-2.0", "BSD-3-Clause", "ISC", "Zlib", "BSD-2-Clause", "Unicode-3.0", "0BSD", "CC0-1.0", "GPL-2.0-or-later"}
+	a, err := Allow(list)
+	if err != nil {
+		b.Fatal(err)
+	}
+	e, err := Parse("(MIT OR Apache-2.0) AND GPL-3.0-only")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		for range 2000 {
+			if !a.Satisfy(e) {
+				b.Fatal("Satisfy = false")
+			}
 		}
 	}
 }

@@ -66,6 +66,7 @@ CLIENTS := .cache/clients
 clients: ## build the real clients and peers that tests and benchmarks run
 	@mkdir -p $(CLIENTS)
 	cd tools/clients && go build -o ../../$(CLIENTS)/ ./ctrpull $$(sed -n '/^tool (/,/^)/p' go.mod | grep /)
+	cd tools/scanner && go build -o ../../$(CLIENTS)/ .
 
 .PHONY: interop
 interop: setup build clients corpus ## real clients against wreg, and wpkg against another registry

@@ -118,7 +118,7 @@ func program(t *testing.T, dir, name string) string {
 	return path
 }
 
-// client is a program of tools/clients, built by `make clients`.
+// client is a program of tools/clients or tools/scanner, built by `make clients`.
 func client(t *testing.T, name string) string {
 	return program(t, filepath.Join(".cache", "clients"), name)
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/wreg-project/wreg/sbom/evidence"
 	"github.com/wreg-project/wreg/test/corpus"
 )
@@ -51,5 +53,40 @@ func TestCorpus(t *testing.T) {
 		if got.Level != tt.want || !got.Conclusive {
 			t.Errorf("%s: %s: Query(%s, %q) = %+v, want %v", tt.file, tt.advisory, tt.pkg, tt.symbols, got, tt.want)
 		}
+	}
+}
+
+// What is kept of a real program gives the answers that the program gives.
+func TestTablesOfTheCorpus(t *testing.T) {
+	dir, entries, err := corpus.Fetched()
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[bool]int{}
+	for _, e := range entries {
+		b := open(t, filepath.Join(dir, e.File))
+		if b.Module == nil {
+			continue
+		}
+		a := New(b, Options{})
+		a.name()
+		queries := everything(&a.table)
+		stride := 1 + len(queries)/256
+		some := make([]Query, 0, 256)
+		for i := 0; i < len(queries); i += stride {
+			some = append(some, queries[i])
+		}
+		if len(a.table.names.packages) > 1 {
+			named[a.Go()]++
+		}
+		want, got := a.Query(some), again(t, a.Table()).Query(some)
+		for i, q := range some {
+			if diff := cmp.Diff(want[i], got[i]); diff != "" {
+				t.Fatalf("%s: Query(%+v) of the table (-analysis +table):\n%s", e.File, q, diff)
+			}
+		}
+	}
+	if named[true] < 2 || named[false] < 5 {
+		t.Errorf("%d programs of Go and %d others have names; want 2 and 5 at least", named[true], named[false])
 	}
 }

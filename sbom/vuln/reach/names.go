@@ -292,33 +292,38 @@ type finding struct {
 func (t *Table) find(q Query) finding {
 	x := &t.names
 	p := x.pkg(q.Package)
-	match := goMatches
-	of := func(name int32) string { return pclntab.Parse(x.texts[name]).Name }
+	text := func(name int32) string { return pclntab.Parse(x.texts[name]).Name }
+	match := goSymbol
 	switch {
 	case q.Ecosystem == evidence.Cargo:
 		p = x.pkg(strings.ReplaceAll(q.Package, "-", "_"))
-		match, of = rustMatches, x.text
+		text, match = x.text, rustSymbol
 	case t.main != "" && q.Package == t.main:
 		p = x.pkg("main")
 	}
 	f := finding{linked: int(x.begin[p.end] - x.begin[p.first])}
 	if len(q.Symbols) == 0 {
 		f.targets = slices.Clone(x.hosts[x.begin[p.first]:x.begin[p.end]])
+	} else if f.linked > 0 {
+		f.match(x, p, text, q.Symbols, match)
 	}
-	f.symbols = f.match(x, p, q.Symbols, of, match)
 	slices.Sort(f.targets)
 	f.targets = slices.Compact(f.targets)
 	return f
 }
 
-// match adds the functions of those names of a package that have code of one of
-// the symbols, and gives the symbols that there are.
-func (f *finding) match(x *names, p packageNames, symbols []string, of func(int32) string, match func(name, symbol string) bool) []string {
+// match adds the symbols that are in a package, and the functions that have code
+// of theirs.
+func (f *finding) match(x *names, p packageNames, text func(int32) string, symbols []string, match func(string) func(string) bool) {
+	tests := make([]func(string) bool, len(symbols))
+	for i, s := range symbols {
+		tests[i] = match(s)
+	}
 	found := make([]bool, len(symbols))
-	for name := p.first; name < p.end && len(symbols) > 0; name++ {
-		text, hit := of(name), false
-		for i, s := range symbols {
-			if match(text, s) {
+	for name := p.first; name < p.end; name++ {
+		s, hit := text(name), false
+		for i, is := range tests {
+			if is(s) {
 				found[i], hit = true, true
 			}
 		}
@@ -326,13 +331,16 @@ func (f *finding) match(x *names, p packageNames, symbols []string, of func(int3
 			f.targets = append(f.targets, x.hosts[x.begin[name]:x.begin[name+1]]...)
 		}
 	}
-	var list []string
 	for i, s := range symbols {
 		if found[i] {
-			list = append(list, evidence.Clean(s, maxText))
+			f.symbols = append(f.symbols, evidence.Clean(s, maxText))
 		}
 	}
-	return list
+}
+
+// goSymbol gives goMatches for a symbol.
+func goSymbol(symbol string) func(string) bool {
+	return func(name string) bool { return goMatches(name, symbol) }
 }
 
 // goMatches reports whether a function has code of the symbol of an advisory: it
@@ -352,24 +360,33 @@ func goMatches(name, symbol string) bool {
 	return rest[0] == '-' // "-fm", "-range1"
 }
 
-// rustMatches reports whether a path of a function is that of an advisory.
+// rustSymbol gives what tells whether a path of a function is that of an advisory.
 // Advisories name functions by the path by which users import them, which is
-// mostly not that of the module they are in, so the crate and the last name
-// must be the same and, if the advisory has a type or module before that, it
-// must occur in the function's path.
-func rustMatches(path, symbol string) bool {
+// mostly not that of the module they are in, so the crate and the last name must
+// be the same and, if the advisory has a type or module before that, it must occur
+// in the function's path.
+func rustSymbol(symbol string) func(path string) bool {
 	want := rustParts(symbol)
-	have := rustParts(path)
-	if len(want) < 2 || len(have) == 0 || have[len(have)-1] != want[len(want)-1] {
-		// A literal in a function ends with {{closure}}.
-		for len(have) > 0 && strings.HasPrefix(have[len(have)-1], "{") {
-			have = have[:len(have)-1]
-		}
-		if len(want) < 2 || len(have) == 0 || have[len(have)-1] != want[len(want)-1] {
+	if len(want) < 2 {
+		return func(string) bool { return false }
+	}
+	last := want[len(want)-1]
+	return func(path string) bool {
+		if !strings.Contains(path, last) {
 			return false
 		}
+		have := rustParts(path)
+		if have[len(have)-1] != last {
+			// A literal in a function ends with {{closure}}.
+			for len(have) > 0 && strings.HasPrefix(have[len(have)-1], "{") {
+				have = have[:len(have)-1]
+			}
+			if len(have) == 0 || have[len(have)-1] != last {
+				return false
+			}
+		}
+		return len(want) == 2 || slices.Contains(have[:len(have)-1], want[len(want)-2])
 	}
-	return len(want) == 2 || slices.Contains(have[:len(have)-1], want[len(want)-2])
 }
 
 // rustParts cuts a path at its colons, without type arguments and what stands

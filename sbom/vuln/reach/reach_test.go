@@ -237,7 +237,7 @@ func TestGoMatches(t *testing.T) {
 	}
 }
 
-func TestRustMatches(t *testing.T) {
+func TestRustSymbol(t *testing.T) {
 	const advised = "rustls::ConnectionCommon::complete_io"
 	tests := []struct {
 		path, symbol string
@@ -252,8 +252,8 @@ func TestRustMatches(t *testing.T) {
 		{"", advised, false},
 	}
 	for _, tt := range tests {
-		if got := rustMatches(tt.path, tt.symbol); got != tt.want {
-			t.Errorf("rustMatches(%q, %q) = %t, want %t", tt.path, tt.symbol, got, tt.want)
+		if got := rustSymbol(tt.symbol)(tt.path); got != tt.want {
+			t.Errorf("rustSymbol(%q)(%q) = %t, want %t", tt.symbol, tt.path, got, tt.want)
 		}
 	}
 }

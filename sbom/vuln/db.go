@@ -146,6 +146,10 @@ func (db *DB) Save(_ context.Context, a *Advisory) (bool, error) { return db.Put
 type Importer struct {
 	Store Store
 	Stats Stats
+
+	// Refused, if it is set, is told of every record that is none, by its name in
+	// the feed.
+	Refused func(name string, err error)
 }
 
 // Record imports one record. Only the Store's errors are returned; what is wrong
@@ -192,6 +196,9 @@ func (im *Importer) Record(ctx context.Context, r Record) error {
 
 func (im *Importer) refuse(name string, err error) {
 	im.Stats.Refused++
+	if im.Refused != nil {
+		im.Refused(name, err)
+	}
 	if len(im.Stats.Problems) < maxProblems {
 		im.Stats.Problems = append(im.Stats.Problems, line(name+": "+err.Error()))
 	}

@@ -86,6 +86,13 @@ func (f *Feed) Fetch(ctx context.Context, path string) (changed bool, err error)
 	return now.SHA256 != have.SHA256, durable.WriteFile(path+stateSuffix, data, 0o600)
 }
 
+// Fetched gives the ETag and the SHA-256, in hexadecimal, of the file at path if
+// it is what Fetch brought from url, and otherwise nothing. It reads all of it.
+func Fetched(path, url string) (etag, sha256 string) {
+	s := readState(path, url)
+	return s.ETag, s.SHA256
+}
+
 func (f *Feed) request(ctx context.Context) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.URL, http.NoBody)
 	if err != nil {

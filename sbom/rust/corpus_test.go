@@ -85,7 +85,7 @@ func summary(list []evidence.Component) string {
 		groups[k] = append(groups[k], what)
 	}
 	var s strings.Builder
-	for _, k := range []string{"proven", "proven std", "named", "named std"} {
+	for _, k := range []string{"proven", "proven std", "inferred", "named", "named std"} {
 		if len(groups[k]) > 0 {
 			fmt.Fprintf(&s, "\t%s (%d): %s\n", k, len(groups[k]), strings.Join(groups[k], ", "))
 		}

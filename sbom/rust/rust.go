@@ -23,12 +23,13 @@ import (
 // How sure each kind of evidence is. A registry path is not certain: that a crate's
 // text is there need not mean that its code is.
 const (
-	sureList      = 1.0 // a list of cargo-auditable
-	sureRegistry  = 0.9 // a path in cargo's cache of a registry
-	sureVersioned = 0.7 // a path in a directory of vendored crates, with a version
-	sureCheckout  = 0.6 // a path in a git checkout: the name is that of the repository
-	sureVendored  = 0.5 // a path in a directory of vendored crates, without a version
-	sureSymbol    = 0.3 // the crate of a function's name
+	sureList      = 1.0  // a list of cargo-auditable
+	sureBindgen   = 0.97 // an import of wasm-bindgen's glue
+	sureRegistry  = 0.9  // a path in cargo's cache of a registry
+	sureVersioned = 0.7  // a path in a directory of vendored crates, with a version
+	sureCheckout  = 0.6  // a path in a git checkout: the name is that of the repository
+	sureVendored  = 0.5  // a path in a directory of vendored crates, without a version
+	sureSymbol    = 0.3  // the crate of a function's name
 )
 
 // PartStd is the part of crates that came inside Rust's standard library: they
@@ -42,6 +43,7 @@ const PartStd = "std"
 //     crates are named by panic messages or debugging information;
 //   - proven, in the part "std": the same of the standard library's own
 //     dependencies;
+//   - inferred: wasm-bindgen, if the imports are those of its glue;
 //   - named, without a version: vendored directories and git checkouts, whose name
 //     is that of the repository and whose commit is abbreviated as cargo does it;
 //     and crates of functions' names. What is proven in some version is not named
@@ -58,6 +60,7 @@ func Extract(b *wasm.Binary, c *evidence.Collector) {
 	}
 	known := addPaths(b, c, listed)
 	if !listed {
+		addBindgen(b, c, known)
 		addSymbols(b, c, known)
 	}
 }

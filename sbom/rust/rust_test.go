@@ -181,6 +181,30 @@ func TestSymbolsTellTheirPlace(t *testing.T) {
 	}
 }
 
+// The glue of wasm-bindgen has imports that only the crate of that name declares.
+func TestGlue(t *testing.T) {
+	imports := func(module, name string) []byte {
+		entry := append(append(lebString(module), lebString(name)...), 0, 0)
+		return append(section(1, "", []byte{1, 0x60, 0, 0}), section(2, "", append([]byte{1}, entry...))...)
+	}
+	bin := file(imports("./app_bg.js", "__wbindgen_throw"))
+	got := extract(parse(t, bin))
+	if len(got) != 1 || got[0].Name != "wasm-bindgen" || got[0].Class != evidence.Inferred || got[0].Requirement != "^0.2" {
+		t.Fatalf("Extract(import of the glue) = %+v; want wasm-bindgen ^0.2, inferred", got)
+	}
+	if e := got[0].Evidence[0]; !bytes.HasPrefix(bin[e.Offset:], []byte("__wbindgen_throw")) {
+		t.Errorf("Extract: evidence at byte %d, where there is %.8q", e.Offset, bin[e.Offset:])
+	}
+	if got := extract(parse(t, file(imports("env", "abort")))); len(got) != 0 {
+		t.Errorf("Extract(import of something else) = %+v, want nothing", got)
+	}
+	debug := custom(".debug_str", []byte(index+"wasm-bindgen-0.2.100/src/lib.rs"))
+	want := []string{"proven wasm-bindgen@0.2.100 source-path 0.9"}
+	if d := cmp.Diff(want, briefs(extract(parse(t, file(imports("wbg", "__wbg_new_1"), debug))))); d != "" {
+		t.Errorf("Extract(import of the glue, crate proven) (-want +got):\n%s", d)
+	}
+}
+
 // Lengths in more bytes than they need hide the places of names, and cost no time.
 func TestSymbolsOfPaddedLengths(t *testing.T) {
 	name := "nom::a::h0123456789abcdef"

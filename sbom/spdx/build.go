@@ -196,7 +196,11 @@ func (b *builder) unit(u *sbom.Unit, p *v2_3.Package, comment lines, completenes
 func (b *builder) place(c *evidence.Component, unit, id common.ElementID) {
 	switch {
 	case c.Class == evidence.Inferred:
-		b.relate(unit, common.TypeRelationshipDependsOn, id, clean("inferred: required by "+strings.Join(c.RequiredBy, ", ")))
+		comment := "inferred"
+		if len(c.RequiredBy) > 0 {
+			comment += ": required by " + strings.Join(c.RequiredBy, ", ")
+		}
+		b.relate(unit, common.TypeRelationshipDependsOn, id, clean(comment))
 	case isExternal(c):
 		b.relate(unit, common.TypeRelationshipDynamicLink, id, "")
 	default:

@@ -3,8 +3,6 @@ package cyclonedx
 import (
 	"bytes"
 	"cmp"
-	"encoding/hex"
-	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -35,16 +33,15 @@ var (
 // odd values in fields that do not matter here, and those of cyclonedx-go are an
 // order of magnitude larger in memory.
 func Read(r io.Reader, l Limits) (*sbom.Document, error) {
-	l = l.Defaults()
-	data, err := l.ReadAll(r)
+	data, l, err := l.ReadAll(r)
 	if err != nil {
 		return nil, err
 	}
 	var b bom
-	switch first := bytes.TrimLeft(data, " \t\r\n"); {
-	case len(first) > 0 && first[0] == '{':
+	switch declared.First(data) {
+	case '{':
 		err = b.fromJSON(data, l)
-	case len(first) > 0 && first[0] == '<':
+	case '<':
 		err = b.fromXML(data, l)
 	default:
 		err = fmt.Errorf("%w: neither JSON nor XML", ErrFormat)
@@ -56,11 +53,8 @@ func Read(r io.Reader, l Limits) (*sbom.Document, error) {
 }
 
 func (b *bom) fromJSON(data []byte, l Limits) error {
-	if err := l.CheckJSON(data); err != nil {
+	if err := l.DecodeJSON(data, b); err != nil {
 		return err
-	}
-	if err := json.Unmarshal(data, b); err != nil {
-		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	if b.BOMFormat != "CycloneDX" {
 		return fmt.Errorf("%w: bomFormat is %.32q", ErrFormat, b.BOMFormat)
@@ -106,7 +100,9 @@ func (b *boundedXML) Token() (xml.Token, error) {
 	return t, nil
 }
 
-// The parts of a file that are read. Names are those of JSON and XML.
+// The parts of a file that are read. Names are those of JSON and XML. Lists that
+// may be long are of pointers, as growing them is cheap then: what is null in a
+// file is nil.
 type (
 	bom struct {
 		XMLName   xml.Name `json:"-" xml:"bom"`
@@ -114,26 +110,28 @@ type (
 		Metadata  struct {
 			Component component `json:"component" xml:"component"`
 		} `json:"metadata" xml:"metadata"`
-		Components   []component  `json:"components" xml:"components>component"`
-		Dependencies []dependency `json:"dependencies" xml:"dependencies>dependency"`
+		Components   []*component  `json:"components" xml:"components>component"`
+		Dependencies []*dependency `json:"dependencies" xml:"dependencies>dependency"`
 	}
 
 	component struct {
-		BOMRef     string      `json:"bom-ref" xml:"bom-ref,attr"`
-		Type       string      `json:"type" xml:"type,attr"`
-		Group      string      `json:"group" xml:"group"`
-		Name       string      `json:"name" xml:"name"`
-		Version    string      `json:"version" xml:"version"`
-		PURL       string      `json:"purl" xml:"purl"`
-		Hashes     []hash      `json:"hashes" xml:"hashes>hash"`
-		Properties []property  `json:"properties" xml:"properties>property"`
-		Components []component `json:"components" xml:"components>component"`
+		BOMRef     string       `json:"bom-ref" xml:"bom-ref,attr"`
+		Type       string       `json:"type" xml:"type,attr"`
+		Group      string       `json:"group" xml:"group"`
+		Name       string       `json:"name" xml:"name"`
+		Version    string       `json:"version" xml:"version"`
+		PURL       string       `json:"purl" xml:"purl"`
+		Hashes     []hash       `json:"hashes" xml:"hashes>hash"`
+		Properties []property   `json:"properties" xml:"properties>property"`
+		Components []*component `json:"components" xml:"components>component"`
 
-		Choices  []choice `json:"licenses" xml:"-"`
-		Licenses struct {
-			Licenses    []license `xml:"license"`
-			Expressions []string  `xml:"expression"`
-		} `json:"-" xml:"licenses"`
+		Choices  []choice     `json:"licenses" xml:"-"`
+		Licenses *licensesXML `json:"-" xml:"licenses"`
+	}
+
+	licensesXML struct {
+		Licenses    []license `xml:"license"`
+		Expressions []string  `xml:"expression"`
 	}
 
 	choice struct {
@@ -166,40 +164,30 @@ type (
 // document puts together what was decoded.
 func (b *bom) document() *sbom.Document {
 	m := &b.Metadata.Component
-	subject := sbom.Subject{
-		Name: evidence.Clean(m.Name, evidence.MaxName), Version: evidence.Clean(m.Version, evidence.MaxVersion), Kind: m.kind(),
-	}
+	sum := ""
 	for _, h := range m.Hashes {
-		content := strings.ToLower(strings.TrimSpace(h.Content))
-		if sum, err := hex.DecodeString(content); h.Algorithm == "SHA-256" && err == nil && len(sum) == 32 {
-			subject.SHA256 = content
+		if h.Algorithm == "SHA-256" {
+			sum = h.Content
 		}
 	}
-	entries := collect(nil, m.Components)
-	entries = collect(entries, b.Components)
-	return declared.Document(subject, entries, b.relations())
-}
-
-// kind is what the subject is, if the file is one of ours.
-func (c *component) kind() string {
-	kind := c.property(propKind)
-	if !slices.Contains([]string{"module", "component", "wit-package"}, kind) {
-		return ""
+	entries := func(yield func(declared.Entry) bool) {
+		_ = each(m.Components, yield) && each(b.Components, yield)
 	}
-	return kind
+	return declared.Document(declared.Subject(m.Name, m.Version, m.property(propKind), sum), entries, b.relations)
 }
 
-// collect adds the software of a list and of what is nested in it. The decoder
-// has bounded the depth.
-func collect(entries []declared.Entry, list []component) []declared.Entry {
-	for i := range list {
-		c := &list[i]
-		if slices.Contains(software, c.Type) {
-			entries = append(entries, c.entry())
+// each gives the software of a list and of what is nested in it, until yield has
+// enough. The decoder has bounded the depth.
+func each(list []*component, yield func(declared.Entry) bool) bool {
+	for _, c := range list {
+		if c == nil {
+			continue
 		}
-		entries = collect(entries, c.Components)
+		if slices.Contains(software, c.Type) && !yield(c.entry()) || !each(c.Components, yield) {
+			return false
+		}
 	}
-	return entries
+	return true
 }
 
 // software are the types of components that are listed; "" is of files that do
@@ -210,19 +198,18 @@ func (c *component) entry() declared.Entry {
 	e := declared.Entry{
 		Ref: c.BOMRef, PURL: c.PURL, Group: c.Group, Name: c.Name, Version: c.Version,
 		Checksum: c.property(propChecksum), Ecosystem: evidence.Ecosystem(c.property(propEcosystem)),
-		Part: c.property(propPart), Requirement: c.property(propRequirement),
-	}
-	if class := evidence.Class(c.property(propClass)); class == evidence.Inferred || class == evidence.Named {
-		e.Class = class
+		Part: c.property(propPart), Requirement: c.property(propRequirement), Class: evidence.Class(c.property(propClass)),
 	}
 	e.PURL = cmp.Or(e.PURL, c.property(propPURL))
 	for _, l := range c.Choices {
 		e.Licenses = append(e.Licenses, cmp.Or(l.Expression, l.License.ID, l.License.Name))
 	}
-	for _, l := range c.Licenses.Licenses {
-		e.Licenses = append(e.Licenses, cmp.Or(l.ID, l.Name))
+	if c.Licenses != nil {
+		for _, l := range c.Licenses.Licenses {
+			e.Licenses = append(e.Licenses, cmp.Or(l.ID, l.Name))
+		}
+		e.Licenses = append(e.Licenses, c.Licenses.Expressions...)
 	}
-	e.Licenses = append(e.Licenses, c.Licenses.Expressions...)
 	return e
 }
 
@@ -236,16 +223,21 @@ func (c *component) property(name string) string {
 	return ""
 }
 
-// relations are the edges of the dependency graph. It may have cycles.
-func (b *bom) relations() []declared.Relation {
-	var list []declared.Relation
+// relations gives the edges of the dependency graph. It may have cycles.
+func (b *bom) relations(yield func(declared.Relation) bool) {
 	for _, d := range b.Dependencies {
+		if d == nil {
+			continue
+		}
 		for _, to := range d.DependsOn {
-			list = append(list, declared.Relation{From: d.Ref, To: to})
+			if !yield(declared.Relation{From: d.Ref, To: to}) {
+				return
+			}
 		}
 		for _, to := range d.Nested {
-			list = append(list, declared.Relation{From: d.Ref, To: to.Ref})
+			if !yield(declared.Relation{From: d.Ref, To: to.Ref}) {
+				return
+			}
 		}
 	}
-	return list
 }

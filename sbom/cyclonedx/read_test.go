@@ -76,7 +76,7 @@ func TestReadTakesFilesOfOthers(t *testing.T) {
 			{Ecosystem: evidence.NPM, Name: "@s/a", Version: "1.0.0", Class: evidence.Proven, Licenses: []string{"MIT"}, Evidence: declared},
 		},
 		Edges: []sbom.Edge{{From: 0, To: 2}, {From: 2, To: 0}},
-		Tools: []sbom.Tool{},
+		Tools: []sbom.Tool{}, Completeness: []sbom.Completeness{},
 	}
 	for name, in := range map[string]string{"JSON": others, "XML": othersXML} {
 		d, err := Read(strings.NewReader(in), Limits{})

@@ -1,10 +1,7 @@
 package spdx
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -34,14 +31,15 @@ var (
 // tools-golang panic on a null among the packages and take time in the square of
 // a long text.
 func Read(r io.Reader, l Limits) (*sbom.Document, error) {
-	l = l.Defaults()
-	data, err := l.ReadAll(r)
+	data, l, err := l.ReadAll(r)
 	if err != nil {
 		return nil, err
 	}
 	var d document
-	if first := bytes.TrimLeft(data, " \t\r\n"); len(first) > 0 && first[0] == '{' {
-		err = d.fromJSON(data, l)
+	if declared.First(data) == '{' {
+		err = l.DecodeJSON(data, &d)
+		d.Packages = slices.DeleteFunc(d.Packages, func(p *pkg) bool { return p == nil })
+		d.Relationships = slices.DeleteFunc(d.Relationships, func(r *relationship) bool { return r == nil })
 	} else {
 		err = d.fromTagValue(string(data), l)
 	}
@@ -54,13 +52,14 @@ func Read(r io.Reader, l Limits) (*sbom.Document, error) {
 	return d.sbom(), nil
 }
 
-// The parts of a file that are read.
+// The parts of a file that are read. Lists that may be long are of pointers, as
+// growing them is cheap then.
 type (
 	document struct {
-		Version       string         `json:"spdxVersion"`
-		Describes     []string       `json:"documentDescribes"`
-		Packages      []pkg          `json:"packages"`
-		Relationships []relationship `json:"relationships"`
+		Version       string          `json:"spdxVersion"`
+		Describes     []string        `json:"documentDescribes"`
+		Packages      []*pkg          `json:"packages"`
+		Relationships []*relationship `json:"relationships"`
 	}
 
 	pkg struct {
@@ -92,31 +91,24 @@ type (
 	}
 )
 
-func (d *document) fromJSON(data []byte, l Limits) error {
-	if err := l.CheckJSON(data); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, d); err != nil {
-		return fmt.Errorf("%w: %w", ErrFormat, err)
-	}
-	return nil
-}
-
 // sbom puts together what was decoded.
 func (d *document) sbom() *sbom.Document {
-	subject, left := d.outside()
-	s := sbom.Subject{}
-	entries := make([]declared.Entry, 0, len(d.Packages))
-	for i := range d.Packages {
-		p := &d.Packages[i]
-		switch {
-		case p.ID == subject && subject != "":
-			s = p.subject()
-		case p.Purpose != "FILE" && !left[p.ID]:
-			entries = append(entries, p.entry())
+	described, left := d.outside()
+	subject := sbom.Subject{}
+	for _, p := range d.Packages {
+		if p.ID == described && described != "" {
+			subject = p.subject()
+			left[p.ID] = true
 		}
 	}
-	return declared.Document(s, entries, d.relations())
+	entries := func(yield func(declared.Entry) bool) {
+		for _, p := range d.Packages {
+			if p.Purpose != "FILE" && !left[p.ID] && !yield(p.entry()) {
+				return
+			}
+		}
+	}
+	return declared.Document(subject, entries, d.relations)
 }
 
 // outside tells what is no component: the one package that the file describes,
@@ -142,31 +134,23 @@ func (d *document) outside() (subject string, left map[string]bool) {
 }
 
 func (p *pkg) subject() sbom.Subject {
-	s := sbom.Subject{
-		Name: evidence.Clean(p.Name, evidence.MaxName), Version: evidence.Clean(p.Version, evidence.MaxVersion),
-	}
-	if kind := p.line(lineKind); slices.Contains([]string{"module", "component", "wit-package"}, kind) {
-		s.Kind = kind
-	}
+	sum := ""
 	for _, c := range p.Checksums {
-		value := strings.ToLower(strings.TrimSpace(c.Value))
-		if sum, err := hex.DecodeString(value); c.Algorithm == "SHA256" && err == nil && len(sum) == 32 {
-			s.SHA256 = value
+		if c.Algorithm == "SHA256" {
+			sum = c.Value
 		}
 	}
-	return s
+	return declared.Subject(p.Name, p.Version, p.line(lineKind), sum)
 }
 
 func (p *pkg) entry() declared.Entry {
 	e := declared.Entry{
 		Ref: p.ID, Name: p.Name, Version: p.Version, PURL: p.line(linePURL), Checksum: p.line(lineChecksum),
 		Ecosystem: evidence.Ecosystem(p.line(lineEcosystem)), Part: p.line(linePart), Requirement: p.line(lineRequirement),
+		Class: evidence.Class(p.line(lineClass)),
 	}
 	if e.Version == noAssertion {
 		e.Version = ""
-	}
-	if class := evidence.Class(p.line(lineClass)); class == evidence.Inferred || class == evidence.Named {
-		e.Class = class
 	}
 	for _, x := range p.External {
 		if x.Type == "purl" {
@@ -192,18 +176,22 @@ func (p *pkg) line(name string) string {
 	return ""
 }
 
-// relations are the edges of the dependency graph. It may have cycles.
-func (d *document) relations() []declared.Relation {
-	var list []declared.Relation
+// relations gives the edges of the dependency graph. It may have cycles.
+func (d *document) relations(yield func(declared.Relation) bool) {
 	for _, r := range d.Relationships {
+		var edge declared.Relation
 		switch {
 		case r.Kind == "DEPENDS_ON":
-			list = append(list, declared.Relation{From: r.From, To: r.To})
+			edge = declared.Relation{From: r.From, To: r.To}
 		case strings.HasSuffix(r.Kind, "DEPENDENCY_OF"): // also RUNTIME_DEPENDENCY_OF and its like
-			list = append(list, declared.Relation{From: r.To, To: r.From})
+			edge = declared.Relation{From: r.To, To: r.From}
+		default:
+			continue
+		}
+		if !yield(edge) {
+			return
 		}
 	}
-	return list
 }
 
 // fromTagValue reads the lines of a tag-value file. Tags that are not wanted are
@@ -254,13 +242,14 @@ func (d *document) tag(p *pkg, tag, value string) *pkg {
 		d.Version = value
 		return p
 	case "PackageName":
-		d.Packages = append(d.Packages, pkg{Name: value})
-		return &d.Packages[len(d.Packages)-1]
+		p = &pkg{Name: value}
+		d.Packages = append(d.Packages, p)
+		return p
 	case "FileName", "SnippetSPDXID", "LicenseID":
 		return nil
 	case "Relationship":
 		if f := strings.Fields(value); len(f) == 3 {
-			d.Relationships = append(d.Relationships, relationship{f[0], f[1], f[2]})
+			d.Relationships = append(d.Relationships, &relationship{f[0], f[1], f[2]})
 		}
 		return p
 	}

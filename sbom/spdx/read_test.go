@@ -79,7 +79,7 @@ func TestReadTakesFilesOfOthers(t *testing.T) {
 			{Ecosystem: evidence.NPM, Name: "@s/a", Version: "1.0.0", Class: evidence.Proven, Licenses: []string{"MIT"}, Evidence: declared},
 		},
 		Edges: []sbom.Edge{{From: 0, To: 1}},
-		Tools: []sbom.Tool{},
+		Tools: []sbom.Tool{}, Completeness: []sbom.Completeness{},
 	}
 	for name, in := range map[string]string{"JSON": othersJSON, "tag-value": othersTag, "tag-value of Windows": strings.ReplaceAll(othersTag, "\n", "\r\n")} {
 		d, err := Read(strings.NewReader(in), Limits{})

@@ -7,10 +7,13 @@
 package declared
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -34,8 +37,7 @@ type Limits struct {
 	MaxObjects int   // JSON objects, XML elements or lines of tag-value; default 262,144
 }
 
-// Defaults fills the fields that are zero.
-func (l Limits) Defaults() Limits {
+func (l Limits) defaults() Limits {
 	l.MaxBytes = cmp.Or(l.MaxBytes, 16<<20)
 	l.MaxDepth = cmp.Or(l.MaxDepth, 256)
 	l.MaxObjects = cmp.Or(l.MaxObjects, 1<<18)
@@ -43,49 +45,26 @@ func (l Limits) Defaults() Limits {
 }
 
 // ReadAll reads the file whole, without a byte order mark, or fails with
-// ErrLimit.
-func (l Limits) ReadAll(r io.Reader) ([]byte, error) {
+// ErrLimit. It gives the limits with their defaults.
+func (l Limits) ReadAll(r io.Reader) ([]byte, Limits, error) {
+	l = l.defaults()
 	data, err := io.ReadAll(io.LimitReader(r, l.MaxBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("read bill of materials: %w", err)
+		return nil, l, fmt.Errorf("read bill of materials: %w", err)
 	}
 	if int64(len(data)) > l.MaxBytes {
-		return nil, fmt.Errorf("%w: more than %d bytes", ErrLimit, l.MaxBytes)
+		return nil, l, fmt.Errorf("%w: more than %d bytes", ErrLimit, l.MaxBytes)
 	}
-	if len(data) >= 3 && string(data[:3]) == "\xef\xbb\xbf" {
-		data = data[3:]
-	}
-	return data, nil
+	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), l, nil
 }
 
-// CheckJSON refuses what would cost a decoder more than its bytes are worth:
-// `[{},{},…]` grows a hundredfold. What is not JSON is left to the decoder.
-func (l Limits) CheckJSON(data []byte) error {
-	depth, objects, values, quoted := 0, 0, 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > l.MaxDepth {
-				return fmt.Errorf("byte %d: %w: more than %d deep", i, ErrLimit, l.MaxDepth)
-			}
-			if c == '{' {
-				objects++
-			}
-		case c == '}' || c == ']':
-			depth--
-		case c == ',':
-			values++
-		}
-		if objects > l.MaxObjects || values > 8*l.MaxObjects {
-			return fmt.Errorf("byte %d: %w: more than %d objects or %d values", i, ErrLimit, l.MaxObjects, 8*l.MaxObjects)
-		}
+// First is the first byte of a file that is no white space, 0 if there is none: it
+// tells JSON and XML from each other and from text.
+func First(data []byte) byte {
+	if data = bytes.TrimLeft(data, " \t\r\n"); len(data) > 0 {
+		return data[0]
 	}
-	return nil
+	return 0
 }
 
 // An Entry is one package that a bill of materials lists.
@@ -96,7 +75,8 @@ type Entry struct {
 	Licenses             []string // as stated; those that are no SPDX expression are left out
 	Checksum             string
 
-	// What only our own files say. An empty Class is found from the version.
+	// What only our own files say. A Class that nobody could declare is found from the
+	// version.
 	Ecosystem   evidence.Ecosystem
 	Class       evidence.Class
 	Part        string
@@ -108,35 +88,73 @@ type Relation struct{ From, To string }
 
 // Document puts entries together. Those without a usable name are left out, and
 // so are relations of such. The same package listed twice is one component.
-func Document(subject sbom.Subject, entries []Entry, relations []Relation) *sbom.Document {
+func Document(subject sbom.Subject, entries iter.Seq[Entry], relations iter.Seq[Relation]) *sbom.Document {
 	var c evidence.Collector
-	byRef := make(map[string]evidence.Component, len(entries))
-	for _, e := range entries {
+	byRef := map[string]identity{}
+	for e := range entries {
 		found := e.component()
 		c.Add(found)
 		if _, taken := byRef[e.Ref]; e.Ref != "" && !taken {
-			byRef[e.Ref] = found
+			byRef[e.Ref] = identity{found.Ecosystem, found.Name, found.Version, found.Class, found.Part}
 		}
 	}
 	list := c.Components()
-	kind := cmp.Or(subject.Kind, "module")
+	completeness := []sbom.Completeness{}
+	if c.Full() {
+		for _, found := range list {
+			c.State(sbom.Completeness{Ecosystem: found.Ecosystem}) // for the reason it gets
+		}
+		completeness = c.Stated()
+	}
 	return &sbom.Document{
 		SchemaVersion: sbom.SchemaVersion, MediaType: sbom.MediaType, Subject: subject,
-		Root: &sbom.Unit{Kind: kind, Components: list, Edges: edges(list, byRef, relations), Tools: []sbom.Tool{}},
+		Root: &sbom.Unit{
+			Kind: cmp.Or(subject.Kind, "module"), Components: list, Edges: edges(list, byRef, relations),
+			Tools: []sbom.Tool{}, Completeness: completeness,
+		},
 	}
 }
 
+// Subject is what a bill of materials says that it is about. The kind is that of
+// our own files, and sha256 a digest of the file in hexadecimal; what they cannot
+// be is left out.
+func Subject(name, version, kind, sha256 string) sbom.Subject {
+	s := sbom.Subject{Name: evidence.Clean(name, evidence.MaxName), Version: evidence.Clean(version, evidence.MaxVersion)}
+	if slices.Contains([]string{"module", "component", "wit-package"}, kind) {
+		s.Kind = kind
+	}
+	sha256 = strings.ToLower(strings.TrimSpace(sha256))
+	if sum, err := hex.DecodeString(sha256); err == nil && len(sum) == 32 {
+		s.SHA256 = sha256
+	}
+	return s
+}
+
+// An identity tells a component from all others.
+type identity struct {
+	ecosystem     evidence.Ecosystem
+	name, version string
+	class         evidence.Class
+	part          string
+}
+
+// in is the place of the component in a sorted list.
+func (i identity) in(list []evidence.Component) (int, bool) {
+	c := evidence.Component{Ecosystem: i.ecosystem, Name: i.name, Version: i.version, Class: i.class, Part: i.part}
+	return slices.BinarySearchFunc(list, c, evidence.Compare)
+}
+
 // edges are the relations as places in the list, sorted and once each.
-func edges(list []evidence.Component, byRef map[string]evidence.Component, relations []Relation) []sbom.Edge {
+func edges(list []evidence.Component, byRef map[string]identity, relations iter.Seq[Relation]) []sbom.Edge {
 	var all []sbom.Edge
-	for _, r := range relations {
+	for r := range relations {
 		from, ok := byRef[r.From]
 		to, ok2 := byRef[r.To]
 		if !ok || !ok2 {
 			continue
 		}
-		i, found := slices.BinarySearchFunc(list, from, evidence.Compare)
-		j, found2 := slices.BinarySearchFunc(list, to, evidence.Compare)
+		i, found := from.in(list)
+		j, found2 := to.in(list)
 		if found && found2 && i != j {
 			all = append(all, sbom.Edge{From: i, To: j})
 		}
@@ -160,7 +178,7 @@ func (e Entry) component() evidence.Component {
 		c.Name = e.Group + "/" + e.Name
 	}
 	identify(&c, e)
-	if c.Class == "" {
+	if c.Class != evidence.Inferred && c.Class != evidence.Named {
 		c.Class = evidence.Proven
 		if c.Version == "" {
 			c.Class = evidence.Named

@@ -81,8 +81,8 @@ func TestHostileFiles(t *testing.T) {
 		},
 		{
 			"an entity for a name", cyclonedx.Read,
-			`<!DOCTYPE b [<!ENTITY a SYSTEM "file:///etc/passwd">]>` + xml + "<components><component><name>&a;</name></component></components></bom>",
-			0, declared.ErrFormat,
+			`<!DOCTYPE b [<!ENTITY a SYSTEM "file:///etc/passwd">]>` + xml +
+				"<components><component><name>&a;</name></component></components></bom>", 0, declared.ErrFormat,
 		},
 		{"elements in elements", cyclonedx.Read, xml + strings.Repeat("<components><component>", mega/20), 0, declared.ErrLimit},
 		{"262,144 attributes", cyclonedx.Read, many(xml+"<component ", `a#=""`, " ", "/></bom>", mega/4), 0, nil},

@@ -16,8 +16,8 @@ type (
 			Time      *time.Time    `json:"timestamp"`
 			Component *cdxComponent `json:"component"`
 		} `json:"metadata"`
-		Components      []cdxComponent     `json:"components"`
-		Vulnerabilities []cdxVulnerability `json:"vulnerabilities"`
+		Components      []*cdxComponent     `json:"components"`
+		Vulnerabilities []*cdxVulnerability `json:"vulnerabilities"`
 	}
 	cdxComponent struct {
 		Ref    string `json:"bom-ref"`
@@ -27,7 +27,7 @@ type (
 			Algorithm string `json:"alg"`
 			Content   string `json:"content"`
 		} `json:"hashes"`
-		Components []cdxComponent `json:"components"`
+		Components []*cdxComponent `json:"components"`
 	}
 	cdxVulnerability struct {
 		ID         string `json:"id"`
@@ -78,7 +78,7 @@ func readCycloneDX(data []byte) (*Document, error) {
 	}
 	addParts(byRef, o.Components, subject)
 	for i, v := range o.Vulnerabilities {
-		if v.Analysis == nil || v.Analysis.State == "" {
+		if v == nil || v.Analysis == nil || v.Analysis.State == "" {
 			continue
 		}
 		s := Statement{
@@ -109,8 +109,11 @@ func readCycloneDX(data []byte) (*Document, error) {
 // of its subject holds for that part of that subject, and for no other program
 // that has the same component. Where a document has no subject, or one that can't
 // be known again, the application around a component is taken for it.
-func addParts(byRef map[string]Product, list []cdxComponent, of *Product) {
+func addParts(byRef map[string]Product, list []*cdxComponent, of *Product) {
 	for _, c := range list {
+		if c == nil {
+			continue
+		}
 		p := c.product()
 		within := of
 		if of == nil {
@@ -149,7 +152,7 @@ func affected(byRef map[string]Product, ref string) Product {
 	return Product{ID: clean(ref)}
 }
 
-func (c cdxComponent) product() Product {
+func (c *cdxComponent) product() Product {
 	p := Product{ID: clean(c.Ref), PURL: clean(c.PURL)}
 	for _, h := range c.Hashes {
 		if h.Algorithm == "SHA-256" {

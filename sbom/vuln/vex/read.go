@@ -2,11 +2,13 @@ package vex
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/wreg-project/wreg/sbom/evidence"
+	"github.com/wreg-project/wreg/sbom/internal/declared"
 )
 
 // Read reads an OpenVEX or CycloneDX document in JSON. Texts are cut and
@@ -17,41 +19,25 @@ func Read(data []byte) (*Document, error) {
 	if len(data) > MaxBytes {
 		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrLimit, len(data), MaxBytes)
 	}
-	if n := objects(data); n > MaxObjects {
-		return nil, fmt.Errorf("%w: more than %d objects", ErrLimit, MaxObjects)
-	}
 	var head struct {
-		Context   any    `json:"@context"`
-		BOMFormat string `json:"bomFormat"`
+		Context   json.RawMessage `json:"@context"`
+		BOMFormat string          `json:"bomFormat"`
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
+	limits := declared.Limits{MaxDepth: MaxDepth, MaxObjects: MaxObjects}
+	if err := limits.DecodeJSON(data, &head); err != nil {
+		if errors.Is(err, declared.ErrLimit) {
+			return nil, fmt.Errorf("%w: %w", ErrLimit, err)
+		}
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	context, _ := head.Context.(string)
+	var context string
 	switch {
 	case head.BOMFormat == "CycloneDX":
 		return readCycloneDX(data)
-	case strings.HasPrefix(context, openVEX):
+	case json.Unmarshal(head.Context, &context) == nil && strings.HasPrefix(context, openVEX):
 		return readOpenVEX(data)
 	}
 	return nil, fmt.Errorf("%w: neither OpenVEX nor CycloneDX", ErrFormat)
-}
-
-// objects counts what becomes a value of its own: three bytes would otherwise
-// buy a few hundred.
-func objects(data []byte) int {
-	n, quoted := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case !quoted && (c == '{' || c == '[' || c == ','):
-			n++
-		}
-	}
-	return n
 }
 
 const openVEX = "https://openvex.dev/ns"
@@ -59,20 +45,20 @@ const openVEX = "https://openvex.dev/ns"
 // The JSON of OpenVEX 0.2.0.
 type (
 	openDocument struct {
-		Context    string          `json:"@context"`
-		ID         string          `json:"@id"`
-		Author     string          `json:"author"`
-		Time       *time.Time      `json:"timestamp"`
-		Updated    *time.Time      `json:"last_updated,omitempty"`
-		Version    int             `json:"version"`
-		Tooling    string          `json:"tooling,omitempty"`
-		Statements []openStatement `json:"statements"`
+		Context    string           `json:"@context"`
+		ID         string           `json:"@id"`
+		Author     string           `json:"author"`
+		Time       *time.Time       `json:"timestamp"`
+		Updated    *time.Time       `json:"last_updated,omitempty"`
+		Version    int              `json:"version"`
+		Tooling    string           `json:"tooling,omitempty"`
+		Statements []*openStatement `json:"statements"`
 	}
 	openStatement struct {
 		Vulnerability openVulnerability `json:"vulnerability"`
 		Time          *time.Time        `json:"timestamp,omitempty"`
 		Updated       *time.Time        `json:"last_updated,omitempty"`
-		Products      []openProduct     `json:"products"`
+		Products      []*openProduct    `json:"products"`
 		Status        Status            `json:"status"`
 		Justification Justification     `json:"justification,omitempty"`
 		Impact        string            `json:"impact_statement,omitempty"`
@@ -88,7 +74,7 @@ type (
 		ID          string            `json:"@id,omitempty"`
 		Hashes      map[string]string `json:"hashes,omitempty"`
 		Identifiers map[string]string `json:"identifiers,omitempty"`
-		Parts       []openProduct     `json:"subcomponents,omitempty"`
+		Parts       []*openProduct    `json:"subcomponents,omitempty"`
 	}
 )
 
@@ -99,6 +85,9 @@ func readOpenVEX(data []byte) (*Document, error) {
 	}
 	d := &Document{ID: clean(o.ID), Author: clean(o.Author), Version: o.Version, Time: latest(o.Updated, o.Time)}
 	for i, s := range o.Statements {
+		if s == nil {
+			return nil, fmt.Errorf("%w: statement %d is null", ErrFormat, i)
+		}
 		st := Statement{
 			Vulnerability: clean(s.Vulnerability.Name), Status: s.Status, Justification: s.Justification,
 			Text: clean(first(s.Impact, s.Action, s.Notes)), Time: latest(s.Updated, s.Time),
@@ -116,7 +105,9 @@ func readOpenVEX(data []byte) (*Document, error) {
 			st.Aliases = append(st.Aliases, clean(a))
 		}
 		for _, p := range s.Products {
-			st.Products = append(st.Products, p.product(true))
+			if p != nil {
+				st.Products = append(st.Products, p.product(true))
+			}
 		}
 		d.Statements = append(d.Statements, st)
 	}
@@ -141,11 +132,13 @@ func (s *Statement) check() error {
 }
 
 // product reads a product; its parts have none of their own.
-func (o openProduct) product(whole bool) Product {
+func (o *openProduct) product(whole bool) Product {
 	p := Product{ID: clean(o.ID), PURL: clean(o.Identifiers["purl"]), SHA256: clean(o.Hashes["sha-256"])}
 	if whole {
 		for _, part := range o.Parts {
-			p.Parts = append(p.Parts, part.product(false))
+			if part != nil {
+				p.Parts = append(p.Parts, part.product(false))
+			}
 		}
 	}
 	return p

@@ -10,11 +10,7 @@ package vex
 
 import (
 	"errors"
-	"slices"
-	"strings"
 	"time"
-
-	packageurl "github.com/package-url/packageurl-go"
 
 	"github.com/wreg-project/wreg/sbom/vuln/reach"
 )
@@ -28,7 +24,8 @@ var (
 // What a document may have at most.
 const (
 	MaxBytes   = 8 << 20 // of a file
-	MaxObjects = 1 << 17 // objects and lists in it, and elements of those
+	MaxDepth   = 64      // of its nesting
+	MaxObjects = 1 << 17 // objects in it
 	maxText    = 4096    // bytes kept of a text
 )
 
@@ -83,108 +80,6 @@ type Product struct {
 
 	// Parts restrict a statement to components of the product, if there are any.
 	Parts []Product
-}
-
-// A Finding is a vulnerability that was found in something.
-type Finding struct {
-	IDs       []string // of the vulnerability, aliases included
-	Products  []string // package URLs of what it was found in: the file, the package
-	SHA256    []string // of the same: the file, the manifest; hexadecimal
-	Component string   // package URL of the component that has it
-}
-
-// Apply gives for each finding the statement that holds for it, the latest of
-// those that match, nil without one. Of statements of one time the last counts,
-// in the order of the documents. A statement about the component itself, as its
-// own author makes them, matches as one about the product does.
-func Apply(findings []Finding, docs ...*Document) []*Statement {
-	byID := map[string][]*Statement{}
-	for _, d := range docs {
-		for i := range d.Statements {
-			s := &d.Statements[i]
-			for _, id := range slices.Compact(slices.Sorted(slices.Values(append([]string{s.Vulnerability}, s.Aliases...)))) {
-				byID[id] = append(byID[id], s)
-			}
-		}
-	}
-	found := make([]*Statement, len(findings))
-	for i, f := range findings {
-		for _, id := range f.IDs {
-			for _, s := range byID[id] {
-				if (found[i] == nil || !s.Time.Before(found[i].Time)) && s.about(f) {
-					found[i] = s
-				}
-			}
-		}
-	}
-	return found
-}
-
-// about reports whether a product of the statement is that of the finding.
-func (s *Statement) about(f Finding) bool {
-	return slices.ContainsFunc(s.Products, func(p Product) bool {
-		if p.is(f.Component) {
-			return true
-		}
-		same := slices.ContainsFunc(f.SHA256, p.has) || slices.ContainsFunc(f.Products, p.is)
-		return same && (len(p.Parts) == 0 || slices.ContainsFunc(p.Parts, func(c Product) bool { return c.is(f.Component) }))
-	})
-}
-
-// has reports whether the product has a digest: as its hash, or as the version in
-// its name ("example.org/app@sha256:…", "pkg:oci/app@sha256%3A…"), whatever else
-// the name says, since a copy elsewhere is the same.
-func (p Product) has(sha256 string) bool {
-	if sha256 == "" {
-		return false
-	}
-	if p.SHA256 != "" {
-		return strings.EqualFold(p.SHA256, sha256)
-	}
-	for _, s := range [...]string{p.PURL, p.ID} {
-		s, _, _ = strings.Cut(s, "?")
-		at := strings.LastIndexByte(s, '@')
-		version := strings.ToLower(s[at+1:])
-		for _, algorithm := range [...]string{"sha256:", "sha256%3a"} {
-			if hex, ok := strings.CutPrefix(version, algorithm); ok && at > 0 && strings.EqualFold(hex, sha256) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// is reports whether the product is what a package URL names. One without a
-// version stands for all versions, and qualifiers that it has must be the same.
-func (p Product) is(purl string) bool {
-	if purl == "" {
-		return false
-	}
-	for _, s := range [...]string{p.PURL, p.ID} {
-		if s != "" && (s == purl || strings.HasPrefix(s, "pkg:") && purlMatches(s, purl)) {
-			return true
-		}
-	}
-	return false
-}
-
-func purlMatches(pattern, purl string) bool {
-	a, err := packageurl.FromString(pattern)
-	if err != nil {
-		return false
-	}
-	b, err := packageurl.FromString(purl)
-	if err != nil || a.Type != b.Type || a.Namespace != b.Namespace || a.Name != b.Name ||
-		a.Version != "" && a.Version != b.Version || a.Subpath != "" && a.Subpath != b.Subpath {
-		return false
-	}
-	have := b.Qualifiers.Map()
-	for k, v := range a.Qualifiers.Map() {
-		if have[k] != v {
-			return false
-		}
-	}
-	return true
 }
 
 // RuledOut gives the justification of a statement that a product is not affected,

@@ -2,8 +2,10 @@ package vex
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -145,6 +147,10 @@ func TestReadRefuses(t *testing.T) {
 		{name: "an unknown justification", in: strings.Replace(openExample, "vulnerable_code_not_present", "luck", 1), want: ErrFormat},
 		{name: "no vulnerability", in: strings.Replace(openExample, `"name": "CVE-2026-1"`, `"name": ""`, 1), want: ErrFormat},
 		{name: "an unknown state", in: strings.Replace(cdxExample, `"not_affected"`, `"fine"`, 1), want: ErrFormat},
+		{name: "a key twice", in: strings.Replace(openExample, `"version": 1`, `"version": 1, "version": 2`, 1), want: ErrFormat},
+		{name: "a statement that is null", in: strings.Replace(openExample, `"statements": [`, `"statements": [null,`, 1), want: ErrFormat},
+		{name: "a context that is a list", in: `{"@context": ["https://openvex.dev/ns"]}`, want: ErrFormat},
+		{name: "lists in lists", in: `{"statements": ` + strings.Repeat("[", MaxDepth), want: ErrLimit},
 		{name: "too many objects", in: `{"statements": [` + strings.Repeat("{},", MaxObjects) + "{}]}", want: ErrLimit},
 		{name: "too many bytes", in: strings.Repeat(" ", MaxBytes+1), want: ErrLimit},
 	}
@@ -232,6 +238,34 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// A document of a hundred thousand products is read once for all findings: what it
+// costs does not grow with their number times that of the statements.
+func TestApplyTakesCrowds(t *testing.T) {
+	const statements, most = 20_000, 64 << 20
+	d := &Document{}
+	for i := range statements {
+		d.Statements = append(d.Statements, Statement{
+			Vulnerability: "CVE-1", Status: Fixed, Products: []Product{{PURL: fmt.Sprintf("pkg:oci/app@%d?arch=wasm", i)}},
+		})
+	}
+	f := Finding{IDs: []string{"CVE-1"}, Component: "pkg:cargo/a@1.0.0"}
+	for i := range 32 {
+		f.Products = append(f.Products, fmt.Sprintf("pkg:oci/app@none?tag=%d", i))
+	}
+	last := f
+	last.Products = []string{fmt.Sprintf("pkg:oci/app@%d?arch=wasm", statements-1)}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got := Apply([]Finding{f, f, f, f, last}, d)
+	runtime.ReadMemStats(&after)
+	if got[0] != nil || got[4] != &d.Statements[statements-1] {
+		t.Errorf("Apply() = %v, …, %v; want none and the last statement", got[0], got[4])
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > most {
+		t.Errorf("Apply() of %d statements to 5 findings allocates %d bytes; want at most %d", statements, took, most)
+	}
+}
+
 // What is written reads the same and does not depend on the order of statements.
 func TestWrite(t *testing.T) {
 	d, err := Read([]byte(openExample))
@@ -294,7 +328,12 @@ func TestRuledOut(t *testing.T) {
 // What is read can be written, and is then read with as many statements.
 func FuzzRead(f *testing.F) {
 	for _, s := range []string{openExample, cdxExample} {
-		f.Add([]byte(s))
+		// The fuzzer minimises in runs that grow with the square of the length.
+		var short bytes.Buffer
+		if err := json.Compact(&short, []byte(s)); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(short.Bytes())
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		d, err := Read(in)

@@ -18,7 +18,7 @@ import (
 func Write(w io.Writer, d *Document) error {
 	at := d.Time.UTC().Truncate(time.Second)
 	o := openDocument{
-		Context: openVEX + "/v0.2.0", ID: d.ID, Author: d.Author, Time: &at, Version: max(d.Version, 1), Statements: []openStatement{},
+		Context: openVEX + "/v0.2.0", ID: d.ID, Author: d.Author, Time: &at, Version: max(d.Version, 1), Statements: []*openStatement{},
 	}
 	for _, s := range d.Statements {
 		if err := s.check(); err != nil {
@@ -26,7 +26,7 @@ func Write(w io.Writer, d *Document) error {
 		}
 		o.Statements = append(o.Statements, s.open(d.Time))
 	}
-	slices.SortStableFunc(o.Statements, func(a, b openStatement) int {
+	slices.SortStableFunc(o.Statements, func(a, b *openStatement) int {
 		return cmp.Or(strings.Compare(a.Vulnerability.Name, b.Vulnerability.Name), slices.CompareFunc(a.Products, b.Products, compareProducts),
 			cmp.Compare(a.Status, b.Status), cmp.Compare(a.Justification, b.Justification), cmp.Compare(a.Impact, b.Impact))
 	})
@@ -56,15 +56,15 @@ func encode(o openDocument) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func compareProducts(a, b openProduct) int {
+func compareProducts(a, b *openProduct) int {
 	return cmp.Or(strings.Compare(a.ID, b.ID), strings.Compare(a.Identifiers["purl"], b.Identifiers["purl"]),
 		strings.Compare(a.Hashes["sha-256"], b.Hashes["sha-256"]), slices.CompareFunc(a.Parts, b.Parts, compareProducts))
 }
 
 // open gives the statement in JSON, with a time of its own if that is not the
 // document's.
-func (s *Statement) open(of time.Time) openStatement {
-	o := openStatement{
+func (s *Statement) open(of time.Time) *openStatement {
+	o := &openStatement{
 		Vulnerability: openVulnerability{Name: s.Vulnerability, Aliases: slices.Sorted(slices.Values(s.Aliases))},
 		Status:        s.Status, Justification: s.Justification,
 	}
@@ -87,8 +87,8 @@ func (s *Statement) open(of time.Time) openStatement {
 	return o
 }
 
-func (p Product) open() openProduct {
-	o := openProduct{ID: p.ID}
+func (p Product) open() *openProduct {
+	o := &openProduct{ID: p.ID}
 	if p.PURL != "" {
 		o.Identifiers = map[string]string{"purl": p.PURL}
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 func (t *tool) sbomCommand() *cli.Command {
-	var form, out string
+	var form, out, with string
 	var explain bool
 	return &cli.Command{
 		Name:      "sbom",
@@ -34,10 +34,18 @@ What is proven left bytes of its own in the file. What is inferred is required b
 something proven, and what is only named has no version.
 
 With --format it is written as a document: ` + strings.Join(sbomFormNames(), ", ") + `.
-With --output json or yaml it is our own form, which docs/spec/sbom.md describes.`,
+With --output json or yaml it is our own form, which docs/spec/sbom.md describes.
+
+With --compare it is held against what the publisher declares: a bill of materials
+in CycloneDX or SPDX, in a file or attached to the package.
+
+   wpkg sbom app.wasm --explain
+   wpkg sbom demo:app@1.2.0 --format cyclonedx-json -o app.cdx.json
+   wpkg sbom demo:app@1.2.0 --compare attached`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "format", Usage: "write a document of this `FORM`", Destination: &form},
 			&cli.StringFlag{Name: "o", Usage: "write the document to `FILE` instead of standard output", Destination: &out},
+			&cli.StringFlag{Name: "compare", Usage: "compare with the declaration in `FILE`, or with those attached", Destination: &with, TakesFile: true},
 			&cli.BoolFlag{Name: "explain", Usage: "show every piece of evidence with its place in the file", Destination: &explain, DisableDefaultText: true},
 		},
 		Action: func(c *cli.Context) error {
@@ -50,6 +58,8 @@ With --output json or yaml it is our own form, which docs/spec/sbom.md describes
 				return usagef("--format %s: it is one of %s", term.Clean(form), strings.Join(sbomFormNames(), ", "))
 			case form == "" && out != "":
 				return &usageError{text: "-o needs the form of the document", hint: "--format cyclonedx-json"}
+			case with != "" && (form != "" || explain):
+				return usagef("--compare does not go with --format and --explain")
 			}
 			f, err := t.load(c.Context, c.Args().First())
 			if err != nil {
@@ -60,6 +70,8 @@ With --output json or yaml it is our own form, which docs/spec/sbom.md describes
 				return err
 			}
 			switch {
+			case with != "":
+				return t.compareSBOM(c.Context, f, d, with)
 			case form != "":
 				return t.writeDocument(d, write, out)
 			case t.structured():

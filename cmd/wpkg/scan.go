@@ -14,7 +14,9 @@ import (
 	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/internal/durable"
 	"github.com/wreg-project/wreg/internal/term"
+	"github.com/wreg-project/wreg/registry/attached"
 	"github.com/wreg-project/wreg/sbom"
+	"github.com/wreg-project/wreg/sbom/evidence"
 	"github.com/wreg-project/wreg/sbom/vuln"
 	"github.com/wreg-project/wreg/sbom/vuln/reach"
 	"github.com/wreg-project/wreg/sbom/vuln/scan"
@@ -56,7 +58,9 @@ Advisories are folders, or zip files as OSV publishes them for each ecosystem
 The status is 3 if there is a finding that --fail-on says. --reachable-only leaves
 out findings whose code cannot run for certain; those of which nothing is known
 stay. What a --vex document states not to be affected, or to be fixed, is listed
-apart and does not count.
+apart and does not count. What is attached to a package is whoever's word who may
+push there: it is shown, and counts with --vex attached. Of components that only
+an attached bill of materials declares, findings are listed as well.
 
 --output takes besides:
    sarif       2.1.0, for code scanning
@@ -74,7 +78,7 @@ apart and does not count.
 			&cli.StringFlag{Name: "epss", Usage: "rate findings by FIRST's scores in this `FILE` (CSV)", Destination: &f.epss, TakesFile: true},
 			&cli.StringFlag{Name: "kev", Usage: "mark findings in CISA's catalogue, this `FILE` (JSON)", Destination: &f.kev, TakesFile: true},
 			&cli.StringSliceFlag{
-				Name: "vex", Usage: "take the statements in this `FILE` into account, OpenVEX or CycloneDX; may be repeated", Destination: &f.vex,
+				Name: "vex", Usage: "take the statements in this `FILE` into account, OpenVEX or CycloneDX, or those attached; may be repeated", Destination: &f.vex,
 				TakesFile: true,
 			},
 			&cli.StringFlag{
@@ -132,6 +136,9 @@ type scanFinding struct {
 
 	// Statement is the VEX statement that holds for it, nil without one.
 	Statement *statement `json:"vex,omitempty"`
+
+	// Declared says that only the publisher's bill of materials has the component.
+	Declared bool `json:"declared,omitempty"`
 }
 
 // ruledOut reports whether it is certain that no affected code can run. Who says
@@ -249,11 +256,49 @@ func (s *scanner) one(ctx context.Context, at target) (scanned, error) {
 	if err != nil {
 		return one, err
 	}
+	more, err := s.attached(ctx, f)
+	if err != nil {
+		return one, err
+	}
+	declared, err := s.declared(ctx, d, more)
+	if err != nil {
+		return one, err
+	}
+	report.Findings = append(report.Findings, declared...)
 	report.Rate(s.epss, s.kev)
 	one.Possible = report.Possible
-	one.all = s.stated.apply(&one, report.Findings)
+	one.all = s.stated.apply(&one, report.Findings, more)
+	for i := len(one.all) - len(declared); i < len(one.all); i++ {
+		one.all[i].Declared = true
+	}
 	one.sort(s.flags.reachable)
 	return one, nil
+}
+
+// declared gives the findings about components that the publisher's bills of
+// materials have and of which nothing was found in the binary, unless its own list
+// is complete and they are not in it.
+func (s *scanner) declared(ctx context.Context, d *sbom.Document, more *attached.Attachments) ([]scan.Finding, error) {
+	if more == nil || !more.Published() {
+		return nil, nil
+	}
+	var list []evidence.Component
+	for _, c := range sbom.Compare(d, more.Declared()).NotFound {
+		if !c.Certain {
+			list = append(list, c.Component)
+		}
+	}
+	result, err := vuln.Match(ctx, list, s.advisories)
+	if err != nil {
+		return nil, err
+	}
+	var out []scan.Finding
+	for _, f := range result.Findings {
+		out = append(out, scan.Finding{
+			Finding: f, Reach: reach.Result{Reason: "the publisher declares the component, and nothing of it was found in the binary"},
+		})
+	}
+	return out, nil
 }
 
 // sort takes findings apart into those that count and those that do not.
@@ -350,7 +395,7 @@ func findingRows(fs []scanFinding) [][]string {
 			stated = f.Statement.status()
 		}
 		rows = append(rows, []string{
-			f.ID, severityOf(f.Finding), componentOf(f.Finding), strings.Join(f.Fixed, ", "), f.Reach.Level.String(), stated,
+			f.ID, severityOf(f.Finding), componentOf(f.Finding), strings.Join(f.Fixed, ", "), codeOf(f), stated,
 			clip(f.Summary, maxSummary),
 		})
 	}
@@ -372,6 +417,14 @@ func statedRows(fs []scanFinding) [][]string {
 // componentOf names the component of a finding, with the module that it is in.
 func componentOf(f scan.Finding) string {
 	return strings.TrimSpace(f.Unit + " " + strings.TrimSpace(f.Name+" "+f.Version))
+}
+
+// codeOf says how close the code of a finding is.
+func codeOf(f scanFinding) string {
+	if f.Declared {
+		return "declared"
+	}
+	return f.Reach.Level.String()
 }
 
 // maxSummary is how much of a summary fits into a line, in characters.
@@ -404,10 +457,24 @@ func (s scanned) sum() string {
 	if s.RuledOut > 0 {
 		text += fmt.Sprintf("; %d more cannot run", s.RuledOut)
 	}
+	if n := s.unbelieved(); n > 0 {
+		text += fmt.Sprintf("; %d stated not to matter by what is attached, which --vex attached takes into account", n)
+	}
 	if n := len(s.Possible); n > 0 {
 		text += fmt.Sprintf("; %d possible, which --output json lists", n)
 	}
 	return text
+}
+
+// unbelieved is how many findings are stated not to matter by documents that
+// nobody vouched for.
+func (s scanned) unbelieved() (n int) {
+	for _, f := range s.Findings {
+		if f.Statement != nil && f.Statement.harmless() {
+			n++
+		}
+	}
+	return n
 }
 
 func (s scanned) level(l reach.Level) (n int) {

@@ -61,8 +61,9 @@ func (m *cdxMerger) add(s *scanned, created time.Time, several bool) error {
 	if err != nil {
 		return err
 	}
-	vulnerabilities := s.vulnerabilities(refs)
 	subject := bom.Metadata.Component
+	vulnerabilities := s.vulnerabilities(subject.BOMRef, refs)
+	join(&bom.Components, s.declaredComponents(subject.BOMRef))
 	switch at, again := m.seen[subject.BOMRef]; {
 	case again && at != s.SHA256:
 		return errSameReference
@@ -99,16 +100,44 @@ func join[T any](to **[]T, list *[]T) {
 }
 
 // vulnerabilities are the findings in the order of the scan.
-func (s *scanned) vulnerabilities(refs cyclonedx.Refs) []cdx.Vulnerability {
+func (s *scanned) vulnerabilities(subject string, refs cyclonedx.Refs) []cdx.Vulnerability {
 	places := map[string][]evidence.Component{}
 	for u := range s.doc.Units() {
 		places[u.Path] = u.Components
 	}
 	out := make([]cdx.Vulnerability, 0, len(s.all))
 	for _, f := range s.all {
-		out = append(out, vulnerabilityOf(f, refs[&places[f.Unit][f.Component]]))
+		ref := declaredRef(subject, f)
+		if !f.Declared {
+			ref = refs[&places[f.Unit][f.Component]]
+		}
+		out = append(out, vulnerabilityOf(f, ref))
 	}
 	return out
+}
+
+// declaredRef is the reference of a component that only the publisher declares.
+func declaredRef(subject string, f scanFinding) string { return subject + "#declared/" + f.PURL }
+
+// declaredComponents are those with findings that only the publisher declares.
+func (s *scanned) declaredComponents(subject string) *[]cdx.Component {
+	var out []cdx.Component
+	seen := map[string]bool{}
+	for _, f := range s.all {
+		ref := declaredRef(subject, f)
+		if !f.Declared || seen[ref] {
+			continue
+		}
+		seen[ref] = true
+		out = append(out, cdx.Component{
+			BOMRef: ref, Type: cdx.ComponentTypeLibrary, Name: f.Name, Version: f.Version, PackageURL: f.PURL,
+			Properties: &[]cdx.Property{{Name: "io.wreg:class", Value: "declared"}},
+		})
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return &out
 }
 
 // osvSource is where the record of an id can be read: OSV has all of them.

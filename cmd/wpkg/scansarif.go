@@ -98,7 +98,7 @@ func vulnerabilityLevel(f scanFinding) string {
 }
 
 func vulnerabilityResult(f scanFinding, rule int, at audited, location *sarif.Location) *sarif.Result {
-	text := f.Name + " " + f.Version + ": " + f.Reach.Level.String()
+	text := f.Name + " " + f.Version + ": " + codeOf(f)
 	if f.Reach.Reason != "" {
 		text += ", " + f.Reach.Reason
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -23,13 +24,22 @@ type statement struct {
 	Justification vex.Justification `json:"justification,omitempty"`
 	Text          string            `json:"text,omitempty"`
 	Author        string            `json:"author,omitempty"`
-	Source        string            `json:"source"` // the file, or the referrer's digest
+	Source        string            `json:"source"` // the file, or the digest of the document
+
+	// Attached says that the document is attached to the package: whoever may push
+	// there made it.
+	Attached bool `json:"attached,omitempty"`
+
+	believed bool // what it states counts
 }
 
 // dismisses reports whether a finding does not count by the statement.
 func (s *statement) dismisses() bool {
-	return s != nil && (s.Status == vex.NotAffected || s.Status == vex.Fixed)
+	return s != nil && s.believed && s.harmless()
 }
+
+// harmless reports whether the statement is that nothing is to be feared.
+func (s *statement) harmless() bool { return s.Status == vex.NotAffected || s.Status == vex.Fixed }
 
 // status is the status in words.
 func (s *statement) status() string { return strings.ReplaceAll(string(s.Status), "_", " ") }
@@ -49,12 +59,24 @@ type vexDocument struct {
 }
 
 // statements are VEX documents.
-type statements struct{ docs []*vexDocument }
+type statements struct {
+	docs []*vexDocument
+
+	// attached says that what is attached to packages counts as well.
+	attached bool
+}
+
+// vexAttached is the --vex of what is attached to packages.
+const vexAttached = "attached"
 
 // readStatements reads VEX documents from files.
 func readStatements(files []string) (*statements, error) {
 	s := &statements{}
 	for _, file := range files {
+		if file == vexAttached {
+			s.attached = true
+			continue
+		}
 		data, err := readVEX(file)
 		if err != nil {
 			return nil, err
@@ -83,34 +105,89 @@ func readVEX(file string) ([]byte, error) {
 	return data, nil
 }
 
-// apply gives the findings in a binary with what is stated about them.
-func (s *statements) apply(in *scanned, found []scan.Finding) []scanFinding {
+// apply gives the findings in a binary with what is stated about them: by the
+// documents that the user named, and where those say nothing, by what is attached
+// to the package.
+func (s *statements) apply(in *scanned, found []scan.Finding, more *attached.Attachments) []scanFinding {
 	asked := make([]vex.Finding, len(found))
 	for i, f := range found {
 		asked[i] = vex.Finding{IDs: f.Names(), Products: in.products, SHA256: in.digests(), Component: f.PURL}
 	}
-	docs := make([]*vex.Document, len(s.docs))
+	own, theirs := statedBy(asked, s.docs), statedBy(asked, attachedVEX(more))
+	out := make([]scanFinding, len(found))
+	for i, f := range found {
+		out[i].Finding = f
+		switch {
+		case own[i] != nil:
+			out[i].Statement, own[i].believed = own[i], true
+		case theirs[i] != nil:
+			out[i].Statement, theirs[i].believed, theirs[i].Attached = theirs[i], s.attached, true
+		}
+		if own[i] == nil {
+			s.miss(f)
+		}
+	}
+	return out
+}
+
+// statedBy gives for each finding the statement that holds for it, nil without
+// one.
+func statedBy(asked []vex.Finding, docs []*vexDocument) []*statement {
+	list := make([]*vex.Document, len(docs))
 	from := map[*vex.Statement]*vexDocument{}
-	for i, d := range s.docs {
-		docs[i] = d.Document
+	for i, d := range docs {
+		list[i] = d.Document
 		for j := range d.Statements {
 			from[&d.Statements[j]] = d
 		}
 	}
-	out := make([]scanFinding, len(found))
-	for i, st := range vex.Apply(asked, docs...) {
-		out[i].Finding = found[i]
+	out := make([]*statement, len(asked))
+	for i, st := range vex.Apply(asked, list...) {
 		if st == nil {
-			s.miss(found[i])
 			continue
 		}
 		d := from[st]
 		d.used = true
-		out[i].Statement = &statement{
-			Status: st.Status, Justification: st.Justification, Text: st.Text, Author: d.Author, Source: d.source,
-		}
+		out[i] = &statement{Status: st.Status, Justification: st.Justification, Text: st.Text, Author: d.Author, Source: d.source}
 	}
 	return out
+}
+
+// attachedVEX are the VEX documents of a package that can be read.
+func attachedVEX(a *attached.Attachments) (docs []*vexDocument) {
+	if a == nil {
+		return nil
+	}
+	for _, v := range a.VEX {
+		if v.Document != nil {
+			docs = append(docs, &vexDocument{Document: v.Document, source: v.Blob.String()})
+		}
+	}
+	return docs
+}
+
+// attached reads what publishers attached to the package that a binary is of, nil
+// for a file. That it cannot be read is no reason not to scan: without it there
+// is more to find and not less.
+func (t *tool) attached(ctx context.Context, f *wasmFile) (*attached.Attachments, error) {
+	if f.from == nil {
+		return nil, nil
+	}
+	a, err := attached.Read(ctx, f.from, f.from.desc, attached.Limits{})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		t.warn("%s: what is attached to it cannot be read: %s", f.name, message(err))
+		return nil, nil
+	}
+	for _, p := range a.Problems() {
+		t.warn("%s: attached %s: %s", f.name, cmp.Or(p.Blob, p.Referrer), p.Text)
+	}
+	if a.Omitted != "" {
+		t.warn("%s: %s", f.name, a.Omitted)
+	}
+	return a, nil
 }
 
 // miss notes documents that state something of a vulnerability, but not of where

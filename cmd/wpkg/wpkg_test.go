@@ -31,6 +31,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/crypto/bcrypt"
+	oras "oras.land/oras-go/v2"
+	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/auth"
@@ -85,7 +87,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"unhex": unhex, "wasm": writeWasm, "auth": authServer, "cut": cutServer, "liar": liar, "status": status, "same": same,
-			"envsubst": envsubst, "settled": waitForJobs,
+			"envsubst": envsubst, "settled": waitForJobs, "attach": attach,
 		},
 	})
 }
@@ -169,6 +171,23 @@ func writeWasm(ts *testscript.TestScript, _ bool, args []string) {
 	body := append([]byte("\x04data"), content...)
 	b := append([]byte("\x00asm\x01\x00\x00\x00\x00"), binary.AppendUvarint(nil, uint64(len(body)))...)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), append(b, body...), 0o644))
+}
+
+// attach REPOSITORY TAG TYPE FILE attaches a document to a package at $REG, as oras
+// attach does.
+func attach(ts *testscript.TestScript, _ bool, args []string) {
+	repo, err := remote.NewRepository(ts.Getenv("REG") + "/" + args[0])
+	ts.Check(err)
+	repo.PlainHTTP = true
+	ctx := context.Background()
+	subject, err := repo.Resolve(ctx, args[1])
+	ts.Check(err)
+	layer, err := oras.PushBytes(ctx, repo, args[2], []byte(ts.ReadFile(args[3])))
+	ts.Check(err)
+	_, err = oras.PackManifest(ctx, repo, oras.PackManifestVersion1_1, args[2], oras.PackManifestOptions{
+		Subject: &subject, Layers: []ocispec.Descriptor{layer},
+	})
+	ts.Check(err)
 }
 
 // envsubst IN OUT fills in the script's variables.

@@ -39,6 +39,10 @@ func (r *Registry) DeleteTag(ctx context.Context, repo, tag string, c Condition,
 // which immutable versions leave tombstones as well.
 func (r *Registry) DeleteManifest(ctx context.Context, repo string, d digest.Digest, by policy.Principal) error {
 	err := r.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
+		m, err := tx.Manifest(ctx, repo, d)
+		if err != nil {
+			return unknown(err, ManifestUnknown, repo, "digest", d.String())
+		}
 		tags, err := tx.ManifestTags(ctx, repo, d)
 		if err != nil {
 			return unknown(err, ManifestUnknown, repo, "digest", d.String())
@@ -57,6 +61,9 @@ func (r *Registry) DeleteManifest(ctx context.Context, repo string, d digest.Dig
 			return unknown(err, ManifestUnknown, repo, "digest", d.String())
 		}
 		if err := r.follow(ctx, tx, repo, moved); err != nil {
+			return err
+		}
+		if err := r.gone(ctx, tx, m); err != nil {
 			return err
 		}
 		return r.event(ctx, tx, EventDelete, repo, d, "", by)

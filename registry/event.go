@@ -42,3 +42,15 @@ func (r *Registry) follow(ctx context.Context, tx meta.Tx, repo string, tags []T
 	}
 	return r.opts.TagsMoved(ctx, tx, repo, tags)
 }
+
+// gone calls Options.ManifestGone.
+func (r *Registry) gone(ctx context.Context, tx meta.Tx, m meta.Manifest) error {
+	if r.opts.ManifestGone == nil {
+		return nil
+	}
+	a, err := ReadManifest(m)
+	if err != nil {
+		return err // it was read when it was pushed
+	}
+	return r.opts.ManifestGone(ctx, tx, a)
+}

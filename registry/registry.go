@@ -58,6 +58,10 @@ type Options struct {
 	// are gone; nil does nothing. What a push moves, its Admitter is told.
 	TagsMoved func(ctx context.Context, tx meta.Tx, repo string, tags []TagMoved) error
 
+	// ManifestGone is called in the transaction in which somebody deletes a manifest,
+	// with what it says; nil does nothing. Collections are not told.
+	ManifestGone func(ctx context.Context, tx meta.Tx, a Admission) error
+
 	// Guarded reports whether blobs of repo are shown only once a manifest that
 	// names them was admitted; nil guards none. It is asked for every blob and
 	// answers from memory.

@@ -147,6 +147,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *server, 
 		UploadExpiry: cfg.Limits.UploadExpiry, MaxUploads: cfg.Limits.MaxUploads,
 		MutableVersions: cfg.Registry.ImmutableTags == "none", Sparse: cfg.Registry.Sparse,
 		Admit: s.ingest, Guarded: s.ingest.Guarded, PullsJudged: s.ingest.PullsJudged, TagsMoved: s.ingest.TagsMoved,
+		ManifestGone: s.ingest.ManifestGone,
 	})
 	if cfg.Metrics.Listen != "off" {
 		s.metrics = s.newMetrics()

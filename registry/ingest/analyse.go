@@ -63,6 +63,13 @@ type Finding struct {
 	Bill        digest.Digest `json:"bill,omitempty"`
 	BillSize    int64         `json:"billSize,omitempty"` // bytes
 	BillProblem string        `json:"billProblem,omitempty"`
+
+	// Symbols and SymbolsSize describe what was kept of the file's functions, for
+	// scan.ReadSymbols. Of a file that has a bill and no symbols SymbolsProblem says
+	// why.
+	Symbols        digest.Digest `json:"symbols,omitempty"`
+	SymbolsSize    int64         `json:"symbolsSize,omitempty"` // bytes
+	SymbolsProblem string        `json:"symbolsProblem,omitempty"`
 }
 
 // analysis is all that one look at a blob brought, of which only the findings
@@ -72,6 +79,7 @@ type analysis struct {
 	made      []made   // beside Files
 	functions []uint64 // hashes, a sample
 	total     int      // functions in all files
+	bills     int64    // bytes of the bills of materials of all files
 }
 
 // made is what was made of one file. What there is none of is nil.
@@ -79,6 +87,8 @@ type made struct {
 	report []byte          // the whole report as JSON
 	whole  *inspect.Report // the same, without tables of functions
 	bill   []byte          // the bill of materials as JSON
+
+	symbols []byte // of the functions
 }
 
 // weight is about the memory that an analysis takes, in bytes.
@@ -86,7 +96,7 @@ func (a *analysis) weight() int64 {
 	n := int64(4096 + 8*len(a.functions))
 	for _, m := range a.made {
 		n += int64(len(m.report)) * 5 // what stands in it is in the findings as well, and in the report itself
-		n += int64(len(m.bill))
+		n += int64(len(m.bill) + len(m.symbols))
 	}
 	return n
 }
@@ -464,7 +474,7 @@ func (a *analyser) inspect(ctx context.Context, r *analysis, path string, d dige
 	}
 	m := made{report: bytes.Clone(text.Bytes()), whole: rep}
 	f.Full, f.FullSize = digest.FromBytes(m.report), int64(len(m.report))
-	a.bill(ctx, &f, &m, b)
+	a.bill(ctx, r, &f, &m, b)
 	r.add(f, m)
 }
 

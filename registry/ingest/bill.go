@@ -11,19 +11,27 @@ import (
 
 	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/sbom"
+	"github.com/wreg-project/wreg/sbom/vuln/scan"
 )
 
-// maxBill bounds a bill of materials in its JSON form, in bytes. Those of the
-// largest programs known have one and a half million.
-const maxBill = 16 << 20
+// Bounds of bills of materials in their JSON form, in bytes. Those of the largest
+// programs known have one and a half million.
+const (
+	maxBill  = 16 << 20 // of one file
+	maxBills = 32 << 20 // of all files in a blob: they are in memory together when it is scanned
+)
 
-// bill adds the bill of materials of a valid file. That there can be none is no
-// fault of the file: the finding says so, and what inspection found stays.
-func (a *analyser) bill(ctx context.Context, f *Finding, m *made, b *wasm.Binary) {
+// bill adds the bill of materials of a valid file, and its symbols. That there are
+// none is no fault of the file: the finding says so, and what inspection found
+// stays.
+func (a *analyser) bill(ctx context.Context, r *analysis, f *Finding, m *made, b *wasm.Binary) {
+	var d *sbom.Document
 	err := a.safely(ctx, "bill of materials", f.Digest, func() (err error) {
-		d, err := sbom.Extract(b, sbom.Options{SHA256: sha256Of(f.Digest)})
-		if err == nil {
+		if d, err = sbom.Extract(b, sbom.Options{SHA256: sha256Of(f.Digest)}); err == nil {
 			m.bill, err = encodeBill(d)
+		}
+		if err == nil && r.bills+int64(len(m.bill)) > maxBills {
+			err = fmt.Errorf("%w: with its bill of materials those of the layer have more than %d bytes", errLimit, maxBills)
 		}
 		return err
 	})
@@ -31,7 +39,17 @@ func (a *analyser) bill(ctx context.Context, f *Finding, m *made, b *wasm.Binary
 		f.BillProblem, m.bill = err.Error(), nil
 		return
 	}
+	r.bills += int64(len(m.bill))
 	f.Bill, f.BillSize = digest.FromBytes(m.bill), int64(len(m.bill))
+	err = a.safely(ctx, "symbols", f.Digest, func() (err error) {
+		m.symbols, err = scan.CodeOf(b).Symbols(d)
+		return err
+	})
+	if err != nil {
+		f.SymbolsProblem, m.symbols = err.Error(), nil
+		return
+	}
+	f.Symbols, f.SymbolsSize = digest.FromBytes(m.symbols), int64(len(m.symbols))
 }
 
 // sha256Of is d in hexadecimal if it is of that algorithm, else "".

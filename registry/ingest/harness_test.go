@@ -109,7 +109,7 @@ func newEnv(tb testing.TB, c setup) *env {
 	}
 	e.reg = registry.New(registry.Options{
 		Blobs: e.blobs, Meta: e.svc.Watch(e.db), Admit: e.svc, Guarded: e.svc.Guarded, PullsJudged: e.svc.PullsJudged,
-		TagsMoved: e.svc.TagsMoved, Sparse: c.sparse,
+		TagsMoved: e.svc.TagsMoved, ManifestGone: e.svc.ManifestGone, Sparse: c.sparse,
 	})
 	srv := httptest.NewServer(ociapi.New(ociapi.Options{
 		Registry: e.reg, Auth: names{}, Access: policy.Access{Approvers: []string{"carol"}, AnonymousPull: []string{"*"}},

@@ -24,7 +24,11 @@ const (
 // indexStage makes the document of a manifest that holds Wasm and refers to no
 // other, and has those follow whose place as the latest version it takes.
 func (s *Service) indexStage(ctx context.Context, r *ingestion) error {
-	d, err := s.describe(ctx, r.sub, r.verdict.State, r.manifest)
+	describe := s.describe
+	if r.scanOnly() {
+		describe = s.redescribed
+	}
+	d, err := describe(ctx, r.sub, r.verdict.State, r.manifest)
 	if err != nil {
 		return err
 	}
@@ -58,12 +62,36 @@ func (s *Service) describe(ctx context.Context, sub *subject, verdict meta.Verdi
 	if len(src.Files) == 0 {
 		return nil, nil
 	}
+	src.Materials = sub.materials.terms()
 	var err error
 	if src.State, err = s.state(ctx, sub, verdict, m); err != nil {
 		return nil, err
 	}
 	d := search.Describe(src)
 	return &d, nil
+}
+
+// redescribed is the document of a manifest of which only the materials and the
+// verdict may have changed.
+func (s *Service) redescribed(ctx context.Context, sub *subject, verdict meta.VerdictState, m meta.Manifest) (*meta.Document, error) {
+	doc, err := s.meta.Document(ctx, sub.Repo, sub.Digest)
+	if absent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("document of %s in %s: %w", sub.Digest, sub.Repo, err)
+	}
+	st, err := s.state(ctx, sub, verdict, m)
+	if err != nil {
+		return nil, err
+	}
+	if doc, err = search.Update(doc, st); err == nil {
+		doc, err = search.UpdateMaterials(doc, sub.materials.terms())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("document of %s in %s: %w", sub.Digest, sub.Repo, err)
+	}
+	return &doc, nil
 }
 
 // state is what changes about a manifest after its push.

@@ -24,6 +24,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/wreg-project/wreg/registry"
+	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/registry/jobs"
 	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/meta"
@@ -56,6 +57,10 @@ type Options struct {
 	MaxEvents     int64         // however young; 1,000,000
 	MaxFunctions  int64         // entries of the index of functions; 20,000,000
 
+	// Likelihood gives what is known of how vulnerabilities are used, for policies;
+	// nil if nothing is. It is called for each package and answers from memory.
+	Likelihood func() advisories.Likelihood
+
 	Jobs jobs.Options // of the workers; DB, Log and Clock are set here
 }
 
@@ -80,6 +85,9 @@ func (o *Options) defaults() {
 	if o.Limits == (Limits{}) {
 		o.Limits = DefaultLimits
 	}
+	if o.Likelihood == nil {
+		o.Likelihood = func() advisories.Likelihood { return advisories.Likelihood{} }
+	}
 	o.Memory = orDefault(o.Memory, DefaultMemory)
 	o.AdmitTimeout = orDefault(o.AdmitTimeout, DefaultAdmitTimeout)
 	o.Quarantine = orDefault(o.Quarantine, DefaultQuarantine)
@@ -98,16 +106,17 @@ func orDefault[T int64 | time.Duration](v, standard T) T {
 
 // A Service ingests. Its methods are safe for concurrent use.
 type Service struct {
-	o        Options
-	meta     meta.DB
-	log      *slog.Logger
-	now      func() time.Time
-	policies policies
-	analyser *analyser
-	runner   *jobs.Runner
-	reg      *registry.Registry // set by Run
+	o          Options
+	meta       meta.DB
+	log        *slog.Logger
+	now        func() time.Time
+	policies   policies
+	analyser   *analyser
+	advisories *advisories.Source
+	runner     *jobs.Runner
+	reg        *registry.Registry // set by Run
 
-	changed chan struct{} // policies may have changed
+	changed chan struct{} // policies or advisories may have changed
 }
 
 // Kinds of jobs.
@@ -116,6 +125,7 @@ const (
 	JobReingest = "reingest" // the same, for what was stored before; when nothing else is due
 	JobIndex    = "index"    // describe a manifest anew after its tags changed; key "repo@digest"
 	JobVerdicts = "verdicts" // judge what is stored after policies changed; key ""
+	JobScan     = "scan"     // scan, judge and describe a manifest anew; when nothing else is due; key "repo@digest"
 )
 
 // New makes a Service and compiles the policies. It does nothing but answer
@@ -127,6 +137,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.meta = s.Watch(o.Meta)
 	o.Meta = s.meta
 	s.analyser = newAnalyser(o)
+	s.advisories = advisories.New(s.meta, advisories.Options{})
 	s.policies = policies{meta: s.meta, log: o.Log}
 	if _, err := s.policies.load(ctx); err != nil {
 		s.analyser.close()
@@ -135,7 +146,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.runner.Handle(JobIngest, s.ingest)
 	s.runner.Handle(JobIndex, s.reindexOne)
 	s.runner.Handle(JobVerdicts, s.verdicts)
+	s.runner.Handle(advisories.RescanJob, s.rescan)
 	s.runner.HandleIdle(JobReingest, s.ingest)
+	s.runner.HandleIdle(JobScan, s.ingest)
 	return s, nil
 }
 
@@ -145,7 +158,7 @@ func (s *Service) Close() { s.analyser.close() }
 // Runner is what does the jobs, for its counts.
 func (s *Service) Runner() *jobs.Runner { return s.runner }
 
-// Run does jobs, follows the policies and keeps house until ctx ends, and returns
+// Run does jobs, follows policies and advisories and keeps house until ctx ends, and returns
 // once nothing of it runs any more. What it derives it stores by reg.
 func (s *Service) Run(ctx context.Context, reg *registry.Registry) {
 	s.reg = reg
@@ -158,8 +171,8 @@ func (s *Service) Run(ctx context.Context, reg *registry.Registry) {
 }
 
 // Watch returns db with an Update that wakes the workers once jobs were enqueued,
-// and looks at the policies once they or an approval changed. Whoever writes to
-// the database besides the Service should do it by that.
+// and looks at policies and advisories once they or an approval changed. Whoever
+// writes to the database besides the Service should do it by that.
 func (s *Service) Watch(db meta.DB) meta.DB {
 	return watched{DB: s.runner.Watch(db), changed: s.changed}
 }
@@ -198,6 +211,16 @@ func (t *watchedTx) PutPolicy(ctx context.Context, p meta.Policy) (meta.Policy, 
 func (t *watchedTx) DeletePolicy(ctx context.Context, name, by string, at time.Time) error {
 	*t.changed = true
 	return t.Tx.DeletePolicy(ctx, name, by, at)
+}
+
+func (t *watchedTx) PutAdvisories(ctx context.Context, source string, as []meta.NewAdvisory) (int, error) {
+	*t.changed = true
+	return t.Tx.PutAdvisories(ctx, source, as)
+}
+
+func (t *watchedTx) RemoveAdvisories(ctx context.Context, source string, ids []string) (int, error) {
+	*t.changed = true
+	return t.Tx.RemoveAdvisories(ctx, source, ids)
 }
 
 func (t *watchedTx) PutApproval(ctx context.Context, a meta.Approval) error {

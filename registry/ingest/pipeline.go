@@ -19,16 +19,18 @@ import (
 // leaves the rest to the transaction at the end, which commit is. A crash between
 // two of them has the job begin again: what the first ones found is there.
 var stages = []stage{
-	{"inspect", (*Service).inspectStage}, // the Wasm in the layers, whatever their media types
-	{"sbom", (*Service).sbomStage},       // what the files were made of
-	{"policy", (*Service).policyStage},   // what rules make of the push, and of pulls from now on
-	{"report", (*Service).reportStage},   // all of it as referrers
-	{"index", (*Service).indexStage},     // the document that searches find
+	{"inspect", (*Service).inspectStage, true}, // the Wasm in the layers, whatever their media types
+	{"sbom", (*Service).sbomStage, false},      // what the files were made of, in the forms that are kept
+	{"scan", (*Service).scanStage, true},       // what advisories and the publisher say of that
+	{"policy", (*Service).policyStage, true},   // what rules make of the push, and of pulls from now on
+	{"report", (*Service).reportStage, false},  // all that follows from the bytes, as referrers
+	{"index", (*Service).indexStage, true},     // the document that searches find
 }
 
 type stage struct {
 	name string
 	run  func(s *Service, ctx context.Context, r *ingestion) error
+	scan bool // part of a job of kind scan as well
 }
 
 // An ingestion is one manifest on its way through the stages.
@@ -38,9 +40,7 @@ type ingestion struct {
 	manifest meta.Manifest
 	sub      *subject
 
-	components []meta.FileComponents // of the layers
-	derived    []registry.Derived    // beside the report
-
+	derived  []registry.Derived // beside the report
 	rules    *rules
 	verdict  meta.Verdict
 	decision *meta.Decision // nil if no rule had anything to say, or it was said before
@@ -48,10 +48,13 @@ type ingestion struct {
 }
 
 // maxOutdated is how often a manifest is judged again within one job because
-// policies changed.
+// policies or advisories changed.
 const maxOutdated = 3
 
-// ingest does one job of the kinds ingest and reingest.
+// scanOnly reports whether nothing but what is said about the manifest changed.
+func (r *ingestion) scanOnly() bool { return r.job.Kind == JobScan }
+
+// ingest does one job of the kinds ingest, reingest and scan.
 func (s *Service) ingest(ctx context.Context, j meta.Job) error {
 	var err error
 	for range maxOutdated {
@@ -78,7 +81,13 @@ func (s *Service) ingestOnce(ctx context.Context, j meta.Job) error {
 		return err
 	}
 	r.manifest = m
+	if r.scanOnly() && m.Ingested < Version {
+		return nil // its own job does it
+	}
 	for _, st := range stages {
+		if r.scanOnly() && !st.scan {
+			continue
+		}
 		began := time.Now()
 		if err := st.run(s, ctx, r); err != nil {
 			if absent(err) && s.isGone(ctx, k) {
@@ -170,7 +179,7 @@ func (s *Service) commit(ctx context.Context, r *ingestion) error {
 				return err
 			}
 		}
-		if err := putComponents(ctx, tx, r.components); err != nil {
+		if err := r.sub.materials.put(ctx, tx); err != nil {
 			return err
 		}
 		if err := s.putDocument(ctx, tx, r.sub, r.document); err != nil {
@@ -181,6 +190,11 @@ func (s *Service) commit(ctx context.Context, r *ingestion) error {
 				return err
 			}
 			if err := s.tellIngested(ctx, tx, r, now); err != nil {
+				return err
+			}
+		}
+		if m.Ingested < Version || r.scanOnly() {
+			if err := s.attachedChanged(ctx, tx, r.sub.Admission); err != nil {
 				return err
 			}
 		}
@@ -222,6 +236,13 @@ func (s *Service) setVerdict(ctx context.Context, tx meta.Tx, m meta.Manifest, v
 	plain := func(s meta.VerdictState) bool { return s == meta.VerdictNone || s == meta.VerdictAllow }
 	if v.State == m.Verdict || plain(v.State) && plain(m.Verdict) {
 		return nil
+	}
+	a, err := registry.ReadManifest(m)
+	if err != nil {
+		return err
+	}
+	if err := s.attachedChanged(ctx, tx, a); err != nil {
+		return err
 	}
 	detail, err := json.Marshal(map[string]string{"from": verdictName(m.Verdict), "to": verdictName(v.State)})
 	if err != nil {

@@ -66,6 +66,9 @@ func (r *rules) needs(repo string, actions ...policy.Action) policy.Needs {
 		n.Report = n.Report || one.Report
 		n.Capabilities = n.Capabilities || one.Capabilities
 		n.Previous = n.Previous || one.Previous
+		n.SBOM = n.SBOM || one.SBOM
+		n.Licenses = n.Licenses || one.Licenses
+		n.Vulnerabilities = n.Vulnerabilities || one.Vulnerabilities
 		n.Hashes = n.Hashes || one.Hashes
 	}
 	return n
@@ -232,7 +235,11 @@ func (s *Service) judge(
 ) (policy.Result, error) {
 	total := policy.Result{Outcome: policy.Allowed, Violations: []policy.Violation{}}
 	for _, a := range actions {
-		total.Merge(r.eval(ctx, s.facts(ctx, sub, a, by, r.needs(sub.Repo, a))))
+		facts, err := s.facts(ctx, sub, a, by, r.needs(sub.Repo, a))
+		if err != nil {
+			return total, err
+		}
+		total.Merge(r.eval(ctx, facts))
 	}
 	total.Violations = distinct(total.Violations)
 	if len(total.Violations) == 0 {

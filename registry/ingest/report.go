@@ -203,8 +203,7 @@ func (s *Service) SBOM(ctx context.Context, f File) (*sbom.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.subject.nameBill(d, one)
-	return d, nil
+	return f.subject.named(d, one), nil
 }
 
 // Facts gives what policies are asked about when a manifest is subject to an
@@ -221,7 +220,7 @@ func (s *Service) Facts(
 	if !analysed {
 		return nil, fmt.Errorf("%w: %s of %s is not analysed yet", meta.ErrNotFound, d, repo)
 	}
-	return s.facts(ctx, sub, action, policy.PrincipalFacts{}, needs), nil
+	return s.facts(ctx, sub, action, policy.PrincipalFacts{}, needs)
 }
 
 // Inspect inspects a file that Files gave again, for the tables of functions that

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -19,8 +17,7 @@ import (
 	"github.com/wreg-project/wreg/sbom/cyclonedx"
 	"github.com/wreg-project/wreg/sbom/evidence"
 	"github.com/wreg-project/wreg/sbom/spdx"
-	"github.com/wreg-project/wreg/sbom/version"
-	"github.com/wreg-project/wreg/sbom/vuln"
+	"github.com/wreg-project/wreg/sbom/vuln/scan"
 	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/meta"
 )
@@ -32,40 +29,36 @@ const (
 	derivedSPDX      = "spdx"
 )
 
-// sbomStage reads the bills of materials of all files, and makes of them what is
-// kept with the manifest: three referrers, and the components of each layer.
+// sbomStage writes the bills of materials of all files as referrers: our own with
+// the symbols of the files, CycloneDX and SPDX.
 func (s *Service) sbomStage(ctx context.Context, r *ingestion) error {
 	own := newBundle(s, r, derivedSBOM, sbom.MediaType)
 	cdx := newBundle(s, r, derivedCycloneDX, cyclonedx.MediaTypeJSON)
 	spd := newBundle(s, r, derivedSPDX, spdx.MediaTypeJSON)
-	layers := map[digest.Digest]*componentSet{}
 	for _, f := range r.sub.files {
 		if f.Bill == "" {
 			continue
 		}
-		d, err := s.document(ctx, f)
-		if err != nil {
-			return err
-		}
-		if layers[f.layer.Digest] == nil {
-			layers[f.layer.Digest] = &componentSet{}
-		}
-		layers[f.layer.Digest].add(d)
 		own.add(f, ".sbom.json", sbom.MediaType, f.Bill, f.BillSize, func(ctx context.Context) (io.ReadCloser, error) {
 			text, err := s.bill(ctx, f)
 			return io.NopCloser(bytes.NewReader(text)), err
 		})
-		r.sub.nameBill(d, f)
+		if f.Symbols != "" {
+			own.add(f, ".symbols.zst", scan.MediaTypeSymbols, f.Symbols, f.SymbolsSize, func(ctx context.Context) (io.ReadCloser, error) {
+				text, err := s.symbols(ctx, f)
+				return io.NopCloser(bytes.NewReader(text)), err
+			})
+		}
+		d, err := r.sub.documents.get(ctx, s, f)
+		if err != nil {
+			return err
+		}
+		d = r.sub.named(d, f)
 		if err := errors.Join(
 			cdx.write(f, ".cdx.json", func(w io.Writer) error { return cyclonedx.Write(w, d, cyclonedx.Options{}) }),
 			spd.write(f, ".spdx.json", func(w io.Writer) error { return spdx.Write(w, d, spdx.Options{}) }),
 		); err != nil {
 			return fmt.Errorf("bill of materials of %s: %w", f.Digest, err)
-		}
-	}
-	for d, set := range layers {
-		if d != r.sub.Digest { // a manifest that is Wasm itself is no blob
-			r.components = append(r.components, s.components(ctx, d, set))
 		}
 	}
 	for _, b := range []*bundle{own, cdx, spd} {
@@ -76,12 +69,13 @@ func (s *Service) sbomStage(ctx context.Context, r *ingestion) error {
 	return nil
 }
 
-// nameBill writes into the bill of materials of a file what it is called where it
-// is published: the repository, which is the package, and of several files also
-// the one. The version is that of the package, or else what the file says. Tags
-// have no part in it, since they move.
-func (s *subject) nameBill(d *sbom.Document, f file) {
-	d.Subject.Name = s.Repo
+// named is the bill of materials of a file with what it is called where it is
+// published: the repository, which is the package, and of several files also the
+// one. The version is that of the package, or else what the file says. Tags have
+// no part in it, since they move.
+func (s *subject) named(d *sbom.Document, f file) *sbom.Document {
+	named := *d
+	named.Subject.Name = s.Repo
 	bills := 0
 	for _, o := range s.files {
 		if o.Bill != "" {
@@ -89,11 +83,12 @@ func (s *subject) nameBill(d *sbom.Document, f file) {
 		}
 	}
 	if bills > 1 && f.name != "" {
-		d.Subject.Name += "/" + f.name
+		named.Subject.Name += "/" + f.name
 	}
 	if v := evidence.Clean(s.Annotations[artifact.AnnotationVersion], evidence.MaxVersion); v != "" {
-		d.Subject.Version = v
+		named.Subject.Version = v
 	}
+	return &named
 }
 
 // bill is the bill of materials of a file as JSON. The name of the package is not
@@ -102,6 +97,15 @@ func (s *Service) bill(ctx context.Context, f file) ([]byte, error) {
 	text, err := s.kept(ctx, f, f.Bill, f.BillSize, func(m made) []byte { return m.bill })
 	if err != nil {
 		return nil, fmt.Errorf("bill of materials of %s: %w", f.Digest, err)
+	}
+	return text, nil
+}
+
+// symbols are those of a file as scan.ReadSymbols takes them.
+func (s *Service) symbols(ctx context.Context, f file) ([]byte, error) {
+	text, err := s.kept(ctx, f, f.Symbols, f.SymbolsSize, func(m made) []byte { return m.symbols })
+	if err != nil {
+		return nil, fmt.Errorf("symbols of %s: %w", f.Digest, err)
 	}
 	return text, nil
 }
@@ -184,72 +188,27 @@ func (s *Service) blob(ctx context.Context, d digest.Digest, size int64) ([]byte
 	return text, nil
 }
 
-// A componentSet are the components of the files of one layer, each once.
-type componentSet struct {
-	seen map[coordinateKey]bool
-	list []meta.Coordinate
+// documents are the bills of materials of a manifest as far as they are held in
+// memory. The zero value holds none yet.
+type documents struct {
+	held  map[digest.Digest]*sbom.Document
+	bytes int64 // of their JSON forms
 }
 
-type coordinateKey struct{ ecosystem, name, version, class, part string }
-
-func (c *componentSet) add(d *sbom.Document) {
-	if c.seen == nil {
-		c.seen = map[coordinateKey]bool{}
+// get gives that of a file, which nobody may change.
+func (d *documents) get(ctx context.Context, s *Service, f file) (*sbom.Document, error) {
+	if held := d.held[f.Bill]; held != nil {
+		return held, nil
 	}
-	for _, one := range d.All() {
-		co := coordinate(one)
-		k := coordinateKey{co.Ecosystem, co.Name, co.Version, co.Class, co.Part}
-		if !c.seen[k] {
-			c.seen[k] = true
-			c.list = append(c.list, co)
+	doc, err := s.document(ctx, f)
+	if err == nil && d.bytes+f.BillSize <= maxBills {
+		if d.held == nil {
+			d.held = map[digest.Digest]*sbom.Document{}
 		}
+		d.held[f.Bill] = doc
+		d.bytes += f.BillSize
 	}
-}
-
-// classes are those of components, the surest first.
-var classes = []string{string(evidence.Proven), string(evidence.Inferred), string(evidence.Named)}
-
-// components are the rows of a layer. Of more than there is room for the surest
-// are kept.
-func (s *Service) components(ctx context.Context, layer digest.Digest, c *componentSet) meta.FileComponents {
-	slices.SortFunc(c.list, func(a, b meta.Coordinate) int {
-		return cmp.Or(
-			cmp.Compare(slices.Index(classes, a.Class), slices.Index(classes, b.Class)), cmp.Compare(a.Ecosystem, b.Ecosystem),
-			cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Part, b.Part),
-		)
-	})
-	if n := len(c.list) - meta.MaxFileComponents; n > 0 {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "not all components of a layer are kept",
-			slog.String("digest", layer.String()), slog.Int("omitted", n))
-		c.list = c.list[:meta.MaxFileComponents]
-	}
-	return meta.FileComponents{Digest: layer, Version: Version, Components: c.list}
-}
-
-// coordinate is a component as the database has it.
-func coordinate(c *evidence.Component) meta.Coordinate {
-	p := vuln.PackageOf(*c)
-	key, _ := version.Key(p.Ecosystem, c.Version)
-	return meta.Coordinate{
-		Ecosystem: string(p.Ecosystem), Name: p.Name, Version: c.Version, Class: string(c.Class), Part: c.Part, Key: key,
-	}
-}
-
-// putComponents stores the components of layers that have no list of this version.
-func putComponents(ctx context.Context, tx meta.Tx, layers []meta.FileComponents) error {
-	for _, l := range layers {
-		old, err := tx.FileComponents(ctx, l.Digest)
-		if err == nil && old.Version == l.Version {
-			continue
-		}
-		if err != nil && !absent(err) {
-			return err
-		}
-		if err := tx.PutComponents(ctx, l); err != nil {
-			return fmt.Errorf("components of %s: %w", l.Digest, err)
-		}
-	}
-	return nil
+	return doc, err
 }
 
 // maxBundle bounds what is written for one referrer and not kept elsewhere, in

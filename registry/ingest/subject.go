@@ -22,6 +22,9 @@ type subject struct {
 	registry.Admission
 	tags  []string // that it has or shall get
 	files []file   // its Wasm; see Service.files
+
+	documents documents  // of the files
+	materials *materials // nil until somebody asks; see Service.find
 }
 
 // A file is a Wasm file of a manifest.
@@ -139,7 +142,7 @@ func name(layer registry.Descriptor, f Finding) string {
 // file, or one without a file if there is none.
 func (s *Service) facts(
 	ctx context.Context, sub *subject, action policy.Action, by policy.PrincipalFacts, needs policy.Needs,
-) []*policy.Facts {
+) ([]*policy.Facts, error) {
 	base := policy.Facts{Package: sub.pkg(), Action: action, Principal: by}
 	var before *previous
 	if needs.Previous {
@@ -150,7 +153,12 @@ func (s *Service) facts(
 	}
 	if len(sub.files) == 0 {
 		base.Previous = before.facts(nil)
-		return []*policy.Facts{&base}
+		return []*policy.Facts{&base}, nil
+	}
+	if needs.Documents() {
+		if err := s.find(ctx, sub); err != nil {
+			return nil, err
+		}
 	}
 	list := make([]*policy.Facts, len(sub.files))
 	for i := range sub.files {
@@ -162,9 +170,12 @@ func (s *Service) facts(
 			one.Capabilities = &policy.Capabilities{} // the report is not valid and tells why
 		}
 		one.Previous = before.facts(f)
+		if needs.Documents() {
+			sub.materials.facts(i, &one)
+		}
 		list[i] = &one
 	}
-	return list
+	return list, nil
 }
 
 func (s *subject) pkg() policy.Package {

@@ -12,18 +12,23 @@ import (
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
-// followEvery is how often a server looks whether others changed policies.
+// followEvery is how often a server looks whether others changed policies or
+// advisories.
 const followEvery = time.Second
 
-// follow sees changes of the policies, by whichever server, and has the verdicts
-// on what is stored made anew.
+// follow sees changes of policies and advisories, by whichever server, and has the
+// verdicts on what is stored made anew.
 func (s *Service) follow(ctx context.Context) {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
-	done := int64(-1) // the revision that verdicts were last enqueued for
+	done := int64(-1)    // the revision that verdicts were last enqueued for
+	matched := int64(-1) // the revision of advisories that a rescan was last enqueued for
 	for {
 		if err := s.followOnce(ctx, &done); err != nil && ctx.Err() == nil {
 			s.log.LogAttrs(ctx, slog.LevelWarn, "policies not read, the last ones stay in force", slog.Any("err", err))
+		}
+		if err := s.followAdvisories(ctx, &matched); err != nil && ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "advisories not read, trying again", slog.Any("err", err))
 		}
 		select {
 		case <-ctx.Done():
@@ -87,8 +92,9 @@ func (s *Service) verdicts(ctx context.Context, _ meta.Job) error {
 
 // judged is a verdict to be stored.
 type judged struct {
-	key     meta.ManifestKey
-	verdict meta.Verdict
+	key        meta.ManifestKey
+	verdict    meta.Verdict
+	advisories int64 // their revision, -1 if they had no part in it
 }
 
 // judgeAgain stores verdicts of r on the manifests of keys.
@@ -98,14 +104,14 @@ func (s *Service) judgeAgain(ctx context.Context, r *rules, keys []meta.Manifest
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		v, err := s.pullVerdict(ctx, r, k)
+		j, err := s.pullVerdict(ctx, r, k)
 		if absent(err) {
 			continue // deleted since
 		}
 		if err != nil {
 			return fmt.Errorf("judge %s: %w", key(k), err)
 		}
-		list = append(list, judged{k, v})
+		list = append(list, j)
 	}
 	return s.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
 		revision, err := tx.PolicyRevision(ctx)
@@ -115,7 +121,13 @@ func (s *Service) judgeAgain(ctx context.Context, r *rules, keys []meta.Manifest
 		if revision != r.revision {
 			return registry.ErrOutdated
 		}
+		if revision, err = tx.AdvisoryRevision(ctx); err != nil {
+			return err
+		}
 		for _, j := range list {
+			if j.advisories >= 0 && j.advisories != revision {
+				return registry.ErrOutdated
+			}
 			if err := s.replaceVerdict(ctx, tx, j); err != nil {
 				return err
 			}
@@ -126,25 +138,30 @@ func (s *Service) judgeAgain(ctx context.Context, r *rules, keys []meta.Manifest
 
 // pullVerdict judges one stored manifest. What was never analysed is, if a rule
 // reads what that brings.
-func (s *Service) pullVerdict(ctx context.Context, r *rules, k meta.ManifestKey) (meta.Verdict, error) {
+func (s *Service) pullVerdict(ctx context.Context, r *rules, k meta.ManifestKey) (judged, error) {
+	j := judged{key: k, advisories: -1}
 	m, err := s.meta.Manifest(ctx, k.Repo, k.Digest)
 	if err != nil {
-		return meta.Verdict{}, err
+		return j, err
 	}
 	sub, err := s.read(ctx, m)
 	if err != nil {
-		return meta.Verdict{}, err
+		return j, err
 	}
 	if r.needs(k.Repo, policy.Pull).Wasm() {
 		if sub.files, err = s.files(ctx, sub, true, false); err != nil {
-			return meta.Verdict{}, err
+			return j, err
 		}
 	}
 	result, err := s.judge(ctx, r, sub, policy.PrincipalFacts{}, policy.Pull)
 	if err != nil {
-		return meta.Verdict{}, err
+		return j, err
 	}
-	return verdict(result, r.revision)
+	if sub.materials != nil {
+		j.advisories = sub.materials.revision
+	}
+	j.verdict, err = verdict(result, r.revision)
+	return j, err
 }
 
 // replaceVerdict stores a verdict, and has the index follow if it is another.

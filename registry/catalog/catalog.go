@@ -21,10 +21,13 @@ import (
 	"time"
 
 	"github.com/wreg-project/wreg/internal/httpx"
+	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/registry/auth"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
 	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/sbom/vuln"
+	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -39,11 +42,19 @@ const (
 // logged in.
 type Options struct {
 	Meta   meta.DB
+	Blobs  blob.Store      // what publishers attach is read from it; nil for none
 	Ingest *ingest.Service // nil if nothing is ever ingested
 	Access policy.Access
 	Auth   auth.Authenticator // nil takes every caller for anonymous
 	Log    *slog.Logger       // nil discards
 	Clock  func() time.Time   // nil is time.Now
+
+	// Advisories are those that versions are compared with; nil is those of Meta.
+	Advisories vuln.Source
+
+	// Likelihood gives what is known of how vulnerabilities are used; nil if nothing
+	// is. It answers from memory.
+	Likelihood func() advisories.Likelihood
 
 	// Timeout is how long an answer may take to be found; 0 is 30 s. Streams of
 	// events have none.
@@ -80,6 +91,12 @@ func New(o Options) *API {
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Advisories == nil {
+		o.Advisories = advisories.New(o.Meta, advisories.Options{})
+	}
+	if o.Likelihood == nil {
+		o.Likelihood = func() advisories.Likelihood { return advisories.Likelihood{} }
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout

@@ -79,7 +79,7 @@ func start(tb testing.TB, change func(*Options)) *env {
 	var running sync.WaitGroup
 	running.Go(func() { svc.Run(ctx, reg) })
 	o := Options{
-		Meta: watched, Ingest: svc, Auth: passwords{}, Access: policy.Access{
+		Meta: watched, Blobs: blobs, Ingest: svc, Auth: passwords{}, Access: policy.Access{
 			AnonymousPull: []string{"public"}, Admins: []string{"root"},
 			Approvers: []string{"boss"},
 		},

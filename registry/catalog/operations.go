@@ -8,6 +8,9 @@ import (
 	"github.com/wreg-project/wreg/registry/catalog/wire"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/registry/search"
+	"github.com/wreg-project/wreg/sbom"
+	"github.com/wreg-project/wreg/sbom/cyclonedx"
+	"github.com/wreg-project/wreg/sbom/spdx"
 )
 
 // Parameters that several operations have.
@@ -23,6 +26,10 @@ var (
 		doc: "Only outcomes as bad as this, or worse.",
 	}
 )
+
+var billFileParam = param{
+	name: "file", kind: kindDigest, doc: "Which file, by its own digest; without it, the first with a bill of materials.",
+}
 
 // Examples of bodies, for the document.
 const examplePolicy = `rules:
@@ -53,7 +60,7 @@ func limitParam(def, most int64) param {
 func operations() []*operation {
 	var all []*operation
 	for _, group := range [][]*operation{
-		documentOperations(), searchOperations(), packageOperations(), versionOperations(), noticeOperations(), policyOperations(),
+		documentOperations(), searchOperations(), packageOperations(), versionOperations(), advisoryOperations(), noticeOperations(), policyOperations(),
 		decisionOperations(), maintenanceOperations(),
 	} {
 		all = append(all, group...)
@@ -190,6 +197,44 @@ func versionOperations() []*operation {
 			fails:   []wire.Code{wire.CodeNotAnalysed}, serve: (*API).getReport,
 		},
 		{
+			id: "getSBOM", method: http.MethodGet, path: base + "/sbom", summary: "Give the bill of materials of a version's file.",
+			detail: "It is derived from the binary alone. docs/spec/sbom.md describes the form of our own and what the others say.",
+			query: []param{
+				billFileParam,
+				{name: "format", kind: kindText, enum: billFormats, doc: "The form of the answer, instead of an Accept header."},
+			},
+			formats: []format{
+				{sbom.MediaType, map[string]any{}}, {wire.MediaTypeJSON, map[string]any{}}, {cyclonedx.MediaTypeJSON, map[string]any{}},
+				{cyclonedx.MediaTypeXML, ""}, {spdx.MediaTypeJSON, map[string]any{}}, {spdx.MediaTypeTagValue, ""},
+			},
+			fails: []wire.Code{wire.CodeNotAnalysed}, serve: (*API).getSBOM,
+		},
+		{
+			id: "getSBOMDifference", method: http.MethodGet, path: base + "/sbom/difference", heavy: true,
+			summary: "Say where the publisher's bill of materials and the binaries differ.",
+			query:   []param{{name: "file", kind: kindDigest, doc: "Only this file, by its own digest."}}, answer: wire.SBOMDifference{}, fails: []wire.Code{wire.CodeNotAnalysed},
+			serve: (*API).getSBOMDifference,
+		},
+		{
+			id: "getVulnerabilities", method: http.MethodGet, path: base + "/vulnerabilities", heavy: true,
+			summary: "Say which advisories hold for a version, and how close each comes to code that runs.",
+			detail: "It is made of the advisories of now. A VEX statement that is attached to the version takes no finding away and is " +
+				"shown with it.",
+			query: []param{
+				{name: "file", kind: kindDigest, doc: "Only this file, by its own digest."},
+				{
+					name: "severity", kind: kindText, enum: []string{"low", "medium", "high", "critical"},
+					doc: "Only those of this rating or a graver one. Those without a rating are left out.",
+				},
+				{
+					name: "reachable", kind: kindWords, max: 3, enum: []string{"true", "false", "unknown"},
+					doc: "Only those whose code can be reached (true), certainly cannot run (false), or of which neither is known, with commas " +
+						"between them.",
+				},
+			},
+			answer: wire.VulnerabilityReport{}, fails: []wire.Code{wire.CodeNotAnalysed}, serve: (*API).getVulnerabilities,
+		},
+		{
 			id: "listFunctions", method: http.MethodGet, path: base + "/functions", heavy: true, summary: "List the functions of a version.",
 			query: page(), answer: wire.List[wire.Function]{}, fails: []wire.Code{wire.CodeNotAnalysed}, serve: (*API).listFunctions,
 		},
@@ -210,6 +255,40 @@ func versionOperations() []*operation {
 			id: "listVersionDecisions", method: http.MethodGet, path: base + "/decisions", named: true,
 			summary: "List what policy said about a version, newest first.",
 			query:   page(outcomeParam), answer: wire.List[wire.Decision]{}, serve: (*API).listDecisions,
+		},
+	}
+}
+
+func advisoryOperations() []*operation {
+	return []*operation{
+		{
+			id: "listFeeds", method: http.MethodGet, path: "/advisories", summary: "Say how many advisories there are, and how old they are.",
+			answer: wire.FeedList{}, serve: (*API).listFeeds,
+		},
+		{
+			id: "getAdvisory", method: http.MethodGet, path: "/advisories/{advisory}", summary: "Give an advisory with the versions that it is about.",
+			query: []param{limitParam(20, 100)}, answer: wire.Advisory{}, fails: []wire.Code{wire.CodeNotFound}, serve: (*API).getAdvisory,
+		},
+		{
+			id: "listAdvisoryUses", method: http.MethodGet, path: "/advisories/{advisory}/packages", heavy: true,
+			summary: "List the versions with a component that an advisory is about, in the order in which their files came.",
+			query:   page(), answer: wire.List[wire.AdvisoryUse]{}, fails: []wire.Code{wire.CodeNotFound}, serve: (*API).listAdvisoryUses,
+		},
+		{
+			id: "listComponentUses", method: http.MethodGet, path: "/components", heavy: true,
+			summary: "List the versions that have a component, in the order in which their files came.",
+			query: page(
+				param{
+					name: "purl", kind: kindText, required: true, maxLen: 600,
+					doc: "A package URL or a name, without a version, with one, or with a range: pkg:cargo/serde@<1.0.200. It is what dep: takes in " +
+						"a search.",
+				},
+				param{
+					name: "class", kind: kindText, enum: []string{"proven", "declared", "inferred", "named"},
+					doc: "Only components that are known in this way.",
+				},
+			),
+			answer: wire.List[wire.ComponentUse]{}, fails: []wire.Code{wire.CodeInvalidQuery}, serve: (*API).listComponentUses,
 		},
 	}
 }

@@ -68,6 +68,10 @@ var pathParams = map[string]param{
 	"version": {name: "version", kind: kindVersion, doc: "A tag or a digest. Write a version's + as _, as tags do."},
 	"name":    {name: "name", kind: kindText, pattern: policyName, maxLen: 100, doc: "A policy's name."},
 	"id":      {name: "id", kind: kindNumber, min: 1, max: 1<<63 - 1, doc: "A job's id."},
+	"advisory": {
+		name: "advisory", kind: kindText, maxLen: 256,
+		doc: "An advisory's id or another name of the same vulnerability: GO-2023-2102, GHSA-4374-p667-p6c8, CVE-2023-39325.",
+	},
 	"hash": {
 		name: "hash", kind: kindText, pattern: `^[0-9a-f]{16,64}$`, maxLen: 64,
 		doc: "A function's normalised hash, or its first 16 hexadecimal digits, by which the index goes.",

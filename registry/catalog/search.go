@@ -106,6 +106,7 @@ func wireListing(repo string, d digest.Digest, body json.RawMessage) (wire.Hit, 
 		Kind: l.Kind, WASI: l.WASI, Target: l.Target, Language: l.Language, Toolchain: l.Toolchain, Host: l.Host,
 		Files: l.Files, Capabilities: notNil(l.Capabilities), Hidden: l.Hidden, Signals: l.Signals, Problem: l.Problem,
 	}
+	hit.SBOM, hit.Vulnerabilities = wireMaterials(l.Materials)
 	return hit, nil
 }
 

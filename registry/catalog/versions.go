@@ -123,6 +123,9 @@ func (a *API) version(ctx context.Context, q *request, v registryRef, tags tagSe
 		return info, fmt.Errorf("verdict of %s in %s: %w", m.Digest, q.repo, err)
 	}
 	info.Reasons = violationsOf(verdict.Reasons)
+	if info.SBOM, info.Vulnerabilities, err = a.materials(ctx, q.repo, m.Digest); err != nil {
+		return info, err
+	}
 	info.Files, err = a.files(ctx, q.repo, m.Digest, content, &info.Metadata)
 	return info, err
 }

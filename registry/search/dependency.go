@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/sbom/evidence"
 	"github.com/wreg-project/wreg/sbom/version"
 	"github.com/wreg-project/wreg/sbom/vuln"
@@ -23,7 +24,7 @@ type Index interface {
 }
 
 // indexedClasses are those of the components that documents have terms for.
-var indexedClasses = []string{string(evidence.Proven), "declared"}
+var indexedClasses = []string{string(evidence.Proven), advisories.Declared}
 
 // purlScheme begins a package URL.
 const purlScheme = "pkg:"
@@ -57,7 +58,11 @@ func (p *parser) dependency(op operator, v value, s span) (node, error) {
 		if err != nil {
 			return nil, err
 		}
-		return p.versions(v, s, of, wanted)
+		n, err := p.versions(v, s, of, wanted)
+		if err != nil {
+			return nil, err
+		}
+		return n, nil
 	}
 	text, begins, err := p.beginning(v)
 	if err != nil {
@@ -190,7 +195,7 @@ func spellings(eco evidence.Ecosystem, v string) []string {
 }
 
 // versions reads a range, of those ecosystems in which it is one.
-func (p *parser) versions(v value, s span, of []candidate, wanted string) (node, error) {
+func (p *parser) versions(v value, s span, of []candidate, wanted string) (*versionsNode, error) {
 	n := &versionsNode{span: s}
 	var first error
 	for _, c := range of {
@@ -265,17 +270,23 @@ func eachOf(parts []node, yield func(*versionsNode) bool) bool {
 	return true
 }
 
-// stored are the stretches of an index of versions that the range is in.
+// stored are the stretches of the index of components that the range is in.
 func (r versionRange) stored() []meta.PackageRange {
-	names := []string{r.name}
-	if folded := vuln.Name(r.ecosystem, r.name); folded != r.name {
+	return r.candidate.stored(r.versions.Intervals()...)
+}
+
+// stored are stretches of the versions of a component, under the names that it
+// may be stored by.
+func (c candidate) stored(intervals ...version.Interval) []meta.PackageRange {
+	names := []string{c.name}
+	if folded := vuln.Name(c.ecosystem, c.name); folded != c.name {
 		names = append(names, folded)
 	}
 	var out []meta.PackageRange
 	for _, name := range names {
-		for _, i := range r.versions.Intervals() {
+		for _, i := range intervals {
 			out = append(out, meta.PackageRange{
-				EcosystemPackage: meta.EcosystemPackage{Ecosystem: string(r.ecosystem), Name: name}, Low: i.Lo, High: i.Hi,
+				EcosystemPackage: meta.EcosystemPackage{Ecosystem: string(c.ecosystem), Name: name}, Low: i.Lo, High: i.Hi,
 			})
 		}
 	}
@@ -287,14 +298,88 @@ func (r versionRange) stored() []meta.PackageRange {
 func (n *versionsNode) terms(found []meta.StoredCoordinate) []string {
 	var terms []string
 	for _, c := range found {
-		if c.Version == "" || !slices.Contains(indexedClasses, c.Class) {
-			continue
-		}
 		eco := evidence.Ecosystem(c.Ecosystem)
-		if slices.ContainsFunc(n.ranges, func(r versionRange) bool { return r.ecosystem == eco && r.versions.Contains(c.Version) }) {
+		if slices.Contains(indexedClasses, c.Class) && inRange(n.ranges, eco, c.Version) {
 			terms = append(terms, term("dep:", fold(dependency(eco, c.Name)+"@"+c.Version)))
 		}
 	}
 	slices.Sort(terms)
 	return slices.Compact(terms)
+}
+
+// A Dependency is a component as the operator dep: takes it, with its versions.
+type Dependency struct {
+	of     []candidate
+	wanted string // an exact version
+	ranges []versionRange
+}
+
+// ParseDependency reads what may stand behind dep:, but for a "*" at the end.
+// Errors are [*SyntaxError]s.
+func ParseDependency(text string) (Dependency, error) {
+	p := &parser{text: text}
+	op, _ := lookUp("dep")
+	v := value{text: text, quoted: true}
+	switch i := invalidAt(text); {
+	case i >= 0:
+		return Dependency{}, p.fail(i, "not valid UTF-8, or a control character", "")
+	case strings.TrimSpace(text) == "":
+		return Dependency{}, p.fail(0, "a component is missing", example(op))
+	case len(text) > maxValue:
+		return Dependency{}, p.fail(maxValue, fmt.Sprintf("a value of more than %d bytes", maxValue), "")
+	}
+	name, wanted, versioned := cutVersion(text)
+	d := Dependency{wanted: wanted}
+	var err error
+	if d.of, err = p.candidates(op, v, name); err != nil {
+		return Dependency{}, err
+	}
+	switch {
+	case versioned && wanted == "":
+		return Dependency{}, p.fail(len(text), "a version is missing behind the @", example(op))
+	case isRange(wanted):
+		n, err := p.versions(v, span{}, d.of, wanted)
+		if err != nil {
+			return Dependency{}, err
+		}
+		d.ranges = n.ranges
+	}
+	return d, nil
+}
+
+// Stored are the stretches of the index of components in which all versions of
+// the dependency are, and perhaps others: Has tells them apart.
+func (d Dependency) Stored() []meta.PackageRange {
+	var out []meta.PackageRange
+	for _, r := range d.ranges {
+		out = append(out, r.stored()...)
+	}
+	if d.ranges == nil {
+		for _, c := range d.of {
+			out = append(out, c.stored(version.Interval{})...)
+		}
+	}
+	return out
+}
+
+// Has reports whether a component that is stored is a version of the dependency.
+func (d Dependency) Has(c meta.Coordinate) bool {
+	eco := evidence.Ecosystem(c.Ecosystem)
+	switch {
+	case d.ranges != nil:
+		return inRange(d.ranges, eco, c.Version)
+	case d.wanted == "":
+		return true
+	}
+	return slices.Contains(spellings(eco, d.wanted), c.Version)
+}
+
+// inRange reports whether a version is in one of the ranges of its ecosystem.
+func inRange(ranges []versionRange, eco evidence.Ecosystem, v string) bool {
+	return v != "" && slices.ContainsFunc(ranges, func(r versionRange) bool { return r.ecosystem == eco && r.versions.Contains(v) })
+}
+
+// PURL is the package URL of a stored component.
+func PURL(c meta.Coordinate) string {
+	return evidence.Component{Ecosystem: evidence.Ecosystem(c.Ecosystem), Name: c.Name, Version: c.Version}.PURL()
 }

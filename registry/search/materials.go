@@ -192,12 +192,13 @@ func (d *describer) findings(list []Finding) VulnerabilityCounts {
 			continue
 		}
 		d.add("vuln-severity", ratingName(f.Rating), maxOther)
-		d.add("vuln-reachable", reachName(f), maxOther)
+		reachable := ReachName(f.Reach, f.RuledOut)
+		d.add("vuln-reachable", reachable, maxOther)
 		w := all[f.Names[0]]
 		if f.Rating != "" && (w.rating == "" || f.Rating.AtLeast(w.rating)) {
 			w.rating = f.Rating
 		}
-		w.reachable = w.reachable || reachName(f) == "true"
+		w.reachable = w.reachable || reachable == "true"
 		all[f.Names[0]] = w
 	}
 	var counts VulnerabilityCounts
@@ -233,13 +234,13 @@ func ratingName(r vuln.Rating) string {
 	return string(r)
 }
 
-// reachName says whether affected code can be reached: "true", "false" or, if the
-// binary does not tell, "unknown".
-func reachName(f *Finding) string {
+// ReachName says whether affected code can be reached: "true", "false" if that is
+// ruled out, else "unknown".
+func ReachName(level reach.Level, ruledOut bool) string {
 	switch {
-	case f.RuledOut:
+	case ruledOut:
 		return "false"
-	case f.Reach == reach.Reachable:
+	case level == reach.Reachable:
 		return "true"
 	}
 	return "unknown"

@@ -140,6 +140,11 @@ type VersionInfo struct {
 	// Files are what the version is made of.
 	Files []File `json:"files"`
 
+	// SBOM and Vulnerabilities are absent as long as nothing is known of them, and
+	// of what refers to another version.
+	SBOM            *SBOMSummary         `json:"sbom,omitempty"`
+	Vulnerabilities *VulnerabilityCounts `json:"vulnerabilities,omitempty"`
+
 	// Reasons are the rules behind Verdict.
 	Reasons []Violation `json:"reasons"`
 }

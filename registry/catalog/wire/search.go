@@ -67,6 +67,10 @@ type Hit struct {
 	// Problem says why a file is no valid WebAssembly.
 	Problem string `json:"problem,omitempty"`
 
+	// SBOM and Vulnerabilities are absent as long as nothing is known of them.
+	SBOM            *SBOMSummary         `json:"sbom,omitempty"`
+	Vulnerabilities *VulnerabilityCounts `json:"vulnerabilities,omitempty"`
+
 	Updated   time.Time `json:"updated"`
 	Downloads int64     `json:"downloads"`
 

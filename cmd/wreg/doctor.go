@@ -92,6 +92,8 @@ func examine(ctx context.Context, cfg config.Config) []examination {
 		add("database "+cfg.Database.String(), "ok", fmt.Sprintf("answers; %d migrations pending, serve applies them", len(pending)))
 	default:
 		add("database "+cfg.Database.String(), "ok", "answers in "+since(began))
+		state, detail := examineFeeds(ctx, cfg)
+		add("advisories", state, detail)
 	}
 	return report
 }

@@ -73,6 +73,14 @@ func (s *stores) openBlobs(ctx context.Context, address config.DSN, data string)
 	return fmt.Errorf("storage %s: unknown kind", address) // config has checked it
 }
 
+// openAsIs opens a database that is there, and changes nothing in it.
+func openAsIs(ctx context.Context, address config.DSN) (meta.DB, error) {
+	if address.Postgres() {
+		return postgres.Open(ctx, string(address), postgres.Options{})
+	}
+	return sqlite.Open(ctx, address.SQLite(), sqlite.Options{})
+}
+
 // openMeta opens the database, SQLite in a file or PostgreSQL.
 func openMeta(ctx context.Context, address config.DSN) (meta.DB, error) {
 	if address.Postgres() {

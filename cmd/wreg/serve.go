@@ -18,6 +18,7 @@ import (
 	"github.com/wreg-project/wreg/internal/obs"
 	"github.com/wreg-project/wreg/internal/version"
 	"github.com/wreg-project/wreg/registry"
+	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/registry/auth"
 	"github.com/wreg-project/wreg/registry/catalog"
 	"github.com/wreg-project/wreg/registry/ingest"
@@ -54,6 +55,7 @@ type server struct {
 	journal  *gc.Journaler
 	meta     meta.DB // the database, watched by the journal and by the workers
 	ingest   *ingest.Service
+	feeds    *advisories.Refresher
 	catalog  *catalog.API // made with the handler
 	registry *registry.Registry
 	auth     auth.Authenticator // nil without authentication
@@ -141,6 +143,10 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *server, 
 		return nil, errors.Join(err, s.stores.Close())
 	}
 	s.meta = s.ingest.Watch(journaled)
+	if s.feeds, err = openAdvisories(cfg, s.meta, log); err != nil {
+		return nil, errors.Join(err, s.stores.Close())
+	}
+	s.ingest.Runner().Handle(advisories.RefreshJob, s.feeds.Handle)
 	s.registry = registry.New(registry.Options{
 		Blobs: s.stores.blobs, Meta: s.meta, Log: log,
 		MaxManifest: int64(cfg.Limits.MaxManifest), MaxBlob: int64(cfg.Limits.MaxBlob),
@@ -175,6 +181,7 @@ func (s *server) newMetrics() *obs.Metrics {
 	m.Gauge("wreg_journal_lag_entries", "Changes that are not in the journal yet; -1 if unknown.",
 		lag(func(l gc.Lag) float64 { return float64(l.Written - l.Done) }))
 	s.ingestMetrics(m)
+	s.advisoryMetrics(m)
 	return m
 }
 
@@ -230,6 +237,10 @@ func (s *server) run(asked context.Context, front *httpx.Server, main, side net.
 	})
 	part(&workers, "ingest", func() error {
 		s.ingest.Run(background, s.registry)
+		return nil
+	})
+	part(&workers, "advisories", func() error {
+		s.feeds.Run(background)
 		return nil
 	})
 	part(&parts, "serve", func() error { return front.Serve(main) })

@@ -47,13 +47,14 @@ type Config struct {
 	// still runs then is cut off. A second signal ends the server at once.
 	ShutdownGrace time.Duration `key:"shutdown_grace" default:"30s"`
 
-	TLS      TLS      `key:"tls"`
-	Auth     Auth     `key:"auth"`
-	Registry Registry `key:"registry"`
-	Ingest   Ingest   `key:"ingest"`
-	Limits   Limits   `key:"limits"`
-	Log      Log      `key:"log"`
-	Metrics  Metrics  `key:"metrics"`
+	TLS        TLS        `key:"tls"`
+	Auth       Auth       `key:"auth"`
+	Registry   Registry   `key:"registry"`
+	Ingest     Ingest     `key:"ingest"`
+	Advisories Advisories `key:"advisories"`
+	Limits     Limits     `key:"limits"`
+	Log        Log        `key:"log"`
+	Metrics    Metrics    `key:"metrics"`
 }
 
 // TLS is how connections are encrypted.
@@ -147,6 +148,27 @@ type Ingest struct {
 	// Entries of the index of functions, each about 40 bytes. Beyond it every
 	// package is found by fewer of its functions.
 	FunctionEntries int `key:"function_entries" default:"20000000"`
+}
+
+// Advisories are what packages are compared with to find vulnerabilities.
+type Advisories struct {
+	// Feeds of advisories in the OSV format. Each is a zip, a folder or a record: a
+	// path on the server, or an address at https, which is asked for changes every
+	// interval. One that ends in #sha256=HEX is good for that content only. What is
+	// imported from feeds that are not listed any more stays.
+	Feeds []string `key:"feeds" default:""`
+
+	// Time between two imports of a feed. Servers over the same database share the
+	// work, and wait up to a tenth longer or shorter.
+	Interval time.Duration `key:"interval" default:"6h"`
+
+	// File of FIRST's EPSS scores, as CSV, compressed by gzip or not. A path or an
+	// address like a feed.
+	EPSS string `key:"epss" default:""`
+
+	// File of CISA's catalogue of vulnerabilities that are known to be used, as
+	// JSON. A path or an address like a feed.
+	KEV string `key:"kev" default:""`
 }
 
 // Limits bound what one client can use up.

@@ -17,6 +17,7 @@ const (
 	maxTimeout  = 30 * 24 * time.Hour
 	maxDays     = 3650
 	maxWorkers  = 256
+	minInterval = time.Minute     // feeds are others' servers
 	minLease    = 5 * time.Second // it is prolonged three times as often, by a transaction
 )
 
@@ -59,6 +60,9 @@ func (c Config) validate() error {
 	}
 	if c.Limits.MaxHeader > maxFile {
 		fail("limits.max_header: %s is more than %s", c.Limits.MaxHeader, Size(maxFile))
+	}
+	if c.Advisories.Interval < minInterval {
+		fail("advisories.interval: %s is less than %s", c.Advisories.Interval, minInterval)
 	}
 	errs = append(errs, c.Ingest.validate(), c.checkTimes())
 	if l := c.Metrics.Listen; l != "" && l != "off" {

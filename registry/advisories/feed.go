@@ -207,3 +207,11 @@ func (f *Fetcher) have(a Address) string {
 	}
 	return file
 }
+
+// String is what ParseAddress reads.
+func (a Address) String() string {
+	if a.SHA256 == "" {
+		return a.Source
+	}
+	return a.Source + pinned + a.SHA256
+}

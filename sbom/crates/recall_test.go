@@ -17,8 +17,8 @@ type build struct {
 	on      Platforms
 	proven  []evidence.Component
 	glue    []evidence.Component // inferred of imports
-	runtime map[string]bool // keys of crates that are part of the program
-	all     map[string]bool // and of those that tests, macros and other targets need
+	runtime map[string]bool      // keys of crates that are part of the program
+	all     map[string]bool      // and of those that tests, macros and other targets need
 }
 
 func readBuild(t *testing.T, path string) build {

@@ -50,9 +50,27 @@ func isLetter(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
 
 // isNameByte recognises what the names of crates, versions and files of source
 // consist of.
-func isNameByte(b byte) bool {
-	return isLetter(b) || b >= '0' && b <= '9' || b == '-' || b == '_' || b == '.' || b == '+'
-}
+func isNameByte(b byte) bool { return bytesOf[b]&inName != 0 }
+
+// isPathByte recognises the same and what stands between such names.
+func isPathByte(b byte) bool { return bytesOf[b]&inPath != 0 }
+
+const (
+	inName = 1 << iota
+	inPath
+)
+
+// bytesOf are the kinds of each byte.
+var bytesOf = func() (kinds [256]byte) {
+	for i := range kinds {
+		b := byte(i)
+		if isLetter(b) || b >= '0' && b <= '9' || b == '-' || b == '_' || b == '.' || b == '+' {
+			kinds[i] = inName | inPath
+		}
+	}
+	kinds['/'], kinds['\\'] = inPath, inPath
+	return kinds
+}()
 
 func isHexByte(b byte) bool { return b >= '0' && b <= '9' || b >= 'a' && b <= 'f' }
 

@@ -69,6 +69,16 @@ type scan struct {
 	// homes are the ends of what stands before paths of registries in which crates
 	// lie that the standard library has no copy of: the program's own.
 	homes map[string]bool
+
+	last last
+}
+
+// last is what was read last, since paths of one crate follow each other.
+type last struct {
+	dir           string // of a crate
+	name, version string // "" if dir has none
+	crate         crate
+	find          *find
 }
 
 // A crate is what a path names.
@@ -150,16 +160,19 @@ func isDebug(section string) bool {
 }
 
 func (s *scan) span(span *text.Span, section string) {
+	next := &ahead{}
 	scanner().Scan(span.Bytes, func(n, at int) bool {
 		a := &anchors[n]
-		p := path{data: span.Bytes, start: at, at: at + len(a.text), directory: section != "data"}
+		p := path{
+			data: span.Bytes, start: at, at: at + len(a.text), directory: section != "data", ahead: next, last: &s.last,
+		}
 		place := func() int64 {
 			_, off := span.Place(at)
 			return off
 		}
 		if a.kind == compiler {
 			if commit, ok := p.element(isHexByte); ok && len(commit) == commitDigits {
-				s.addCommit(commit, section, place())
+				s.addCommit(string(commit), section, place())
 			}
 			return true
 		}
@@ -188,7 +201,10 @@ func (s *scan) add(k crate, seen func() evidence.Evidence) {
 		}
 		k.home = ""
 	}
-	f := s.finds[k]
+	f := s.last.find
+	if f == nil || s.last.crate != k {
+		f = s.finds[k]
+	}
 	if f == nil {
 		if len(s.finds) >= evidence.MaxComponents {
 			return
@@ -199,6 +215,7 @@ func (s *scan) add(k crate, seen func() evidence.Evidence) {
 		f = &find{}
 		s.finds[k] = f
 	}
+	s.last.crate, s.last.find = k, f
 	if len(f.evidence) < evidence.MaxEvidence {
 		f.evidence = append(f.evidence, seen())
 	}
@@ -211,6 +228,9 @@ type path struct {
 	// directory is true where the path of a directory may end without a file:
 	// debugging information has both apart.
 	directory bool
+
+	ahead *ahead
+	last  *last
 }
 
 const (
@@ -221,22 +241,22 @@ const (
 
 // element reads the name of a directory and the separator after it, or the end
 // of the string where a directory may be last.
-func (p *path) element(ok func(byte) bool) (string, bool) {
+func (p *path) element(ok func(byte) bool) ([]byte, bool) {
 	end := p.at
 	for end < len(p.data) && end-p.at < maxElement && ok(p.data[end]) {
 		end++
 	}
 	if end == p.at || end == len(p.data) {
-		return "", false
+		return nil, false
 	}
-	name := string(p.data[p.at:end])
+	name := p.data[p.at:end]
 	switch {
 	case p.data[end] == '/' || p.data[end] == '\\':
 		p.at = end + 1
 	case p.directory && p.data[end] == 0:
 		p.at = end
 	default:
-		return "", false
+		return nil, false
 	}
 	return name, true
 }
@@ -265,7 +285,7 @@ func (p *path) crate(k kind) (crate, float64, bool) {
 func (p *path) registry() (crate, float64, bool) {
 	home := string(p.data[max(0, p.start-homeLength):p.start])
 	index, ok := p.element(isNameByte)
-	if _, ok2 := cutHash(index); !ok || !ok2 {
+	if _, ok2 := cutHash(string(index)); !ok || !ok2 {
 		return crate{}, 0, false
 	}
 	name, version, ok := p.versioned()
@@ -277,7 +297,7 @@ func (p *path) checkout() (crate, float64, bool) {
 	if !ok {
 		return crate{}, 0, false
 	}
-	repository, ok := cutHash(dir)
+	repository, ok := cutHash(string(dir))
 	if !ok || !isCrateName(repository) {
 		return crate{}, 0, false
 	}
@@ -285,7 +305,7 @@ func (p *path) checkout() (crate, float64, bool) {
 	if !ok || len(commit) < 7 || len(commit) > commitDigits || !p.source(false) {
 		return crate{}, 0, false
 	}
-	return crate{kind: checkout, name: repository, commit: commit}, sureCheckout, true
+	return crate{kind: checkout, name: repository, commit: string(commit)}, sureCheckout, true
 }
 
 // vendored reads a directory below one that is called vendor: cargo leaves the
@@ -298,20 +318,23 @@ func (p *path) vendored() (crate, float64, bool) {
 	}
 	p.at = from
 	name, ok := p.element(isNameByte)
-	if !ok || std || !isCrateName(name) {
+	if !ok || std || !isCrateName(string(name)) {
 		return crate{}, 0, false
 	}
 	// Without a version only the shape of a package tells it from what others
 	// keep in directories of that name.
-	if src, ok := p.element(isNameByte); !ok || src != "src" || !p.source(false) {
+	if src, ok := p.element(isNameByte); !ok || string(src) != "src" || !p.source(false) {
 		return crate{}, 0, false
 	}
-	return crate{kind: vendored, name: name}, sureVendored, true
+	return crate{kind: vendored, name: string(name)}, sureVendored, true
 }
 
 // inLibrarySource reports whether a path lies in the source of the standard
 // library: as rustup installs it, or below the commit or release of rustc.
 func inLibrarySource(before []byte) bool {
+	if !bytes.Contains(before, []byte("rust")) {
+		return false
+	}
 	dir := strings.TrimSuffix(strings.ReplaceAll(string(before), `\\`, "/"), "library/")
 	if strings.HasSuffix(dir, "rustlib/src/rust/") || strings.HasSuffix(dir, "-src/") && strings.Contains(dir, "/rustc-") {
 		return true
@@ -328,10 +351,11 @@ func (p *path) versioned() (name, version string, ok bool) {
 	if !ok {
 		return "", "", false
 	}
-	if name, version, ok = SplitDirectory(dir); !ok || !p.source(true) {
-		return "", "", false
+	if string(dir) != p.last.dir {
+		p.last.dir = string(dir)
+		p.last.name, p.last.version, _ = SplitDirectory(p.last.dir)
 	}
-	return name, version, true
+	return p.last.name, p.last.version, p.last.name != "" && p.source(true)
 }
 
 // source reports whether what is left of the path leads to a source file: of Rust,
@@ -342,17 +366,67 @@ func (p *path) source(anyLanguage bool) bool {
 	if p.directory {
 		return true
 	}
-	rest := p.rest()
-	for {
-		i := bytes.IndexByte(rest, '.')
-		if i < 0 {
-			return false
+	end := p.end()
+	return p.ahead.rust.after(p.data, p.at, findRust)+len(".rs") <= end ||
+		anyLanguage && p.ahead.c.after(p.data, p.at, findC)+len(".c") <= end
+}
+
+// end is the first byte after p.at that cannot belong to the path.
+func (p *path) end() int {
+	return min(p.ahead.path.after(p.data, p.at, findEnd), max(p.at, p.start+maxPath))
+}
+
+// ahead is what comes next in a span. Many paths may begin close together, and
+// all of them together read it once.
+type ahead struct{ path, rust, c next }
+
+// A next is the first place of something at or after a byte.
+type next struct{ from, at int }
+
+// after gives the offset in data of the first place at or after from, or the
+// length of data. find does so in a part of it. What was found last is the answer
+// for all bytes between; a step back looks at the bytes before those alone.
+func (n *next) after(data []byte, from int, find func([]byte) int) int {
+	const overlap = 3 // a place may begin before n.from and end behind it
+	switch {
+	case n.from <= from && from <= n.at && n.at > 0:
+	case from < n.from:
+		if i := find(data[from:min(n.from+overlap, len(data))]); from+i < n.from {
+			return from + i
 		}
-		rest = rest[i+1:]
-		if len(rest) >= 2 && rest[0] == 'r' && rest[1] == 's' || anyLanguage && isC(rest) {
-			return true
+		n.from = from
+	default:
+		n.from, n.at = from, from+find(data[from:])
+	}
+	return n.at
+}
+
+func findRust(data []byte) int {
+	if i := bytes.Index(data, []byte(".rs")); i >= 0 {
+		return i
+	}
+	return len(data)
+}
+
+func findC(data []byte) int {
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(data[at:], '.')
+		if i < 0 {
+			return len(data)
+		}
+		if at += i; isC(data[at+1:]) {
+			return at
 		}
 	}
+}
+
+func findEnd(data []byte) int {
+	for i, b := range data {
+		if !isPathByte(b) {
+			return i
+		}
+	}
+	return len(data)
 }
 
 // isC reports whether what follows the dot of a file's name begins like that of C,
@@ -364,20 +438,11 @@ func isC(ending []byte) bool {
 	return ending[0] == 'c' || ending[0] == 'h' || bytes.HasPrefix(ending, []byte("inc"))
 }
 
-// rest is as much after p.at as may belong to the path.
-func (p *path) rest() []byte {
-	end := p.at
-	for end < len(p.data) && end-p.start < maxPath && (isNameByte(p.data[end]) || p.data[end] == '/' || p.data[end] == '\\') {
-		end++
-	}
-	return p.data[p.at:end]
-}
-
 // text is the path from its anchor to the end of the file's name, as far as it can
 // be told from what follows. What stands before says only who built the program,
 // and where.
 func (p *path) text() string {
-	rest := p.rest()
+	rest := p.data[p.at:p.end()]
 	if i := bytes.Index(rest, []byte(".rs")); i >= 0 {
 		rest = rest[:i+len(".rs")]
 	}

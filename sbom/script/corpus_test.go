@@ -3,69 +3,11 @@
 package script
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/wreg-project/wreg/inspect/wasm"
-	"github.com/wreg-project/wreg/sbom/evidence"
-	"github.com/wreg-project/wreg/test/corpus"
+	"github.com/wreg-project/wreg/test/corpus/found"
 )
 
-// Each real file has what testdata/corpus.txt says, and nothing else. Written
-// anew with UPDATE=1; every line was checked by hand.
-func TestCorpus(t *testing.T) {
-	const golden = "testdata/corpus.txt"
-	dir, entries, err := corpus.Fetched()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines []string
-	for _, e := range entries {
-		file, err := os.ReadFile(filepath.Join(dir, e.File))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := wasm.Parse(file)
-		if err != nil {
-			t.Fatalf("%s: %v", e.File, err)
-		}
-		eachModule(b, func(m *wasm.Binary) {
-			var c evidence.Collector
-			Extract(m, &c)
-			for _, found := range c.Components() {
-				best := found.Evidence[0]
-				lines = append(lines, fmt.Sprintf("%s\t%s\t%s\t%s %.2f %q", e.File, found.PURL(), found.Class, best.Method, best.Confidence, best.Text))
-			}
-		})
-	}
-	slices.Sort(lines)
-	got := strings.Join(lines, "\n") + "\n"
-	if os.Getenv("UPDATE") == "1" {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got); d != "" {
-		t.Fatalf("components of the corpus (-want +got):\n%s", d)
-	}
-}
-
-func eachModule(b *wasm.Binary, visit func(*wasm.Binary)) {
-	if b.Module != nil {
-		visit(b)
-		return
-	}
-	for _, n := range slices.Concat(b.Component.Modules, b.Component.Components) {
-		eachModule(n, visit)
-	}
-}
+// Each real file has what testdata/corpus.txt says, and nothing else. Every line
+// was checked by hand.
+func TestCorpus(t *testing.T) { found.Golden(t, "testdata/corpus.txt", Extract) }

@@ -179,7 +179,9 @@ func TestRanges(t *testing.T) {
 }
 
 func TestNotRanges(t *testing.T) {
-	for _, in := range []string{"", "||", "<", "1 ||", ">=a", "^", "1.*.2", "~=1", "<1,,>", strings.Repeat("<1,", 400), strings.Repeat("<1 ", 65)} {
+	for _, in := range []string{
+		"", "||", "<", "1 ||", ">=a", "^", "1.*.2", "~=1", "<1,,>", strings.Repeat("<1,", 400), strings.Repeat("<1 ", 65),
+	} {
 		if r, err := ParseRange(evidence.PyPI, in); !errors.Is(err, ErrRange) && !errors.Is(err, ErrVersion) {
 			t.Errorf("ParseRange(pypi, %.20q) = %v, %v; want %v or %v", in, r.Intervals(), err, ErrRange, ErrVersion)
 		}
@@ -213,7 +215,8 @@ func TestOverlaps(t *testing.T) {
 // and for the others the laws hold that every scheme here has.
 func FuzzVersion(f *testing.F) {
 	ecosystems := []evidence.Ecosystem{
-		evidence.Cargo, evidence.Go, evidence.NPM, evidence.PyPI, evidence.Gem, evidence.Hackage, evidence.NuGet, evidence.Composer, evidence.Generic, evidence.WIT,
+		evidence.Cargo, evidence.Go, evidence.NPM, evidence.PyPI, evidence.Gem, evidence.Hackage,
+		evidence.NuGet, evidence.Composer, evidence.Generic, evidence.WIT,
 	}
 	for _, l := range ladders {
 		for i := 1; i < len(l.rows); i++ {
@@ -233,7 +236,8 @@ func FuzzVersion(f *testing.F) {
 			got, err := Compare(eco, a, b)
 			back, errBack := Compare(eco, b, a)
 			if err != nil || errBack != nil || got != bytes.Compare(ka, kb) || got != -back {
-				t.Fatalf("Compare(%s, %q, %q) = %d, %v, and %d, %v the other way round; keys say %d", eco, a, b, got, err, back, errBack, bytes.Compare(ka, kb))
+				t.Fatalf("Compare(%s, %q, %q) = %d, %v, and %d, %v the other way round; keys say %d",
+					eco, a, b, got, err, back, errBack, bytes.Compare(ka, kb))
 			}
 			if !bytes.Equal(ka, kb) && (bytes.HasPrefix(ka, kb) || bytes.HasPrefix(kb, ka)) {
 				t.Fatalf("%s: the key of one of %q and %q is a prefix of the other's", eco, a, b)

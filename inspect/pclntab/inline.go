@@ -26,9 +26,10 @@ func (t *Table) Inlined(visit func(host uint32, name string)) error {
 		return fmt.Errorf("%w: inline trees not found", ErrDamaged)
 	}
 	names := t.nameReader()
-	// Each step over a table by program counter reads two bytes at least, and
-	// functions share few tables. What makes more steps is no compiler's work.
-	budget := 8*len(t.image.bytes) + 1<<16
+	// Functions share few tables by program counter and no trees, so that all of
+	// them together are a small part of the program: a fiftieth of its memory in
+	// real ones. What has more to read than memory has bytes is no compiler's work.
+	budget := len(t.image.bytes) + 1<<16
 	for i, f := range t.funcs {
 		tree, n, err := t.tree(i, &budget)
 		if err != nil {
@@ -46,7 +47,7 @@ func (t *Table) Inlined(visit func(host uint32, name string)) error {
 }
 
 // tree gives the place of a function's inline tree and its number of entries, 0
-// without one. The table by program counter leaves out no entry: of 4,484 trees
+// without one. The budget is of bytes. The table by program counter leaves out no entry: of 4,484 trees
 // of real programs each goes on for as many until other data begins.
 func (t *Table) tree(i int, budget *int) (at, n int, err error) {
 	address, index := t.lists(i)
@@ -64,7 +65,7 @@ func (t *Table) tree(i int, budget *int) (at, n int, err error) {
 	if n > (len(t.image.bytes)-at)/t.version.inline {
 		return 0, 0, fmt.Errorf("%w: no room for an inline tree of %d entries", ErrDamaged, n)
 	}
-	if *budget -= n; *budget < 0 {
+	if *budget -= n * t.version.inline; *budget < 0 {
 		return 0, 0, fmt.Errorf("%w: inline trees", ErrLimit)
 	}
 	return at, n, nil

@@ -3,6 +3,7 @@ package pclntab
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,7 @@ type program struct {
 	format  format
 	indices bool // entries are indices, as newer versions have them
 	base    uint64
+	shared  bool // functions share the tree of the first one that has one
 	funcs   []testFunc
 }
 
@@ -63,6 +65,7 @@ func (p program) encode() []byte {
 	}
 	type fix struct{ at, tree int }
 	var fixes []fix
+	var sharedTable uint32
 	for _, f := range p.funcs {
 		pc := f.index + p.base
 		if !p.indices {
@@ -78,14 +81,19 @@ func (p program) encode() []byte {
 		r = append(r, 4)              // data
 		table := uint32(0)
 		tree := len(trees)
-		if len(f.inlined) > 0 {
+		own := f.inlined
+		if p.shared && tree > 0 {
+			tree, table, own = 0, sharedTable, nil
+		}
+		if len(own) > 0 {
 			table = uint32(len(pcs))
-			for range f.inlined {
+			sharedTable = table
+			for range own {
 				pcs = append(pcs, 2, 1) // the next entry, one instruction
 			}
 			pcs = append(pcs, 0)
 		}
-		for _, in := range f.inlined {
+		for _, in := range own {
 			e := make([]byte, p.format.inline)
 			le.PutUint32(e[p.format.name:], name(in))
 			trees = append(trees, e...)
@@ -336,6 +344,45 @@ func TestReadRefusesSparseMemory(t *testing.T) {
 
 // What the linker of the Go at hand writes is read with names and indices, also
 // of a stripped program, and agrees with the name section of the other.
+// Of a hostile table no more is read than memory has bytes, however often
+// functions share what they have.
+func TestInlinedHasALimit(t *testing.T) {
+	sites := func(funcs, each int) (list []testFunc) {
+		for i := range funcs {
+			f := testFunc{index: uint64(i), name: fmt.Sprintf("main.f%d", i)}
+			for k := range each {
+				f.inlined = append(f.inlined, fmt.Sprintf("main.g%d", (i*each+k)%5000))
+			}
+			list = append(list, f)
+		}
+		return list
+	}
+	tests := []struct {
+		name         string
+		funcs, each  int
+		shared       bool
+		atLeast, max int
+		err          error
+	}{
+		{name: "100,000 places", funcs: 1000, each: 100, atLeast: 100_000, max: 100_000},
+		{name: "4,000,000 places in one tree", funcs: 20_000, each: 200, shared: true, atLeast: 200, max: 200_000, err: ErrLimit},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := program{format: formats[0], base: funcBase, indices: true, shared: tt.shared, funcs: sites(tt.funcs, tt.each)}
+			table, err := Read(parse(t, module(tt.funcs, p.encode())))
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			err = table.Inlined(func(uint32, string) { n++ })
+			if !errors.Is(err, tt.err) || n < tt.atLeast || n > tt.max {
+				t.Errorf("Inlined() visits %d places, %v; want %d to %d, %v", n, err, tt.atLeast, tt.max, tt.err)
+			}
+		})
+	}
+}
+
 func TestReadWhatGoLinks(t *testing.T) {
 	dir := t.TempDir()
 	source := `package main

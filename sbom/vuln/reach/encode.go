@@ -14,7 +14,7 @@ var ErrTable = errors.New("not a table of reachability")
 // What a table may hold. Of a program beyond that, which no compiler has made
 // yet, a table is kept that says so and has no names.
 const (
-	MaxTable = 16 << 20 // bytes of its encoding
+	MaxTable = 8 << 20 // bytes of its encoding
 
 	maxNodes = 1 << 20
 	maxNames = 1 << 20

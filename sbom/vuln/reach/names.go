@@ -51,7 +51,7 @@ func (x *names) text(name int32) string {
 
 // maxKept is the length of a name in bytes from which on its middle is left out.
 // The two ends are what is shown of it, and what is compared.
-const maxKept = 2048
+const maxKept = 512
 
 // shown is the name of a node fit to be shown.
 func (x *names) shown(node uint32) string {

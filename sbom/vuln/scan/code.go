@@ -43,26 +43,28 @@ func (c *Binary) walk(b *wasm.Binary) {
 
 // Query implements Code.
 func (c *Binary) Query(u *sbom.Unit, queries []reach.Query) []reach.Result {
-	a := c.analysis(u)
-	if a == nil {
+	m := c.module(u)
+	if m == nil {
 		return unknown(queries)
+	}
+	a := c.analyses[m]
+	if a == nil {
+		a = analyse(m, u)
+		c.analyses[m] = a
 	}
 	return a.Query(queries)
 }
 
-// analysis gives that of the module that u is, nil if names say nothing about
-// what is in it.
-func (c *Binary) analysis(u *sbom.Unit) *reach.Analysis {
-	m := c.modules[placeOf(u)]
-	if m == nil || !slices.ContainsFunc(u.Components, hasFunctions) {
+// module gives the module that u is, nil if names say nothing about what is in it.
+func (c *Binary) module(u *sbom.Unit) *wasm.Binary {
+	if !slices.ContainsFunc(u.Components, hasFunctions) {
 		return nil
 	}
-	a := c.analyses[m]
-	if a == nil {
-		a = reach.New(m, reach.Options{Main: mainOf(u)})
-		c.analyses[m] = a
-	}
-	return a
+	return c.modules[placeOf(u)]
+}
+
+func analyse(m *wasm.Binary, u *sbom.Unit) *reach.Analysis {
+	return reach.New(m, reach.Options{Main: mainOf(u)})
 }
 
 // hasFunctions reports whether functions of a component can be told by name.

@@ -16,8 +16,9 @@ import (
 const MediaTypeSymbols = "application/vnd.wreg.symbols.v1+zstd"
 
 // MaxSymbols is how large symbols may be when uncompressed, in bytes. Of a file
-// with more, modules are left out from the one on that is too much.
-const MaxSymbols = 32 << 20
+// with more, modules are left out from the one on that is too much, and answers
+// about them are Unknown.
+const MaxSymbols = 16 << 20
 
 // ErrSymbols says that a text is not what [Binary.Symbols] wrote. Test with
 // [errors.Is].
@@ -34,16 +35,22 @@ type Symbols struct {
 
 // Symbols writes what is needed to answer all queries about the units of d, the
 // document that was made of the binary, for [ReadSymbols]. The same binary gives
-// the same bytes.
+// the same bytes, docs/spec/symbols.md says which. It takes about as much memory as
+// the largest module with functions of Go or Rust has data and names, and 64 bytes
+// for each function.
 func (c *Binary) Symbols(d *sbom.Document) ([]byte, error) {
 	text := []byte(magic)
 	done := map[place]bool{}
 	for u := range d.Units() {
-		a := c.analysis(u)
-		if a == nil || done[placeOf(u)] {
+		m := c.module(u)
+		if m == nil || done[placeOf(u)] {
 			continue
 		}
 		done[placeOf(u)] = true
+		a := c.analyses[m]
+		if a == nil {
+			a = analyse(m, u) // which is not kept: there may be thousands
+		}
 		table, err := a.Table().AppendBinary(nil)
 		if err != nil {
 			return nil, fmt.Errorf("functions of %q: %w", u.Path, err)
@@ -114,7 +121,8 @@ func (s *Symbols) Query(u *sbom.Unit, queries []reach.Query) []reach.Result {
 // The coders are made once and shared: neither call of theirs keeps a state.
 var (
 	encoder = sync.OnceValue(func() *zstd.Encoder {
-		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+		e, err := zstd.NewWriter(nil,
+			zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
 		if err != nil {
 			panic(err) // the options are constant
 		}

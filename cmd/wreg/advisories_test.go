@@ -114,7 +114,9 @@ func TestAdvisoriesWithoutAServer(t *testing.T) {
 		{name: "something has to be named", args: []string{"import"}, code: 2, stderr: []string{"advisories.feeds is not set"}},
 		{name: "there are two commands", args: []string{"frobnicate"}, code: 2, stderr: []string{`there is no command "frobnicate"`}},
 		{name: "the status has every feed", args: []string{"status"}, code: 3,
-			stdout: []string{"/all.zip", "/cut.zip", "/bomb.zip", "2026-01-01", "never", "3 changes, of which stored packages were not compared with 3"},
+			stdout: []string{
+				"/all.zip", "/cut.zip", "/bomb.zip", "2026-01-01", "never", "3 changes, of which stored packages were not compared with 3",
+			},
 			stderr: []string{"not up to date: ", "/cut.zip"}},
 	}
 	for _, tt := range tests {
@@ -177,7 +179,8 @@ func TestAdvisoriesOfAServer(t *testing.T) {
 		t.Errorf("wreg advisories import of nothing ended with %d\n%s%s", code, stdout, stderr)
 	}
 	stdout, stderr, code = wreg(t, "advisories", "status", "--data", data)
-	if code != 3 || !strings.Contains(stdout, f.URL+"/all.zip") || !strings.Contains(stderr, "not up to date: "+filepath.Join(data, "none.zip")) {
+	stale := "not up to date: " + filepath.Join(data, "none.zip")
+	if code != 3 || !strings.Contains(stdout, f.URL+"/all.zip") || !strings.Contains(stderr, stale) {
 		t.Errorf("wreg advisories status ended with %d\n%s%s", code, stdout, stderr)
 	}
 	metrics := p.want(200, "GET", "/metrics", nil).body

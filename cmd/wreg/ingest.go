@@ -14,6 +14,7 @@ import (
 	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/internal/config"
 	"github.com/wreg-project/wreg/internal/obs"
+	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/jobs"
 	"github.com/wreg-project/wreg/storage/blob"
@@ -21,7 +22,9 @@ import (
 )
 
 // openIngest makes what inspects and judges packages, as cfg says.
-func openIngest(ctx context.Context, cfg config.Config, db meta.DB, blobs blob.Store, log *slog.Logger) (*ingest.Service, error) {
+func openIngest(
+	ctx context.Context, cfg config.Config, db meta.DB, blobs blob.Store, feeds *advisories.Refresher, log *slog.Logger,
+) (*ingest.Service, error) {
 	producer, err := ingest.Producer(ctx, blobs)
 	if err != nil {
 		return nil, err
@@ -33,7 +36,7 @@ func openIngest(ctx context.Context, cfg config.Config, db meta.DB, blobs blob.S
 		Limits: limits, Memory: int64(cfg.Ingest.Memory), StoreBroken: cfg.Registry.BrokenWasm == "store",
 		AdmitTimeout: cfg.Ingest.AdmitTimeout, Quarantine: days(cfg.Ingest.QuarantineDays),
 		KeepDecisions: days(cfg.Ingest.DecisionDays), KeepEvents: days(cfg.Ingest.EventDays),
-		MaxFunctions: int64(cfg.Ingest.FunctionEntries),
+		MaxFunctions: int64(cfg.Ingest.FunctionEntries), Likelihood: feeds.Likelihood,
 		Jobs: jobs.Options{
 			Workers: cfg.Ingest.Workers, Lease: cfg.Ingest.Lease, MaxAttempts: cfg.Ingest.MaxAttempts, Grace: closeGrace,
 		},

@@ -139,13 +139,13 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *server, 
 	}
 	s.journal = gc.NewJournaler(s.stores.meta, s.stores.blobs, gc.JournalOptions{Log: log})
 	journaled := s.journal.Watch(s.stores.meta)
-	if s.ingest, err = openIngest(ctx, cfg, journaled, s.stores.blobs, log); err != nil {
+	if s.feeds, err = openAdvisories(cfg, journaled, log); err != nil {
+		return nil, errors.Join(err, s.stores.Close())
+	}
+	if s.ingest, err = openIngest(ctx, cfg, journaled, s.stores.blobs, s.feeds, log); err != nil {
 		return nil, errors.Join(err, s.stores.Close())
 	}
 	s.meta = s.ingest.Watch(journaled)
-	if s.feeds, err = openAdvisories(cfg, s.meta, log); err != nil {
-		return nil, errors.Join(err, s.stores.Close())
-	}
 	s.ingest.Runner().Handle(advisories.RefreshJob, s.feeds.Handle)
 	s.registry = registry.New(registry.Options{
 		Blobs: s.stores.blobs, Meta: s.meta, Log: log,

@@ -15,14 +15,14 @@ import (
 )
 
 // RescanJob is the kind of the job that follows a change of advisories: its key is
-// [RescanKey], its payload nothing or a [Position]. Whoever does it calls
-// [Source.Affected] until the end, and then [Source.Matched].
+// [RescanKey], its payload nothing. Whoever does it calls [Source.Affected]
+// until the end, and then [Source.Matched].
 const (
 	RescanJob = "rescan"
 	RescanKey = "advisories"
 )
 
-// A Position is how far a rescan has come. The zero value is the beginning. It is
+// A Position is how far a rescan has come. The zero value is the beginning. It may be
 // kept as JSON between the steps of a rescan, so that one that was interrupted
 // goes on.
 type Position struct {
@@ -105,7 +105,8 @@ func batch(files []meta.ComponentFile, p Position, done bool) Batch {
 }
 
 // Matched notes that all that Affected listed up to the end was scanned and
-// written: p is the Next of the last Batch.
+// written, or will be whatever happens: p is the Next of the last Batch. Advisories
+// that no feed has are deleted then.
 func (s *Source) Matched(ctx context.Context, p Position) error {
 	err := s.db.Update(ctx, func(ctx context.Context, tx meta.Tx) error { return tx.SetMatchedRevision(ctx, p.Target) })
 	for forgotten := int64(1); err == nil && forgotten > 0; {

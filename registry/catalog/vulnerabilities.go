@@ -96,7 +96,11 @@ type finding struct{ id, name, version string }
 // file lists the vulnerabilities of one file.
 func (v *vulnerabilities) file(ctx context.Context, b bill) (wire.FileVulnerabilities, error) {
 	one := wire.FileVulnerabilities{Name: b.file.Name, Digest: b.file.Digest}
-	r, err := v.scan(ctx, advisories.File{Document: b.doc})
+	code, err := v.api.Ingest.Code(ctx, b.file)
+	if err != nil && !errors.Is(err, meta.ErrNotFound) { // whose file is deleted: nothing is known of its code
+		return one, fmt.Errorf("functions of %s in %s: %w", b.file.Digest, v.q.repo, err)
+	}
+	r, err := v.scan(ctx, advisories.File{Document: b.doc, Code: code})
 	if err != nil {
 		return one, err
 	}

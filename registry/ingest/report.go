@@ -13,6 +13,7 @@ import (
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/sbom"
+	"github.com/wreg-project/wreg/sbom/vuln/scan"
 	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/meta"
 )
@@ -204,6 +205,21 @@ func (s *Service) SBOM(ctx context.Context, f File) (*sbom.Document, error) {
 		return nil, err
 	}
 	return f.subject.named(d, one), nil
+}
+
+// Code answers for the functions of a file that Files gave, from what is kept of
+// them; what is not stored is made again. meta.ErrNotFound if there is nothing.
+func (s *Service) Code(ctx context.Context, f File) (scan.Code, error) {
+	if f.subject != nil {
+		for _, one := range f.subject.files {
+			if one.layer.Digest == f.Layer && one.index == f.index {
+				c := &codes{ctx: ctx, s: s}
+				code := c.read(one)
+				return code, c.err
+			}
+		}
+	}
+	return nil, fmt.Errorf("%w: functions of a file in %s", meta.ErrNotFound, f.Layer)
 }
 
 // Facts gives what policies are asked about when a manifest is subject to an

@@ -29,8 +29,12 @@ const (
 	indirect = 0.9
 )
 
-// maxSteps bounds how often an inference looks at a crate.
-const maxSteps = 1 << 15
+// What a binary may make an inference do: large programs have 500 crates, and
+// each is looked at twice or so.
+const (
+	maxNodes = 1 << 12 // crates of a graph
+	maxSteps = 1 << 13 // looks at one
+)
 
 //go:embed crates.db
 var embedded []byte

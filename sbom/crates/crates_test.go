@@ -317,6 +317,40 @@ func FuzzInfer(f *testing.F) {
 	})
 }
 
+// The first inference of a process reads the table of the file.
+func BenchmarkFirst(b *testing.B) {
+	b.SetBytes(int64(len(embedded)))
+	for b.Loop() {
+		d, err := db.Open(embedded)
+		if err != nil || len(infer(d, []evidence.Component{proven("regex", "1.10.0")}, AllPlatforms)) == 0 {
+			b.Fatalf("infer(regex) found nothing: %v", err)
+		}
+	}
+}
+
+// The most that a binary can claim is every crate there is.
+func BenchmarkEverything(b *testing.B) {
+	d, err := open()
+	if err != nil {
+		b.Fatal(err)
+	}
+	all, err := d.Crates()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var in []evidence.Component
+	for _, c := range all {
+		for i := range c.Versions {
+			if i%6 == 0 && len(in) < evidence.MaxComponents {
+				in = append(in, proven(c.Name, c.Versions[i].Number))
+			}
+		}
+	}
+	for b.Loop() {
+		infer(d, in, AllPlatforms)
+	}
+}
+
 func BenchmarkInfer(b *testing.B) {
 	in := []evidence.Component{proven("tokio", "1.40.0"), proven("hyper", "1.4.0"), proven("regex", "1.10.0"), proven("image", "0.25.0")}
 	for b.Loop() {

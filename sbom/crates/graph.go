@@ -147,6 +147,9 @@ func (g *graph) meet(n *node, features map[string]bool) {
 	key := n.key()
 	have, met := g.byKey[key]
 	if !met {
+		if len(g.nodes) == maxNodes {
+			return
+		}
 		n.features = map[string]bool{}
 		have, g.byKey[key], g.nodes = n, n, append(g.nodes, n)
 	}

@@ -167,6 +167,7 @@ func TestRecall(t *testing.T) {
 			"spin_sdk", "cranelift",
 		}},
 		{name: "hexyl-0.17.0"}, // of no root's family
+		{name: "sd-1.0.0"},
 	}
 	d, err := open()
 	if err != nil {

@@ -175,7 +175,8 @@ func TestRunKeepsWhatEveryBuildNeeds(t *testing.T) {
 		Records: []db.Record{{
 			Edges: []db.Edge{everywhere(db.Edge{Name: "turned", Requirement: "^2", Optional: true})},
 			Features: []db.Feature{
-				{Name: "default", Enables: []string{"more"}}, {Name: "extra", Enables: []string{"dep:turned"}},
+				{Name: "default", Enables: []string{"more"}},
+				{Name: "extra", Enables: []string{"dep:turned"}},
 				{Name: "more", Enables: []string{"turned/x"}},
 			},
 		}},

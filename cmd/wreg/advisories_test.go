@@ -98,26 +98,38 @@ func TestAdvisoriesWithoutAServer(t *testing.T) {
 		stderr []string
 	}{
 		{name: "a feed is imported", args: []string{"import", f.URL + "/all.zip"}, stdout: []string{"/all.zip  2           2        0        0"}},
-		{name: "again, it changes nothing", args: []string{"import", f.URL + "/all.zip"},
-			stdout: []string{"/all.zip  2           0        0        0"}},
-		{name: "one that is named by its digest", args: []string{"import", f.URL + "/all.zip#sha256=" + strings.Repeat("0", 64)}, code: 1,
-			stderr: []string{"not the file that was named"}},
+		{
+			name: "again, it changes nothing", args: []string{"import", f.URL + "/all.zip"},
+			stdout: []string{"/all.zip  2           0        0        0"},
+		},
+		{
+			name: "one that is named by its digest", args: []string{"import", f.URL + "/all.zip#sha256=" + strings.Repeat("0", 64)}, code: 1,
+			stderr: []string{"not the file that was named"},
+		},
 		{name: "a truncated one is refused", args: []string{"import", f.URL + "/cut.zip"}, code: 1, stderr: []string{"not a valid zip file"}},
-		{name: "of a bomb the rest is imported", args: []string{"import", f.URL + "/bomb.zip"},
-			stdout: []string{"/bomb.zip  1           0        0        1", "refused: X-9.json: more than 4194304 bytes"}},
-		{name: "lies are refused, and ids are those in the records", args: []string{"import", f.URL + "/lies.zip"},
-			stdout: []string{"/lies.zip  1           1        0        2", "refused: X-2.json", "refused: X-4.json"}},
+		{
+			name: "of a bomb the rest is imported", args: []string{"import", f.URL + "/bomb.zip"},
+			stdout: []string{"/bomb.zip  1           0        0        1", "refused: X-9.json: more than 4194304 bytes"},
+		},
+		{
+			name: "lies are refused, and ids are those in the records", args: []string{"import", f.URL + "/lies.zip"},
+			stdout: []string{"/lies.zip  1           1        0        2", "refused: X-2.json", "refused: X-4.json"},
+		},
 		{name: "what is not there is an error", args: []string{"import", f.URL + "/none.zip"}, code: 1, stderr: []string{"status 404"}},
-		{name: "others are imported beside it", args: []string{"import", f.URL + "/none.zip", f.URL + "/all.zip"}, code: 1,
-			stdout: []string{"/all.zip   2"}, stderr: []string{"status 404"}},
+		{
+			name: "others are imported beside it", args: []string{"import", f.URL + "/none.zip", f.URL + "/all.zip"}, code: 1,
+			stdout: []string{"/all.zip   2"}, stderr: []string{"status 404"},
+		},
 		{name: "an address has to make sense", args: []string{"import", "ftp://example.org/x"}, code: 2, stderr: []string{"feeds are at https"}},
 		{name: "something has to be named", args: []string{"import"}, code: 2, stderr: []string{"advisories.feeds is not set"}},
 		{name: "there are two commands", args: []string{"frobnicate"}, code: 2, stderr: []string{`there is no command "frobnicate"`}},
-		{name: "the status has every feed", args: []string{"status"}, code: 3,
+		{
+			name: "the status has every feed", args: []string{"status"}, code: 3,
 			stdout: []string{
 				"/all.zip", "/cut.zip", "/bomb.zip", "2026-01-01", "never", "3 changes, of which stored packages were not compared with 3",
 			},
-			stderr: []string{"not up to date: ", "/cut.zip"}},
+			stderr: []string{"not up to date: ", "/cut.zip"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

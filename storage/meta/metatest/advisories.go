@@ -403,7 +403,8 @@ var findingTests = []test{
 		want(f, "ManifestFindings(r, m)", got, err, expect)
 		counts, err := f.db.FindingCounts(f.Context(), "r", sum("m"))
 		want(f, "FindingCounts(r, m)", counts, err, []meta.FindingCount{
-			{Reach: meta.ReachReachable, Severity: 75, Count: 1}, {Reach: meta.ReachLinked, Severity: 75, Count: 1},
+			{Reach: meta.ReachReachable, Severity: 75, Count: 1},
+			{Reach: meta.ReachLinked, Severity: 75, Count: 1},
 			{Reach: meta.ReachLinked, RuledOut: true, Severity: 75, Count: 1},
 		})
 		for _, text := range []string{"none", "no layers"} {

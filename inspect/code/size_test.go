@@ -194,6 +194,9 @@ func TestReachIsThatOfANaiveSearch(t *testing.T) {
 					t.Fatalf("Path(%d) = %v: %d does not call %d; graph %v", f, path, path[i-1], v, g.digraph)
 				}
 			}
+			if before, ok := g.Before(f); ok != (len(path) > 1) || ok && before != path[len(path)-2] {
+				t.Fatalf("Before(%d) = %d, %v; Path %v", f, before, ok, path)
+			}
 			if len(path) > 0 && path[len(path)-1] != f {
 				t.Fatalf("Path(%d) = %v ends elsewhere", f, path)
 			}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -37,9 +38,12 @@ func symbolsOf(t testing.TB, file []byte) (*scan.Binary, *sbom.Document, []byte)
 	return c, d, text
 }
 
+// packer is shared, since to make one takes longer than to use it.
+var packer = sync.OnceValues(func() (*zstd.Encoder, error) { return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1)) })
+
 func compress(t testing.TB, text []byte) []byte {
 	t.Helper()
-	w, err := zstd.NewWriter(nil)
+	w, err := packer()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,10 @@
 //
 // The inspector is measured over the binaries of test/corpus, beside the tools
 // that read the same files; ingest by what a package costs until it is found,
-// beyond its push and its analysis.
+// beyond its push and its analysis. Bills of materials are made and scanned over
+// the same binaries, and an advisory comes to a hundred thousand stored versions:
+//
+//	go run ./test/bench -parts sbom,rescan
 //
 //	go run ./test/bench -bin bin -out docs/bench
 package main
@@ -47,6 +50,9 @@ type options struct {
 	queries    int      // of each kind
 	databases  []string // that hold the documents
 	searchData string   // folder that keeps them for another run, "" for none
+
+	advisories string // folder of what scans match with
+	versions   int    // that are stored when an advisory comes
 }
 
 func main() {
@@ -59,7 +65,7 @@ func main() {
 	}
 	var o options
 	var parts, sizes, servers, databases string
-	flag.StringVar(&parts, "parts", "servers,inspector,ingest,search", "what to measure")
+	flag.StringVar(&parts, "parts", "servers,inspector,ingest,search,sbom,rescan", "what to measure")
 	flag.StringVar(&o.bin, "bin", "bin", "folder of the wreg and wpkg binaries")
 	flag.StringVar(&o.peer, "peer", ".cache/clients/registry", "distribution's registry binary; left out if absent")
 	flag.StringVar(&o.out, "out", "", "folder to keep the results in")
@@ -71,6 +77,8 @@ func main() {
 	flag.IntVar(&o.queries, "queries", 300, "searches of each kind")
 	flag.StringVar(&databases, "databases", "sqlite,postgres", "the databases that are searched")
 	flag.StringVar(&o.searchData, "search-data", "", "folder that keeps the filled databases, which takes an hour to fill")
+	flag.StringVar(&o.advisories, "advisories", "test/data/osv", "folder of the advisories that scans match with")
+	flag.IntVar(&o.versions, "versions", 100_000, "how many versions are stored when an advisory comes")
 	flag.Float64Var(&o.seconds, "seconds", 3, "seconds of load for each operation")
 	flag.IntVar(&o.workers, "workers", 8, "concurrent clients")
 	flag.Parse()
@@ -105,6 +113,10 @@ func run(ctx context.Context, o options) error {
 			err = measureSearch(ctx, o, report)
 		case "ingest":
 			err = measureIngest(ctx, o, report)
+		case "sbom":
+			err = measureSBOM(ctx, o, report)
+		case "rescan":
+			err = measureRescan(ctx, o, report)
 		default:
 			err = fmt.Errorf("-parts: no part %q", part)
 		}

@@ -38,6 +38,9 @@ type report struct {
 	Indexes  []indexRow  `json:"indexes,omitempty"`
 	Ingest   []ingestRow `json:"ingest,omitempty"`
 	Admit    []admitRow  `json:"admission,omitempty"`
+
+	SBOM    []sbomRow   `json:"billsOfMaterials,omitempty"`
+	Rescans []rescanRow `json:"rescans,omitempty"`
 }
 
 type row struct {
@@ -199,6 +202,8 @@ func (r *report) print(out io.Writer) {
 	r.printInspector(out)
 	r.printSearches(out)
 	r.printIngest(out)
+	r.printSBOM(out)
+	r.printRescans(out)
 	for _, n := range r.Notes {
 		fmt.Fprintln(out, n)
 	}

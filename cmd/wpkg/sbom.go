@@ -21,7 +21,7 @@ import (
 
 func (t *tool) sbomCommand() *cli.Command {
 	var form, out, with string
-	var explain bool
+	var explain, similar bool
 	return &cli.Command{
 		Name:      "sbom",
 		Usage:     "list what was compiled into a Wasm file or package",
@@ -39,14 +39,20 @@ With --output json or yaml it is our own form, which docs/spec/sbom.md describes
 With --compare it is held against what the publisher declares: a bill of materials
 in CycloneDX or SPDX, in a file or attached to the package.
 
+With --similar the registry, if it is a wreg, is asked which of its packages share
+functions with this one. That is no proof of a component, and stands beside the
+bill of materials, not in it.
+
    wpkg sbom app.wasm --explain
    wpkg sbom demo:app@1.2.0 --format cyclonedx-json -o app.cdx.json
-   wpkg sbom demo:app@1.2.0 --compare attached`,
+   wpkg sbom demo:app@1.2.0 --compare attached
+   wpkg sbom demo:app@1.2.0 --similar`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "format", Usage: "write a document of this `FORM`", Destination: &form},
 			&cli.StringFlag{Name: "o", Usage: "write the document to `FILE` instead of standard output", Destination: &out},
 			&cli.StringFlag{Name: "compare", Usage: "compare with the declaration in `FILE`, or with those attached", Destination: &with, TakesFile: true},
 			&cli.BoolFlag{Name: "explain", Usage: "show every piece of evidence with its place in the file", Destination: &explain, DisableDefaultText: true},
+			&cli.BoolFlag{Name: "similar", Usage: "ask the registry which packages share functions", Destination: &similar, DisableDefaultText: true},
 		},
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 1, 1); err != nil {
@@ -60,6 +66,10 @@ in CycloneDX or SPDX, in a file or attached to the package.
 				return &usageError{text: "-o needs the form of the document", hint: "--format cyclonedx-json"}
 			case with != "" && (form != "" || explain):
 				return usagef("--compare does not go with --format and --explain")
+			case similar && (form != "" || explain || with != ""):
+				return usagef("--similar does not go with --format, --explain and --compare")
+			case similar && isFile(c.Args().First()):
+				return usagef("--similar needs a package of a registry: %s is a file", term.Clean(c.Args().First()))
 			}
 			f, err := t.load(c.Context, c.Args().First())
 			if err != nil {
@@ -70,6 +80,8 @@ in CycloneDX or SPDX, in a file or attached to the package.
 				return err
 			}
 			switch {
+			case similar:
+				return t.similarSBOM(c.Context, c.Args().First(), d)
 			case with != "":
 				return t.compareSBOM(c.Context, f, d, with)
 			case form != "":

@@ -116,6 +116,16 @@ func (c *Catalog) Dependencies(ctx context.Context, repo, version string) (*wire
 	return get[wire.Dependencies](ctx, c, versionPath(repo, version)+"/dependencies", nil)
 }
 
+// Similar lists the versions that share the most functions with this one, of those
+// that the caller may pull.
+func (c *Catalog) Similar(ctx context.Context, repo, version string) ([]wire.Similar, error) {
+	list, err := get[wire.List[wire.Similar]](ctx, c, versionPath(repo, version)+"/similar", nil)
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
 // Interface says who exports and who imports an interface, by its name or by the
 // name of a module of imports.
 func (c *Catalog) Interface(ctx context.Context, name string) (*wire.InterfaceUse, error) {

@@ -155,8 +155,8 @@ func (x *indexed) rescanOne(ctx context.Context, src *advisories.Source, crate i
 }
 
 func (x *indexed) putAdvisory(ctx context.Context, crate int) error {
-	text := fmt.Appendf(nil, `{"id":"RUSTSEC-2026-%04d","modified":"2026-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"crates.io","name":%q},
-"ranges":[{"type":"SEMVER","events":[{"introduced":"0.0.0-0"},{"fixed":"1.%d.0"}]}]}]}`, crate, rescanName(crate), rescanReleases/2)
+	text := fmt.Appendf(nil, `{"id":"RUSTSEC-2026-%04d","modified":"2026-01-01T00:00:00Z",
+"affected":[{"package":{"ecosystem":"crates.io","name":%q},"ranges":[{"type":"SEMVER","events":[{"introduced":"0.0.0-0"},{"fixed":"1.%d.0"}]}]}]}`, crate, rescanName(crate), rescanReleases/2)
 	a, err := vuln.Parse(text)
 	if err != nil {
 		return err

@@ -46,9 +46,10 @@ func readTruth(t *testing.T, path string) truth {
 type score struct {
 	proven, right       int // proven components with a version, and those the truth has
 	inferred, rightName int
-	runtime             int // in the truth
-	byProof, byAll      int // of those, found proven, and found proven or inferred
-	wrong               []string
+	runtime             int      // in the truth
+	byProof, byAll      int      // of those, found proven, and found proven or inferred
+	wrong               []string // package URLs that the truth has not
+	missing             []string // names that are part of the program and were not found
 }
 
 func (tr truth) score(d *Document, e evidence.Ecosystem) score {
@@ -80,11 +81,14 @@ func (tr truth) score(d *Document, e evidence.Ecosystem) score {
 		s.runtime++
 		if found[id] != "" {
 			s.byAll++
+		} else {
+			s.missing = append(s.missing, id.name)
 		}
 		if found[id] == evidence.Proven {
 			s.byProof++
 		}
 	}
+	slices.Sort(s.missing)
 	return s
 }
 

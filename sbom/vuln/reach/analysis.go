@@ -12,7 +12,6 @@ import (
 // from when a query first needs it. It is not safe for concurrent use.
 type Analysis struct {
 	b    *wasm.Binary
-	opts Options
 	pcln *pclntab.Table // nil outside Go
 
 	table Table
@@ -21,7 +20,7 @@ type Analysis struct {
 
 // New reads the names of the core module b, which must come from [wasm.Parse].
 func New(b *wasm.Binary, o Options) *Analysis {
-	a := &Analysis{b: b, opts: o, table: Table{main: o.Main}}
+	a := &Analysis{b: b, table: Table{main: o.Main}}
 	pcln, err := pclntab.Read(b)
 	switch {
 	case err == nil:
@@ -33,9 +32,6 @@ func New(b *wasm.Binary, o Options) *Analysis {
 	}
 	return a
 }
-
-// Go reports whether the module has a table of Go functions.
-func (a *Analysis) Go() bool { return a.table.golang }
 
 // Query answers queries, in their order.
 func (a *Analysis) Query(queries []Query) []Result {

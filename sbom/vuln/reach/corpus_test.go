@@ -77,7 +77,7 @@ func TestTablesOfTheCorpus(t *testing.T) {
 			some = append(some, queries[i])
 		}
 		if len(a.table.names.packages) > 1 {
-			named[a.Go()]++
+			named[a.table.golang]++
 		}
 		want, got := a.Query(some), again(t, a.Table()).Query(some)
 		for i, q := range some {

@@ -17,7 +17,7 @@
 //
 // [Reachable] is an over-approximation, never a proof that an attacker gets
 // there. Indirect calls lead to every function they could: outside Go those of
-// the right type in the table, as [code.Graph] says.
+// the right type in the table, as package inspect/code says.
 //
 // In Go's programs that would be everything, since each function is in the one
 // table, all have one type, and the scheduler resumes whatever was interrupted
@@ -37,7 +37,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/wreg-project/wreg/inspect/code"
 	"github.com/wreg-project/wreg/sbom/evidence"
 )
 
@@ -142,10 +141,6 @@ type Options struct {
 	// Main is the import path of a Go program's main package, which functions
 	// call "main". It stands in the build information; "" is no path.
 	Main string
-
-	// Graph is the call graph of the module if the caller has one. Otherwise one
-	// is made when a query needs it. Programs of Go have their own.
-	Graph *code.Graph
 }
 
 // Join makes one answer of those to all packages that an advisory names: the

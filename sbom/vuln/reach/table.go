@@ -23,9 +23,6 @@ type Table struct {
 	ways  *ways // nil in an Analysis until needed
 }
 
-// Go reports whether the module has a table of Go functions.
-func (t *Table) Go() bool { return t.golang }
-
 // Query answers queries, in their order.
 func (t *Table) Query(queries []Query) []Result {
 	return t.answers(queries, func() *ways { return t.ways })

@@ -72,7 +72,7 @@ func same(t *testing.T, a *Analysis) *Table {
 func TestTableOfStrippedGo(t *testing.T) {
 	table := same(t, New(build(t), Options{Main: "example.com/p"}))
 	got := table.Query([]Query{{Ecosystem: evidence.Go, Package: "example.com/p", Symbols: []string{"step"}}})[0]
-	if diff := cmp.Diff([]string{"main.main", "main.step"}, got.Path); diff != "" || !table.Go() {
+	if diff := cmp.Diff([]string{"main.main", "main.step"}, got.Path); diff != "" || !table.golang {
 		t.Errorf("the way to step (-want +got):\n%s", diff)
 	}
 }

@@ -109,15 +109,11 @@ func (a *Analysis) graph() (*ways, error) {
 	if a.pcln != nil {
 		return goWays(a.b, a.pcln)
 	}
-	g := a.opts.Graph
-	if g == nil {
-		m, err := code.Analyse(a.b)
-		if err != nil {
-			return nil, err
-		}
-		g = m.Graph
+	m, err := code.Analyse(a.b)
+	if err != nil {
+		return nil, err
 	}
-	return graphWays(g, len(a.b.Module.Functions)), nil
+	return graphWays(m.Graph, len(a.b.Module.Functions)), nil
 }
 
 // graphWays are those of a call graph.

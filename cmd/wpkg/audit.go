@@ -21,6 +21,7 @@ type auditFlags struct {
 	out      string
 	subject  subjectFlags
 	fetch    fetchFlags
+	known    advisoryFlags
 
 	all   bool
 	query string
@@ -47,11 +48,15 @@ stands for all of its tags. With --all the registry audits what it stores.
 The status is 3 if a rule of mode enforce is violated, or what --fail-on says.
 --output takes sarif (2.1.0, for code scanning) and junit besides.
 
+Rules about vulnerabilities need advisories, which are found as scan finds them;
+without any such rules are violated. Those about exploited ones need --kev.
+
    wpkg audit app.wasm -p ready:no-network
    wpkg audit dist -p policy.yaml --output sarif -o audit.sarif
+   wpkg audit app.wasm -p ready:no-critical-vulnerabilities --db Go/all.zip
    wpkg audit demo:hello@1.2.0 --mod-yaml mod.yaml --fail-on high
    wpkg audit --all --query 'lang:rust' -p policy.yaml --output json`,
-		Flags: append(f.fetch.flags(),
+		Flags: append(append(f.fetch.flags(), f.known.flags()...),
 			&cli.StringSliceFlag{
 				Name: "policy", Aliases: []string{"p"}, Usage: "ask this `POLICY`; may be repeated", Destination: &f.policies, TakesFile: true,
 			},
@@ -83,6 +88,8 @@ func (f *auditFlags) check(c *cli.Context) error {
 		return &usageError{text: "audit: --all and arguments: one of them", hint: "--registry names the registry that --all is for"}
 	case f.all && (f.subject != subjectFlags{}):
 		return usagef("audit: --name, --version and --previous are for files")
+	case f.all && (len(f.known.vex.Value()) > 0 || f.known.epss != "" || f.known.kev != ""):
+		return usagef("audit: --vex, --epss and --kev are for what is looked at here; a registry has its own")
 	case !f.all && f.query != "":
 		return &usageError{text: "audit: --query chooses among what a registry stores", hint: "wpkg audit --all --query " + f.query}
 	case !f.all:
@@ -127,7 +134,7 @@ func (t *tool) audit(ctx context.Context, args []string, f *auditFlags) error {
 	if f.all {
 		err = a.auditRegistry(ctx, f.query)
 	} else {
-		err = a.auditAll(ctx, args)
+		err = a.auditHere(ctx, args, &f.known)
 	}
 	if err != nil {
 		return err

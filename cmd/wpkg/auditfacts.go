@@ -61,6 +61,9 @@ func (a *auditor) facts(ctx context.Context, f *wasmFile) (*policy.Facts, error)
 	if facts.Report, facts.Capabilities, err = a.inspectFacts(f); err != nil {
 		return nil, err
 	}
+	if err := a.insideFacts(ctx, f, facts); err != nil {
+		return nil, err
+	}
 	if a.needs.Previous {
 		return facts, a.previousFacts(ctx, f, facts)
 	}

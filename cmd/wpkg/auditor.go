@@ -22,6 +22,9 @@ type auditor struct {
 	needs   policy.Needs
 	report  auditReport
 
+	matcher      *matcher // nil if no rule needs one, or there are no advisories
+	noAdvisories string   // why there is none although one is needed
+
 	skipped int // versions that a registry knows nothing about yet
 	scanned int
 }
@@ -62,6 +65,15 @@ func (a *auditor) use(ctx context.Context, s policySource, fetch *fetchFlags) er
 
 // checkfileRule stands for all checks of a checkfile.
 const checkfileRule = "checkfile"
+
+// auditHere looks at what the arguments name with the advisories that flags name.
+func (a *auditor) auditHere(ctx context.Context, args []string, known *advisoryFlags) error {
+	if err := a.readAdvisories(ctx, known); err != nil {
+		return err
+	}
+	defer a.closeAdvisories()
+	return a.auditAll(ctx, args)
+}
 
 // auditAll looks at what the arguments name. What cannot be read is an item with
 // an error; a wrong argument ends the audit.

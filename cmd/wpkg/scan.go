@@ -14,9 +14,7 @@ import (
 	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/internal/durable"
 	"github.com/wreg-project/wreg/internal/term"
-	"github.com/wreg-project/wreg/registry/attached"
 	"github.com/wreg-project/wreg/sbom"
-	"github.com/wreg-project/wreg/sbom/evidence"
 	"github.com/wreg-project/wreg/sbom/vuln"
 	"github.com/wreg-project/wreg/sbom/vuln/reach"
 	"github.com/wreg-project/wreg/sbom/vuln/scan"
@@ -25,9 +23,7 @@ import (
 
 // scanFlags are the flags of scan.
 type scanFlags struct {
-	db        cli.StringSlice
-	epss, kev string
-	vex       cli.StringSlice
+	known     advisoryFlags
 	author    string
 	failOn    string
 	reachable bool
@@ -70,17 +66,7 @@ an attached bill of materials declares, findings are listed as well.
    wpkg scan app.wasm --db Go/all.zip --db crates.io/all.zip
    wpkg scan dist --fail-on high --reachable-only --output sarif -o scan.sarif
    wpkg scan app.wasm --output openvex --author 'A. Uthor' -o app.vex.json`,
-		Flags: []cli.Flag{
-			&cli.StringSliceFlag{
-				Name: "db", Usage: "read advisories from this `FOLDER or ZIP`; may be repeated", Destination: &f.db, TakesFile: true,
-				EnvVars: []string{"WPKG_ADVISORIES"},
-			},
-			&cli.StringFlag{Name: "epss", Usage: "rate findings by FIRST's scores in this `FILE` (CSV)", Destination: &f.epss, TakesFile: true},
-			&cli.StringFlag{Name: "kev", Usage: "mark findings in CISA's catalogue, this `FILE` (JSON)", Destination: &f.kev, TakesFile: true},
-			&cli.StringSliceFlag{
-				Name: "vex", Usage: "take the statements in this `FILE` into account, OpenVEX or CycloneDX, or those attached; may be repeated", Destination: &f.vex,
-				TakesFile: true,
-			},
+		Flags: append(f.known.flags(),
 			&cli.StringFlag{
 				Name: "author", Value: "wpkg", Usage: "with --output openvex, `WHO` states it", Destination: &f.author,
 			},
@@ -92,7 +78,7 @@ an attached bill of materials declares, findings are listed as well.
 				Name: "reachable-only", Usage: "leave out what certainly cannot run", Destination: &f.reachable, DisableDefaultText: true,
 			},
 			&cli.StringFlag{Name: "o", Usage: "write the report to this `FILE`", Destination: &f.out, TakesFile: true},
-		},
+		),
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 1, -1); err != nil {
 				return err
@@ -149,21 +135,17 @@ func (f scanFinding) ruledOut() bool {
 
 // A scanner holds binaries against advisories.
 type scanner struct {
-	*tool
-	flags      *scanFlags
-	advisories vuln.Source
-	epss       map[string]vuln.EPSS
-	kev        map[string]vuln.KEV
-	stated     *statements
-	created    time.Time // of documents
+	*matcher
+	flags   *scanFlags
+	created time.Time // of documents
 }
 
 func (t *tool) scan(ctx context.Context, args []string, f *scanFlags) error {
-	s, done, err := t.newScanner(ctx, f)
+	s, err := t.newScanner(ctx, f)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer s.close()
 	items, err := s.all(ctx, args)
 	if err != nil {
 		return err
@@ -184,26 +166,17 @@ func (t *tool) scan(ctx context.Context, args []string, f *scanFlags) error {
 	return nil
 }
 
-// newScanner reads what the flags name. The caller calls done.
-func (t *tool) newScanner(ctx context.Context, f *scanFlags) (s *scanner, done func(), err error) {
-	s = &scanner{tool: t, flags: f}
+// newScanner reads what the flags name. The caller closes it.
+func (t *tool) newScanner(ctx context.Context, f *scanFlags) (s *scanner, err error) {
+	s = &scanner{flags: f}
 	if s.created, err = creationTime(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if s.created.IsZero() {
 		s.created = time.Now()
 	}
-	if s.stated, err = readStatements(f.vex.Value()); err != nil {
-		return nil, nil, err
-	}
-	if s.epss, err = readFrom(f.epss, vuln.ReadEPSS); err != nil {
-		return nil, nil, err
-	}
-	if s.kev, err = readFrom(f.kev, vuln.ReadKEV); err != nil {
-		return nil, nil, err
-	}
-	s.advisories, done, err = t.openAdvisories(ctx, f.db.Value())
-	return s, done, err
+	s.matcher, err = t.newMatcher(ctx, &f.known)
+	return s, err
 }
 
 // all scans what the arguments name. What cannot be read is an item with an
@@ -252,53 +225,21 @@ func (s *scanner) one(ctx context.Context, at target) (scanned, error) {
 	if s.format == formatCycloneDX {
 		one.doc = d
 	}
-	report, err := scan.Scan(ctx, d, scan.CodeOf(b), s.advisories)
-	if err != nil {
-		return one, err
-	}
 	more, err := s.attached(ctx, f)
 	if err != nil {
 		return one, err
 	}
-	declared, err := s.declared(ctx, d, more)
+	derived, declared, err := s.match(ctx, d, scan.CodeOf(b), more)
 	if err != nil {
 		return one, err
 	}
-	report.Findings = append(report.Findings, declared...)
-	report.Rate(s.epss, s.kev)
-	one.Possible = report.Possible
-	one.all = s.stated.apply(&one, report.Findings, more)
-	for i := len(one.all) - len(declared); i < len(one.all); i++ {
+	one.Possible = derived.Possible
+	one.all = s.stated.apply(one.products, one.digests(), slices.Concat(derived.Findings, declared.Findings), more)
+	for i := len(derived.Findings); i < len(one.all); i++ {
 		one.all[i].Declared = true
 	}
 	one.sort(s.flags.reachable)
 	return one, nil
-}
-
-// declared gives the findings about components that the publisher's bills of
-// materials have and of which nothing was found in the binary, unless its own list
-// is complete and they are not in it.
-func (s *scanner) declared(ctx context.Context, d *sbom.Document, more *attached.Attachments) ([]scan.Finding, error) {
-	if more == nil || !more.Published() {
-		return nil, nil
-	}
-	var list []evidence.Component
-	for _, c := range sbom.Compare(d, more.Declared()).NotFound {
-		if !c.Certain {
-			list = append(list, c.Component)
-		}
-	}
-	result, err := vuln.Match(ctx, list, s.advisories)
-	if err != nil {
-		return nil, err
-	}
-	var out []scan.Finding
-	for _, f := range result.Findings {
-		out = append(out, scan.Finding{
-			Finding: f, Reach: reach.Result{Reason: "the publisher declares the component, and nothing of it was found in the binary"},
-		})
-	}
-	return out, nil
 }
 
 // sort takes findings apart into those that count and those that do not.

@@ -8,11 +8,121 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/wreg-project/wreg/internal/term"
+	"github.com/wreg-project/wreg/registry/attached"
+	"github.com/wreg-project/wreg/sbom"
+	"github.com/wreg-project/wreg/sbom/evidence"
 	"github.com/wreg-project/wreg/sbom/vuln"
+	"github.com/wreg-project/wreg/sbom/vuln/reach"
+	"github.com/wreg-project/wreg/sbom/vuln/scan"
 )
+
+// advisoryFlags say what is known of vulnerabilities.
+type advisoryFlags struct {
+	db        cli.StringSlice
+	epss, kev string
+	vex       cli.StringSlice
+}
+
+func (f *advisoryFlags) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{
+			Name: "db", Usage: "read advisories from this `FOLDER or ZIP`; may be repeated", Destination: &f.db, TakesFile: true,
+			EnvVars: []string{"WPKG_ADVISORIES"},
+		},
+		&cli.StringFlag{Name: "epss", Usage: "rate findings by FIRST's scores in this `FILE` (CSV)", Destination: &f.epss, TakesFile: true},
+		&cli.StringFlag{Name: "kev", Usage: "mark findings in CISA's catalogue, this `FILE` (JSON)", Destination: &f.kev, TakesFile: true},
+		&cli.StringSliceFlag{
+			Name: "vex", Usage: "take the statements in this `FILE` into account, OpenVEX or CycloneDX, or those attached; may be repeated",
+			Destination: &f.vex, TakesFile: true,
+		},
+	}
+}
+
+// paths are where the advisories are; none of them is the folder of the user. A
+// variable of the environment that is set to nothing is not set.
+func (f *advisoryFlags) paths() []string {
+	return slices.DeleteFunc(f.db.Value(), func(p string) bool { return p == "" })
+}
+
+// A matcher finds what advisories say about binaries.
+type matcher struct {
+	*tool
+	advisories vuln.Source
+	epss       map[string]vuln.EPSS
+	kev        map[string]vuln.KEV
+	stated     *statements
+	close      func()
+}
+
+// newMatcher reads what the flags name. The caller closes it.
+func (t *tool) newMatcher(ctx context.Context, f *advisoryFlags) (m *matcher, err error) {
+	m = &matcher{tool: t}
+	if m.stated, err = readStatements(f.vex.Value()); err != nil {
+		return nil, err
+	}
+	if m.epss, err = readFrom(f.epss, vuln.ReadEPSS); err != nil {
+		return nil, err
+	}
+	if m.kev, err = readFrom(f.kev, vuln.ReadKEV); err != nil {
+		return nil, err
+	}
+	if m.advisories, m.close, err = t.openAdvisories(ctx, f.paths()); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// match finds what advisories say about d, made of the binary that code is of, and
+// about what only the publisher of the package declares.
+func (m *matcher) match(
+	ctx context.Context, d *sbom.Document, code scan.Code, more *attached.Attachments,
+) (derived, declared *scan.Report, err error) {
+	if derived, err = scan.Scan(ctx, d, code, m.advisories); err != nil {
+		return nil, nil, err
+	}
+	declared = &scan.Report{}
+	if declared.Findings, err = m.declared(ctx, d, more); err != nil {
+		return nil, nil, err
+	}
+	derived.Rate(m.epss, m.kev)
+	declared.Rate(m.epss, m.kev)
+	return derived, declared, nil
+}
+
+// declared gives the findings about components that the publisher's bills of
+// materials have and of which nothing was found in the binary, unless its own list
+// is complete and they are not in it.
+func (m *matcher) declared(ctx context.Context, d *sbom.Document, more *attached.Attachments) ([]scan.Finding, error) {
+	if more == nil || !more.Published() {
+		return nil, nil
+	}
+	var list []evidence.Component
+	for _, c := range sbom.Compare(d, more.Declared()).NotFound {
+		if !c.Certain {
+			list = append(list, c.Component)
+		}
+	}
+	result, err := vuln.Match(ctx, list, m.advisories)
+	if err != nil {
+		return nil, err
+	}
+	var out []scan.Finding
+	for _, f := range result.Findings {
+		out = append(out, scan.Finding{
+			Finding: f, Reach: reach.Result{Reason: "the publisher declares the component, and nothing of it was found in the binary"},
+		})
+	}
+	return out, nil
+}
+
+// errNoAdvisories is of a place without any.
+var errNoAdvisories = errors.New("there are no advisories")
 
 // An advisorySource is a DB or an index of one.
 type advisorySource interface {
@@ -35,7 +145,7 @@ func (t *tool) openAdvisories(ctx context.Context, paths []string) (src vuln.Sou
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && byDefault, vuln.IsNone(err):
 		return nil, nil, &hinted{
-			fmt.Errorf("there are no advisories in %s", strings.Join(paths, ", ")),
+			fmt.Errorf("%w in %s", errNoAdvisories, strings.Join(paths, ", ")),
 			"--db FOLDER or ZIP, such as the all.zip that OSV publishes for each ecosystem",
 		}
 	case err != nil:

@@ -107,11 +107,11 @@ func readVEX(file string) ([]byte, error) {
 
 // apply gives the findings in a binary with what is stated about them: by the
 // documents that the user named, and where those say nothing, by what is attached
-// to the package.
-func (s *statements) apply(in *scanned, found []scan.Finding, more *attached.Attachments) []scanFinding {
+// to the package. Statements may name the binary by products and digests.
+func (s *statements) apply(products, digests []string, found []scan.Finding, more *attached.Attachments) []scanFinding {
 	asked := make([]vex.Finding, len(found))
 	for i, f := range found {
-		asked[i] = vex.Finding{IDs: f.Names(), Products: in.products, SHA256: in.digests(), Component: f.PURL}
+		asked[i] = vex.Finding{IDs: f.Names(), Products: products, SHA256: digests, Component: f.PURL}
 	}
 	own, theirs := statedBy(asked, s.docs), statedBy(asked, attachedVEX(more))
 	out := make([]scanFinding, len(found))
@@ -245,12 +245,14 @@ func (s *selection) subject() attached.Subject {
 	return out
 }
 
-// digests are those that statements may name a binary by: of the file, and of the
-// manifest of its package.
-func (s *scanned) digests() []string {
-	out := []string{s.SHA256}
-	if manifest, ok := strings.CutPrefix(s.Digest, "sha256:"); ok {
-		out = append(out, manifest)
+func (s *scanned) digests() []string { return digestsOf(s.SHA256, s.Digest) }
+
+// digestsOf are those that statements may name a binary by: of the file, and of the
+// manifest of its package, which is "" if there is none.
+func digestsOf(file, manifest string) []string {
+	out := []string{file}
+	if sum, ok := strings.CutPrefix(manifest, "sha256:"); ok {
+		out = append(out, sum)
 	}
 	return out
 }

@@ -65,7 +65,7 @@ func Scan(ctx context.Context, src vuln.Source, files []File, now time.Time) (*R
 	r.Components = bound(r.Components)
 	var found []meta.Finding
 	for _, f := range files {
-		report, err := scan.Scan(ctx, f.Document, codeOf(f), src)
+		report, err := scan.Scan(ctx, f.Document, f.Code, src)
 		if err != nil {
 			return nil, err
 		}
@@ -78,20 +78,6 @@ func Scan(ctx context.Context, src vuln.Source, files []File, now time.Time) (*R
 	})
 	r.Findings = merge(found)
 	return r, nil
-}
-
-// nothing is the Code of a file without one.
-type nothing struct{}
-
-func (nothing) Query(_ *sbom.Unit, queries []reach.Query) []reach.Result {
-	return slices.Repeat([]reach.Result{{Reason: "the binary is not known"}}, len(queries))
-}
-
-func codeOf(f File) scan.Code {
-	if f.Code == nil {
-		return nothing{}
-	}
-	return f.Code
 }
 
 // coordinates are the components of a file as they are stored.

@@ -144,6 +144,23 @@ func TestViolationsNameTheFact(t *testing.T) {
 		{"what is new", "capabilities.reachable.within(previous.capabilities.reachable)", "", `capabilities.reachable has ["net-outbound"]`},
 		{"what is left over", `report.importModules.except(["wasi_*"]) == []`, "", `report.importModules has ["env"]`},
 		{"what a filter leaves over", `report.signals.filter(s, s.score > 10).size() == 0`, "", `report.signals has [`},
+		{
+			"the component that exists", "", `sbom.components.exists(c, c.name == "time" && c.class == "proven")`,
+			`sbom.components has "pkg:cargo/time@0.1.45" proven`,
+		},
+		{
+			"the vulnerability that statements leave", "", `vulnerabilities.vexed().exists(v, v.severity > 5.0)`,
+			`vulnerabilities has "RUSTSEC-2020-0071" "pkg:cargo/time@0.1.45" medium, unknown`,
+		},
+		{
+			"the vulnerability that exists", "", `vulnerabilities.exists(v, v.atLeast("high"))`,
+			`vulnerabilities has "RUSTSEC-2026-0001" "pkg:cargo/log@0.4.20" critical, reachable`,
+		},
+		{"the licences that are too much", `licenses.beyond(["MIT"]) == []`, "", `licenses has ["GPL-3.0-only"]`},
+		{
+			"the licences as a whole", `licenses.satisfies(["MIT"])`, "",
+			`licenses has ["GPL-3.0-only"]`,
+		},
 		{"the import that a pattern names", "", `imports("env.*")`, `report.imports has "env" "launch" (func)`},
 		{"an entry of a map", `pkg.annotations["team"] == "b"`, "", `pkg.annotations: {"team": "a"}`},
 		{"a version", `semver.compare(pkg.version, "2.0.0") >= 0`, "", `pkg.version: "1.2.3"`},

@@ -145,6 +145,8 @@ func (x *explainer) ours(c ast.CallExpr) bool {
 		found = members(list, arg, false)
 	case "named":
 		found = x.firstNamed(list, arg)
+	case "satisfies":
+		found = licensesBeyond(list, arg)
 	}
 	verb := " has "
 	if fact == "" {

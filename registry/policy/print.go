@@ -139,13 +139,17 @@ func (p *printer) mapping(v traits.Mapper, depth int) {
 }
 
 // object prints facts: of an import what it is called, and its type if it stands
-// alone.
+// alone; of what is in a file its package URL.
 func (p *printer) object(v ref.Val, alone bool) {
 	switch o := v.Value().(type) {
 	case Import:
 		p.extern(alone, o.Type, o.Module, o.Name)
 	case Export:
 		p.extern(alone, o.Type, o.Name)
+	case Component:
+		p.extern(alone, o.Class, o.PURL)
+	case Vulnerability:
+		p.extern(alone, o.Rating+", "+o.Reach, o.ID, o.PURL)
 	default:
 		text, err := json.Marshal(o)
 		if err != nil {
@@ -156,6 +160,7 @@ func (p *printer) object(v ref.Val, alone bool) {
 	}
 }
 
+// extern prints the names of something, and what it is if it stands alone.
 func (p *printer) extern(alone bool, typ string, names ...string) {
 	var quoted []string
 	for _, n := range names {

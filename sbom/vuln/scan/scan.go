@@ -52,7 +52,8 @@ type Code interface {
 }
 
 // Scan matches d, made of the binary of which code knows, with the advisories of
-// src. Errors are those of src.
+// src. Without code, as of a list that somebody declares, nothing is known of what
+// can be reached. Errors are those of src.
 func Scan(ctx context.Context, d *sbom.Document, code Code, src vuln.Source) (*Report, error) {
 	r := &Report{Findings: []Finding{}, Possible: []Finding{}}
 	for u := range d.Units() {
@@ -78,6 +79,9 @@ func Scan(ctx context.Context, d *sbom.Document, code Code, src vuln.Source) (*R
 // reachOf is how close a finding in u comes.
 func reachOf(u *sbom.Unit, code Code, f vuln.Finding) reach.Result {
 	c := u.Components[f.Component]
+	if code == nil {
+		return linked(c, reach.Result{Reason: "the binary is not known"})
+	}
 	queries := queriesOf(c, f.Affected)
 	if len(queries) == 0 {
 		return linked(c, reach.Result{Reason: "the advisory does not say which code is affected"})

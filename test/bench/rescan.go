@@ -26,21 +26,22 @@ import (
 const (
 	rescanCrates   = 5_000
 	rescanReleases = 20
-	rescanPerFile  = 40
+	rescanPerFile  = 20
 	rescanBudget   = 100.0 // ms by the clock
-	rescanRounds   = 20
+	rescanRounds   = 10
 )
 
-// A rescanRow is the time from an advisory in the database to the list of all
-// files whose findings have to be made anew.
+// A rescanRow is what one advisory in the database costs: matching it with what is
+// stored, the first files whose findings have to be made anew, and the list of all.
 type rescanRow struct {
 	Database string  `json:"database"`
 	About    string  `json:"about"`
 	Stored   int     `json:"storedVersions"`
 	Files    int     `json:"filesConcerned"`
-	P50      float64 `json:"p50Milliseconds"`
-	Max      float64 `json:"maxMilliseconds"`
-	CPU      float64 `json:"cpuMilliseconds"` // of this process, and of the database if that is another
+	Match    float64 `json:"matchMilliseconds"` // median
+	First    float64 `json:"firstThousandMilliseconds"`
+	All      float64 `json:"allMilliseconds"`
+	CPU      float64 `json:"cpuMilliseconds"` // of all: of this process, and of the database if that is another
 	Budget   float64 `json:"budgetMilliseconds"`
 }
 
@@ -79,7 +80,7 @@ func (r *report) rescan(ctx context.Context, o options, name, dir string) error 
 			return err
 		}
 		row.About, row.Stored = about.name, o.versions
-		fmt.Fprintf(os.Stderr, "%-10s %-28s %6d files  p50 %7.2f ms\n", name, about.name, row.Files, row.P50)
+		fmt.Fprintf(os.Stderr, "%-10s %-28s %6d files  match %7.2f ms\n", name, about.name, row.Files, row.Match)
 		r.Rescans = append(r.Rescans, row)
 	}
 	return nil
@@ -126,14 +127,22 @@ func rescanCrate(i, release int) meta.Coordinate {
 // files that it concerns, again and again.
 func (x *indexed) rescanOne(ctx context.Context, src *advisories.Source, crate int) (rescanRow, error) {
 	row := rescanRow{Database: x.name, Budget: rescanBudget}
-	if err := x.putAdvisory(ctx, crate); err != nil {
+	advisory, err := x.putAdvisory(ctx, crate)
+	if err != nil {
 		return row, err
 	}
 	at, err := x.db.AdvisoryRevision(ctx)
 	if err != nil {
 		return row, err
 	}
-	var took []time.Duration
+	var match, first, all []time.Duration
+	for range rescanRounds {
+		begin := time.Now()
+		if _, err := advisories.Coordinates(ctx, x.db, advisory); err != nil {
+			return row, err
+		}
+		match = append(match, time.Since(begin))
+	}
 	cpu, other := selfCPU(), x.cpu()
 	for range rescanRounds {
 		begin := time.Now()
@@ -143,27 +152,35 @@ func (x *indexed) rescanOne(ctx context.Context, src *advisories.Source, crate i
 			if err != nil {
 				return row, err
 			}
+			if row.Files == 0 {
+				first = append(first, time.Since(begin))
+			}
 			p, done = batch.Next, batch.Done
 			row.Files += len(batch.Files)
 		}
-		took = append(took, time.Since(begin))
+		all = append(all, time.Since(begin))
 	}
 	row.CPU = ms(selfCPU()-cpu+x.cpu()-other) / rescanRounds
-	slices.Sort(took)
-	row.P50, row.Max = ms(took[len(took)/2]), ms(took[len(took)-1])
+	row.Match, row.First, row.All = median(match), median(first), median(all)
 	return row, nil
 }
 
-func (x *indexed) putAdvisory(ctx context.Context, crate int) error {
+// median is that of at least one duration, in milliseconds.
+func median(list []time.Duration) float64 {
+	slices.Sort(list)
+	return ms(list[len(list)/2])
+}
+
+func (x *indexed) putAdvisory(ctx context.Context, crate int) (*vuln.Advisory, error) {
 	text := fmt.Appendf(nil, `{"id":"RUSTSEC-2026-%04d","modified":"2026-01-01T00:00:00Z",
 "affected":[{"package":{"ecosystem":"crates.io","name":%q},"ranges":[{"type":"SEMVER","events":[{"introduced":"0.0.0-0"},{"fixed":"1.%d.0"}]}]}]}`, crate, rescanName(crate), rescanReleases/2)
 	a, err := vuln.Parse(text)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	body, err := json.Marshal(a)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	n := meta.NewAdvisory{
 		Advisory: meta.Advisory{ID: a.ID, Modified: a.Modified, Body: body}, Digest: digest.FromBytes(text),
@@ -171,7 +188,7 @@ func (x *indexed) putAdvisory(ctx context.Context, crate int) error {
 	for _, p := range a.Packages() {
 		n.Packages = append(n.Packages, meta.EcosystemPackage{Ecosystem: string(p.Ecosystem), Name: p.Name})
 	}
-	return x.db.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
+	return a, x.db.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
 		_, err := tx.PutAdvisories(ctx, "bench", []meta.NewAdvisory{n})
 		return err
 	})
@@ -182,10 +199,10 @@ func (r *report) printRescans(out io.Writer) {
 		return
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "one new advisory about\tdatabase\tstored versions\tfiles concerned\tp50 ms\tmax ms\tCPU ms\tbudget\t")
+	fmt.Fprintln(t, "one new advisory about\tdatabase\tstored versions\tmatched ms\tfirst 1,000 files ms\tfiles\tall files ms\tCPU ms\tbudget\t")
 	for _, w := range r.Rescans {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%.2f\t%.2f\t%.2f\tp50 %.0f ms %s\t\n", w.About, w.Database, w.Stored, w.Files, w.P50, w.Max, w.CPU,
-			w.Budget, metOr(w.P50 < w.Budget))
+		fmt.Fprintf(t, "%s\t%s\t%d\t%.2f\t%.2f\t%d\t%.2f\t%.2f\tmatched and first %.0f ms %s\t\n", w.About, w.Database, w.Stored,
+			w.Match, w.First, w.Files, w.All, w.CPU, w.Budget, metOr(max(w.Match, w.First) < w.Budget))
 	}
 	t.Flush()
 	fmt.Fprintln(out)

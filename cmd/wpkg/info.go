@@ -176,6 +176,7 @@ func (t *tool) printPackage(host string, p packageView) error {
 	if v := p.LatestVersion; v != nil {
 		f.metadata(v.Metadata)
 		f.files(v.Files)
+		f.materials(v)
 	}
 	f.add("downloads", fmt.Sprint(p.Downloads))
 	f.add("created", dateText(p.Created))
@@ -214,6 +215,7 @@ func (t *tool) versionInfo(ctx context.Context, at cataloged) error {
 	f.add("artifact type", v.ArtifactType)
 	f.metadata(v.Metadata)
 	f.files(v.Files)
+	f.materials(v)
 	f.add("downloads", fmt.Sprint(v.Downloads))
 	f.add("pushed", v.Created.UTC().Format(time.RFC3339))
 	f.add("policy", verdictText(v.Verdict))
@@ -268,6 +270,43 @@ func (f *facts) files(list []wire.File) {
 		f.add("imports", listText(file.Imports, 12))
 		f.add("exports", listText(file.Exports, 12))
 	}
+}
+
+// materials sums up what a version is made of, and what is known to be wrong with
+// that.
+func (f *facts) materials(v *wire.VersionInfo) {
+	if v.SBOM == nil || v.Vulnerabilities == nil {
+		return
+	}
+	components := fmt.Sprint(v.SBOM.Components)
+	if v.SBOM.Complete {
+		components += ", complete"
+	}
+	if v.SBOM.Published {
+		components += ", with a bill of the publisher"
+	}
+	f.add("components", components)
+	f.add("vulnerabilities", vulnerabilitiesText(*v.Vulnerabilities))
+}
+
+// vulnerabilitiesText counts vulnerabilities, the gravest first.
+func vulnerabilitiesText(c wire.VulnerabilityCounts) string {
+	var parts []string
+	for _, one := range []struct {
+		n    int
+		word string
+	}{{c.Critical, "critical"}, {c.High, "high"}, {c.Medium, "medium"}, {c.Low, "low"}, {c.None, "without harm"}, {c.Unknown, "unrated"}} {
+		if one.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", one.n, one.word))
+		}
+	}
+	if len(parts) == 0 {
+		return "none known"
+	}
+	if c.Reachable > 0 {
+		parts = append(parts, fmt.Sprintf("%d reachable", c.Reachable))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func kindText(file wire.File) string {

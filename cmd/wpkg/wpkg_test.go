@@ -35,6 +35,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/wreg-project/wreg/registry"
+	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/registry/auth"
 	"github.com/wreg-project/wreg/registry/catalog"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
@@ -87,7 +88,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"unhex": unhex, "wasm": writeWasm, "auth": authServer, "cut": cutServer, "liar": liar, "status": status, "same": same,
-			"envsubst": envsubst, "settled": waitForJobs, "attach": attach,
+			"envsubst": envsubst, "settled": waitForJobs, "advise": advise, "attach": attach,
 		},
 	})
 }
@@ -127,7 +128,7 @@ func startWreg(e cleaner, work string, access policy.Access, users auth.Authenti
 		stop()
 		running.Wait()
 	})
-	api := catalog.New(catalog.Options{Meta: watched, Ingest: ing, Access: access, Auth: users, Log: log})
+	api := catalog.New(catalog.Options{Meta: watched, Blobs: blobs, Ingest: ing, Access: access, Auth: users, Log: log})
 	e.Defer(api.Close)
 	images := ociapi.New(ociapi.Options{Registry: reg, Access: access, Auth: users, Log: log})
 	return start(e, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -187,6 +188,13 @@ func attach(ts *testscript.TestScript, _ bool, args []string) {
 	_, err = oras.PackManifest(ctx, repo, oras.PackManifestVersion1_1, args[2], oras.PackManifestOptions{
 		Subject: &subject, Layers: []ocispec.Descriptor{layer},
 	})
+	ts.Check(err)
+}
+
+// advise FOLDER imports advisories into the registry at $REG.
+func advise(ts *testscript.TestScript, _ bool, args []string) {
+	im := &advisories.Importer{DB: ts.Value(databaseKey).(meta.DB)}
+	_, err := im.Import(context.Background(), advisories.Load{Source: "test", Path: ts.MkAbs(args[0])})
 	ts.Check(err)
 }
 

@@ -53,7 +53,9 @@ var billFormats = []string{
 }
 
 func writeCycloneDX(v cyclonedx.Version, f cyclonedx.Format) func(io.Writer, *sbom.Document) error {
-	return func(w io.Writer, d *sbom.Document) error { return cyclonedx.Write(w, d, cyclonedx.Options{Version: v, Format: f}) }
+	return func(w io.Writer, d *sbom.Document) error {
+		return cyclonedx.Write(w, d, cyclonedx.Options{Version: v, Format: f})
+	}
 }
 
 func writeSPDX(f spdx.Format) func(io.Writer, *sbom.Document) error {

@@ -266,7 +266,9 @@ func TestAdvisoriesAndComponentsAreOfWhatMayBeRead(t *testing.T) {
 		return out
 	}
 	count := func(e *env, name string) int64 { return get[wire.Advisory](e, "/advisories/"+name).Users.Count }
-	search := func(e *env, query string) int64 { return get[wire.SearchResult](e, "/search?q="+url.QueryEscape(query)).Count }
+	search := func(e *env, query string) int64 {
+		return get[wire.SearchResult](e, "/search?q="+url.QueryEscape(query)).Count
+	}
 	tests := []struct {
 		name, user string
 		serde      []string // uses of RUSTSEC-2026-0001

@@ -1,15 +1,19 @@
 package search
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/wreg-project/wreg/sbom/evidence"
+	"github.com/wreg-project/wreg/sbom/version"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -283,6 +287,64 @@ func TestTokens(t *testing.T) {
 			t.Errorf("tokens(%q): want -, got +\n%s", tt.text, diff)
 		}
 	}
+}
+
+// What ParseDependency finds in a list of components is what dep: finds, and what
+// it asks the index for has it.
+func TestParseDependency(t *testing.T) {
+	coordinate := func(eco evidence.Ecosystem, name, v string) meta.Coordinate {
+		key, _ := version.Key(eco, v)
+		return meta.Coordinate{Ecosystem: string(eco), Name: name, Version: v, Class: "proven", Key: key}
+	}
+	stored := []meta.Coordinate{
+		coordinate(evidence.Cargo, "serde", "1.0.190"), coordinate(evidence.Cargo, "serde", ""), coordinate(evidence.NPM, "serde", "2.0.0"),
+		coordinate(evidence.Go, "golang.org/x/net", "v0.17.0"), coordinate(evidence.Cargo, "serde", "odd!"),
+		coordinate(evidence.PyPI, "zope-interface", "6.0"), coordinate(evidence.WIT, "wasi:http", "0.2.0"),
+	}
+	tests := []struct {
+		text string
+		want []int // of stored
+	}{
+		{"serde", []int{0, 1, 2, 4}},
+		{"pkg:cargo/serde", []int{0, 1, 4}},
+		{"pkg:cargo/serde@1.0.190", []int{0}},
+		{"pkg:cargo/serde@odd!", []int{4}},
+		{"pkg:cargo/serde@<1.0.190", nil},
+		{"pkg:cargo/serde@<=1.0.190", []int{0}},
+		{"serde@>=1", []int{0, 2}},
+		{"pkg:golang/golang.org/x/net@0.17.0", []int{3}},
+		{"golang.org/x/net@<0.18", []int{3}},
+		{"pkg:pypi/Zope.Interface@*", []int{5}},
+		{"pkg:generic/wasi/http@0.2.*", []int{6}},
+		{"pkg:npm/other", nil},
+	}
+	for _, tt := range tests {
+		d, err := ParseDependency(tt.text)
+		if err != nil {
+			t.Errorf("ParseDependency(%q) = %v", tt.text, err)
+			continue
+		}
+		var got []int
+		for i, c := range stored {
+			if slices.ContainsFunc(d.Stored(), func(r meta.PackageRange) bool { return holds(r, c) }) && d.Has(c) {
+				got = append(got, i)
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("ParseDependency(%q): want -, got +\n%s", tt.text, diff)
+		}
+	}
+	for _, text := range []string{"", "  ", "pkg:maven/a", "pkg:cargo/", "a@", "pkg:cargo/a@<x", "a\x00", strings.Repeat("a", maxValue+1)} {
+		if _, err := ParseDependency(text); err == nil {
+			t.Errorf("ParseDependency(%q) succeeded", text)
+		}
+	}
+}
+
+// holds reports whether the index gives a coordinate for a range.
+func holds(r meta.PackageRange, c meta.Coordinate) bool {
+	return r.Ecosystem == c.Ecosystem && r.Name == c.Name && (len(c.Key) == 0 ||
+		bytes.Compare(r.Low, c.Key) <= 0 && (len(r.High) == 0 || bytes.Compare(c.Key, r.High) < 0))
 }
 
 func TestLongTermsAreCutAndStayApart(t *testing.T) {

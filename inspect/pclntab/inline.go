@@ -27,7 +27,7 @@ func (t *Table) Inlined(visit func(host uint32, name string)) error {
 	}
 	names := t.nameReader()
 	// Functions share few tables by program counter and no trees, so that all of
-	// them together are a small part of the program: a fiftieth of its memory in
+	// them together are a small part of the program: a thirteenth of memory in
 	// real ones. What has more to read than memory has bytes is no compiler's work.
 	budget := len(t.image.bytes) + 1<<16
 	for i, f := range t.funcs {

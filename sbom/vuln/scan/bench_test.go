@@ -17,7 +17,7 @@ import (
 // measured are programs of several kinds: Go's, Rust's without names and with
 // them, and C++.
 var measured = []string{
-	"hcl2json.wasm", "esbuild.wasm", "html-rewriter.wasm", "parquet-0.7.2.wasm", "sharp-libvips.wasm", "matrix-sdk-crypto.wasm",
+	"hcl2json.wasm", "esbuild.wasm", "html-rewriter.wasm", "parquet-0.7.2.wasm", "sharp-libvips.wasm", "matrix-sdk-crypto.wasm", "biome.wasm",
 }
 
 // database gives the advisories of test/data/osv.

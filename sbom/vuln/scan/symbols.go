@@ -35,9 +35,10 @@ type Symbols struct {
 
 // Symbols writes what is needed to answer all queries about the units of d, the
 // document that was made of the binary, for [ReadSymbols]. The same binary gives
-// the same bytes, docs/spec/symbols.md says which. It takes about as much memory as
-// the largest module with functions of Go or Rust has data and names, and 64 bytes
-// for each function.
+// the same bytes, docs/spec/symbols.md says which. What it allocates
+// grows with the data, names, functions and calls of the modules with functions of
+// Go or Rust: in all as much as the file for real Go, four times that where most of
+// the file is names.
 func (c *Binary) Symbols(d *sbom.Document) ([]byte, error) {
 	text := []byte(magic)
 	done := map[place]bool{}

@@ -283,34 +283,41 @@ func TestRulesThatCannotBeEvaluatedDeny(t *testing.T) {
 			func(f *Facts) { f.Report.Hashed = true }, "previous.report.hashed is not known",
 		},
 		{
-			"a bill of materials that nobody made", Rule{Require: "sbom.complete"},
+			"a bill of materials that nobody made",
+			Rule{Require: "sbom.complete"},
 			func(f *Facts) { f.SBOM = nil }, "sbom is not known: nobody looked for what is in the file",
 		},
 		{
-			"licences that nobody looked for", Rule{Require: "!licenses.unknown"},
+			"licences that nobody looked for",
+			Rule{Require: "!licenses.unknown"},
 			func(f *Facts) { f.Licenses = nil }, "licenses is not known: nobody looked",
 		},
 		{
-			"advisories that nobody looked for", Rule{Deny: "vulnerabilities.exists(v, v.reachable)"},
+			"advisories that nobody looked for",
+			Rule{Deny: "vulnerabilities.exists(v, v.reachable)"},
 			func(f *Facts) { f.Vulnerabilities = nil }, "vulnerabilities is not known: nobody looked for advisories",
 		},
 		{
-			"advisories that could not be looked for", Rule{Require: "vulnerabilities == []"},
+			"advisories that could not be looked for",
+			Rule{Require: "vulnerabilities == []"},
 			func(f *Facts) {
 				f.Vulnerabilities, f.Unknown = nil, map[string]string{"vulnerabilities": "there is no database"}
 			},
 			"vulnerabilities is not known: there is no database",
 		},
 		{
-			"components that are cut", Rule{Deny: `sbom.components.exists(c, c.name == "x")`},
+			"components that are cut",
+			Rule{Deny: `sbom.components.exists(c, c.name == "x")`},
 			func(f *Facts) { f.SBOM.Truncated = []string{"components"} }, "sbom.components is not known: the list is too long",
 		},
 		{
-			"licences that are cut", Rule{Require: `licenses.ids.within(["MIT"])`},
+			"licences that are cut",
+			Rule{Require: `licenses.ids.within(["MIT"])`},
 			func(f *Facts) { f.Licenses.Truncated = []string{"ids"} }, "licenses.ids is not known: the list is too long",
 		},
 		{
-			"no list of exploited vulnerabilities", Rule{Deny: "vulnerabilities.exists(v, v.kev)"},
+			"no list of exploited vulnerabilities",
+			Rule{Deny: "vulnerabilities.exists(v, v.kev)"},
 			func(f *Facts) { f.Unknown = map[string]string{"vulnerabilities.kev": "there is no list"} },
 			"vulnerabilities.kev is not known: there is no list",
 		},

@@ -75,7 +75,8 @@ func TestVulnerabilityFacts(t *testing.T) {
 	}{
 		{"nothing was found", Scanned{Derived: &scan.Report{}}, []Vulnerability{}},
 		{
-			"findings of which two are stated about", Scanned{Derived: derived, Stated: says},
+			"findings of which two are stated about",
+			Scanned{Derived: derived, Stated: says},
 			[]Vulnerability{one, two, three},
 		},
 		{

@@ -128,11 +128,12 @@ func measureSBOM(ctx context.Context, o options, r *report) error {
 		}
 		fmt.Fprintf(os.Stderr, "%-36s %4d MB\n", e.File, e.Size/1e6)
 	}
+	inspection := rows[1].CPU
 	for i, step := range steps {
 		w := &rows[i]
 		w.Step = step.name
 		w.Rate = float64(w.Bytes) / 1e3 / max(w.CPU, 1e-6)
-		w.Share = w.CPU / rows[1].CPU
+		w.Share = w.CPU / inspection
 		n := float64(w.Files)
 		w.Allocated /= float64(w.Bytes)
 		w.CPU, w.Allocs = w.CPU/n, w.Allocs/n

@@ -173,13 +173,16 @@ func factError(err error) error {
 	return err
 }
 
-// tree gives a mapping as Go values.
+// tree gives a mapping as Go values, an empty one of what is none.
 func (d *document) tree(n *yaml.Node) map[string]any {
-	m, _ := d.any(n, 0).(map[string]any)
-	if m == nil && len(d.errs) == 0 {
+	m, ok := d.any(n, 0).(map[string]any)
+	switch {
+	case ok:
+		return m
+	case len(d.errs) == 0:
 		d.fail(n, "", "facts are a mapping of names to facts")
 	}
-	return m
+	return map[string]any{}
 }
 
 func (d *document) any(n *yaml.Node, level int) any {

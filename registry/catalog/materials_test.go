@@ -288,7 +288,9 @@ func TestAdvisoriesAndComponentsAreOfWhatMayBeRead(t *testing.T) {
 		},
 		{
 			"what is public", "",
-			[]string{"public:app 1.0.0 pkg:cargo/serde@1.0.190 unknown"}, []string{"public:app 1.0.0 pkg:cargo/serde@1.0.190"}, [2]int64{1, 0},
+			[]string{"public:app 1.0.0 pkg:cargo/serde@1.0.190 unknown"},
+			[]string{"public:app 1.0.0 pkg:cargo/serde@1.0.190"},
+			[2]int64{1, 0},
 		},
 	}
 	for _, tt := range tests {

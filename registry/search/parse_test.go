@@ -199,8 +199,10 @@ func TestParseUnderstands(t *testing.T) {
 		{"dep:pkg:npm/@scope/name", "dep:pkg:npm/@scope/name"},
 		{"dep:pkg:pypi/Zope.Interface", "dep:pkg:pypi/zope-interface"},
 		{"dep:pkg:golang/golang.org/x/net@0.1.0?type=module#html", "dep:pkg:golang/golang.org/x/net@0.1.0|dep:pkg:golang/golang.org/x/net@v0.1.0"},
-		{"dep:pkg:golang/golang.org/x/net@v20.1.0%2Bincompatible",
-			"dep:pkg:golang/golang.org/x/net@20.1.0+incompatible|dep:pkg:golang/golang.org/x/net@v20.1.0+incompatible"},
+		{
+			"dep:pkg:golang/golang.org/x/net@v20.1.0%2Bincompatible",
+			"dep:pkg:golang/golang.org/x/net@20.1.0+incompatible|dep:pkg:golang/golang.org/x/net@v20.1.0+incompatible",
+		},
 		{"dep:pkg:cargo/*", "dep:pkg:cargo/*"},
 		{"dep:pkg:cargo/serde_*", "dep:pkg:cargo/serde_…"},
 		{"dep:pkg:cargo/serde@1.0*", "dep:pkg:cargo/serde@1.0…"},

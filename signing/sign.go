@@ -1,0 +1,47 @@
+package signing
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/sigstore/sigstore-go/pkg/bundle"
+	"github.com/sigstore/sigstore-go/pkg/sign"
+)
+
+// A Signer signs with a key of its own or with one that a certificate vouches
+// for. Its methods are safe for concurrent use.
+type Signer interface {
+	// Options are what goes with one signature: the key to sign with, and who
+	// vouches for it. They serve one signature, for a key may live that short.
+	Options(ctx context.Context) (sign.Keypair, sign.BundleOptions, error)
+}
+
+// Sign makes the bundle of a statement, in JSON.
+func Sign(ctx context.Context, st Statement, by Signer) ([]byte, error) {
+	if st.Predicate == nil {
+		st.Predicate = struct{}{}
+	}
+	st.Type = StatementType
+	payload, err := json.Marshal(st)
+	if err != nil {
+		return nil, fmt.Errorf("statement %s: %w", st.PredicateType, err)
+	}
+	if len(payload) > MaxBundle/2 { // base64 and the rest come on top
+		return nil, fmt.Errorf("statement %s of %d bytes: %w of %d", st.PredicateType, len(payload), ErrLimit, MaxBundle/2)
+	}
+	pair, options, err := by.Options(ctx)
+	if err != nil {
+		return nil, err
+	}
+	options.Context = ctx
+	b, err := sign.Bundle(&sign.DSSEData{Data: payload, PayloadType: PayloadType}, pair, options)
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", st.PredicateType, err)
+	}
+	whole, err := bundle.NewBundle(b, bundle.AllowCertificateChain())
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", st.PredicateType, err)
+	}
+	return whole.MarshalJSON()
+}

@@ -5,6 +5,7 @@ package ingest_test
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,10 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wreg-project/wreg/inspect"
+	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/ociapi"
 	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/sbom"
+	"github.com/wreg-project/wreg/sbom/vuln/scan"
 	"github.com/wreg-project/wreg/storage/blob/fs"
 	"github.com/wreg-project/wreg/test/corpus"
 )
@@ -121,4 +126,55 @@ func BenchmarkIngest(b *testing.B) {
 	}
 	b.ReportMetric(float64((cpu()-used).Microseconds())/float64(n), "µs-CPU/ingest")
 	b.ReportMetric(float64(time.Since(began).Microseconds())/float64(n), "µs/ingest")
+}
+
+// What the bill of materials adds to the analysis of a file: extraction, symbols,
+// and what is kept of them in memory.
+func BenchmarkBill(b *testing.B) {
+	dir, err := corpus.Dir()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range []string{"arcjet-analyze.component.wasm", "hcl2json.wasm", "esbuild.wasm", "ruby-3.4.wasm"} {
+		file := readFile(b, filepath.Join(dir, name))
+		b.Run(name, func(b *testing.B) {
+			var inspected, extracted, symbols time.Duration
+			var bill, kept int
+			n := 0
+			for b.Loop() {
+				n++
+				parsed, err := wasm.Parse(file)
+				if err != nil {
+					b.Fatal(err)
+				}
+				used := cpu()
+				if _, err := inspect.Binary(parsed, inspect.Options{Functions: true}); err != nil {
+					b.Fatal(err)
+				}
+				inspected += cpu() - used
+				used = cpu()
+				d, err := sbom.Extract(parsed, sbom.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				text, err := json.Marshal(d)
+				if err != nil {
+					b.Fatal(err)
+				}
+				extracted += cpu() - used
+				used = cpu()
+				table, err := scan.CodeOf(parsed).Symbols(d)
+				if err != nil {
+					b.Fatal(err)
+				}
+				symbols += cpu() - used
+				bill, kept = len(text), len(table)
+			}
+			b.ReportMetric(float64(inspected.Microseconds())/float64(n)/1000, "ms-CPU/inspect")
+			b.ReportMetric(float64(extracted.Microseconds())/float64(n)/1000, "ms-CPU/extract")
+			b.ReportMetric(float64(symbols.Microseconds())/float64(n)/1000, "ms-CPU/symbols")
+			b.ReportMetric(float64(bill), "bill-bytes")
+			b.ReportMetric(float64(kept), "symbol-bytes")
+		})
+	}
 }

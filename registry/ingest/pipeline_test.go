@@ -50,6 +50,10 @@ func (e *env) ingestedOnce(repo string, d digest.Digest) {
 	if err != nil || len(refs) != 1 {
 		e.Errorf("Referrers() = %+v, %v; want one report", refs, err)
 	}
+	all, err := e.db.Referrers(e.Context(), repo, d, "", meta.Page{})
+	if err != nil || len(all) != 4 {
+		e.Errorf("Referrers() of any type = %+v, %v; want the report and three bills of materials", all, err)
+	}
 	if diff := cmp.Diff([]string{"push", "tag", "ingested"}, e.events(repo)); diff != "" {
 		e.Errorf("events (-want +got):\n%s", diff)
 	}

@@ -35,6 +35,9 @@ type materials struct {
 	declared *sbom.Document // nil if the publisher attached no bill of materials
 	diff     *sbom.Difference
 
+	// uncompared says why diff is empty although there is something declared.
+	uncompared string
+
 	// declaredReport is about declared, nil without it.
 	declaredReport *scan.Report
 	unlisted       unlisted
@@ -82,7 +85,7 @@ func (s *Service) find(ctx context.Context, sub *subject) error {
 		return err
 	}
 	if m.declared != nil {
-		if m.diff, err = s.compare(ctx, sub, m.declared); err != nil {
+		if err := s.compare(ctx, sub, m); err != nil {
 			return err
 		}
 	}
@@ -139,21 +142,29 @@ func (s *Service) scanDeclared(ctx context.Context, m *materials) error {
 	return nil
 }
 
-// compare holds what is declared against what is in all files together.
-func (s *Service) compare(ctx context.Context, sub *subject, declared *sbom.Document) (*sbom.Difference, error) {
+// compare holds what is declared against what is in all files together. Of a file
+// that is not looked at nothing can be said to be missing.
+func (s *Service) compare(ctx context.Context, sub *subject, m *materials) error {
+	m.diff = &sbom.Difference{}
 	all := &sbom.Document{Root: &sbom.Unit{}}
 	size := int64(0)
 	for _, f := range sub.files {
-		if size += f.BillSize; f.Bill == "" || size > maxBills {
-			continue
+		if f.Bill == "" {
+			m.uncompared = "what is declared is not compared, because a file of the package has no bill of materials: " + f.noBill()
+			return nil
+		}
+		if size += f.BillSize; size > maxBills {
+			m.uncompared = fmt.Sprintf("what is declared is not compared: the bills of materials have more than %d bytes", maxBills)
+			return nil
 		}
 		d, err := sub.documents.get(ctx, s, f)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		all.Root.Units = append(all.Root.Units, d.Root)
 	}
-	return sbom.Compare(all, declared), nil
+	m.diff = sbom.Compare(all, m.declared)
+	return nil
 }
 
 // scanLayer looks at the files from first to before end, which are those of one
@@ -237,6 +248,11 @@ func (m *materials) facts(i int, to *policy.Facts) {
 	}
 	if f.beyond != "" {
 		unknown["vulnerabilities"] = f.beyond
+	}
+	if m.uncompared != "" {
+		for _, fact := range []string{"sbom.notFound", "sbom.notDeclared", "sbom.otherVersion"} {
+			unknown[fact] = m.uncompared
+		}
 	}
 	if m.unlisted.epss {
 		unknown["vulnerabilities.epss"] = "this registry has no scores of FIRST"
@@ -341,6 +357,7 @@ func (m *materials) terms() search.Materials {
 	for i := range m.files {
 		f := &m.files[i]
 		if f.sbom == nil {
+			out.Complete = false
 			continue
 		}
 		out.Derived = true

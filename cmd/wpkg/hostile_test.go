@@ -101,7 +101,7 @@ func everyForm(t *testing.T, file string, db vuln.Source) map[string][]byte {
 	for _, format := range []string{formatTable, formatJSON, formatYAML, formatSARIF, formatCycloneDX, formatOpenVEX} {
 		var b, said bytes.Buffer
 		tool := &tool{out: &b, err: &said, format: format}
-		s := &scanner{tool: tool, flags: &scanFlags{}, advisories: db, stated: &statements{}, created: scanTime}
+		s := &scanner{matcher: &matcher{tool: tool, advisories: db, stated: &statements{}}, flags: &scanFlags{}, created: scanTime}
 		one, err := s.one(t.Context(), target{name: file, file: true, load: func(ctx context.Context) (*wasmFile, error) { return tool.load(ctx, file) }})
 		if err != nil {
 			t.Fatalf("%s: %v", format, err)

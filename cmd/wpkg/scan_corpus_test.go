@@ -31,7 +31,7 @@ func corpusScanner(t *testing.T) (s *scanner, file func(name string) target) {
 		t.Fatalf("advisories: %v; %d refused: %v", err, stats.Refused, stats.Problems)
 	}
 	tool := &tool{out: io.Discard, err: io.Discard, format: formatCycloneDX}
-	s = &scanner{tool: tool, flags: &scanFlags{}, advisories: db, stated: &statements{}, created: scanTime}
+	s = &scanner{matcher: &matcher{tool: tool, advisories: db, stated: &statements{}}, flags: &scanFlags{}, created: scanTime}
 	return s, func(name string) target {
 		if !slices.ContainsFunc(entries, func(e corpus.Entry) bool { return e.File == name+".wasm" }) {
 			t.Fatalf("%s is not in the list of real binaries", name)

@@ -22,7 +22,8 @@ type Source interface {
 	// error of one that there is not is ErrNotFound.
 	Manifest(ctx context.Context, reference string, limit int64) (content []byte, d digest.Digest, err error)
 	// Blob reads a blob of at most limit bytes and checks its digest. The error of
-	// one that there is not is ErrNotFound.
+	// one that there is not is ErrNotFound, and of one that is not as d says,
+	// ErrFormat.
 	Blob(ctx context.Context, d ocispec.Descriptor, limit int64) ([]byte, error)
 }
 
@@ -110,7 +111,7 @@ func (f *finder) manifest(form Form, reference string, want digest.Digest) error
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil
-	case errors.Is(err, ErrLimit):
+	case errors.Is(err, ErrLimit), errors.Is(err, ErrFormat):
 		f.add(Found{Form: form, Subject: f.subject, Manifest: want, Problem: "its manifest cannot be read: " + err.Error()})
 		return nil
 	case err != nil:
@@ -157,7 +158,7 @@ func (f *finder) layer(form Form, manifest digest.Digest, l ocispec.Descriptor) 
 	default:
 		var err error
 		if one.Content, err = f.src.Blob(f.ctx, l, MaxBundle); err != nil {
-			if f.ctx.Err() != nil || !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrLimit) {
+			if f.ctx.Err() != nil || !unreadable(err) {
 				return err
 			}
 			one.Problem = "its bytes cannot be read: " + err.Error()
@@ -166,6 +167,12 @@ func (f *finder) layer(form Form, manifest digest.Digest, l ocispec.Descriptor) 
 	}
 	f.add(one)
 	return nil
+}
+
+// unreadable reports whether err is of one thing that hangs on the manifest, which
+// anybody may have hung there, and not of the source.
+func unreadable(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrLimit) || errors.Is(err, ErrFormat)
 }
 
 func (f *finder) add(one Found) { f.found = append(f.found, one) }

@@ -56,7 +56,11 @@ func (s signed) Blob(ctx context.Context, d ocispec.Descriptor, limit int64) ([]
 	if _, err := ref.ParseDigest(d.Digest.String()); err != nil { // it is of a manifest that anybody may have written
 		return nil, fmt.Errorf("%w: %w", signing.ErrNotFound, err)
 	}
+	d.MediaType = "" // which might be that of a manifest
 	content, err := ReadAll(ctx, s.t, d, limit)
+	if errors.Is(err, ErrAnswer) || errors.Is(err, ErrDigest) { // it is no blob of that size
+		return nil, fmt.Errorf("%w: %w", signing.ErrFormat, err)
+	}
 	return content, sourceError(err)
 }
 

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content/memory"
 
 	"github.com/wreg-project/wreg/signing"
 )
@@ -67,5 +69,71 @@ func TestSignaturesTellAbsentFromUnknown(t *testing.T) {
 	}
 	if _, err := src.Blob(ctx, ocispec.Descriptor{Digest: "sha256:../../x", Size: 1}, 100); !errors.Is(err, signing.ErrNotFound) {
 		t.Errorf("Blob with a digest that is none = %v, want ErrNotFound", err)
+	}
+}
+
+func TestSignaturesErrors(t *testing.T) {
+	ctx := t.Context()
+	remote := repository(t, newClient(Options{}), serve(t, distributionHandler(t)), "team/a")
+	root := pkg(t, memory.New(), randomBytes(1000), nil, "", nil)
+	if _, err := Attach(ctx, remote, root, []byte(strings.Repeat("x", 100)), signing.PredicateSignature); err != nil {
+		t.Fatal(err)
+	}
+	s := Signatures(remote)
+	list, err := s.Referrers(ctx, root.Digest, 10)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("Referrers = %v, %v; want one", list, err)
+	}
+	blob := func(size int64, text string, limit int64) error {
+		_, err := s.Blob(ctx, ocispec.Descriptor{Digest: digest.FromString(text), Size: size}, limit)
+		return err
+	}
+	manifest := func(reference string, limit int64) error {
+		_, _, err := s.Manifest(ctx, reference, limit)
+		return err
+	}
+	tests := []struct {
+		name string
+		got  error
+		want error
+	}{
+		{name: "a blob that is as it should be", got: blob(100, strings.Repeat("x", 100), 100)},
+		{name: "a blob beyond the limit", got: blob(100, strings.Repeat("x", 100), 99), want: signing.ErrLimit},
+		{name: "a blob of another size than its descriptor says", got: blob(99, strings.Repeat("x", 100), 1000), want: signing.ErrFormat},
+		{name: "a blob that is not there", got: blob(3, "abc", 1000), want: signing.ErrNotFound},
+		{name: "a manifest by digest", got: manifest(list[0].Digest.String(), 1<<20)},
+		{name: "a manifest beyond the limit", got: manifest(list[0].Digest.String(), 10), want: signing.ErrLimit},
+		{name: "a tag that is not there", got: manifest("sha256-abc.sig", 1<<20), want: signing.ErrNotFound},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if !errors.Is(tt.got, tt.want) {
+				t.Errorf("got %v, want %v", tt.got, tt.want)
+			}
+		})
+	}
+}
+
+// A registry that is down has not said that there are no signatures.
+func TestSignaturesOfARegistryThatFails(t *testing.T) {
+	host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	remote := repository(t, newClient(Options{}), host, "team/a")
+	if found, err := signing.Find(t.Context(), Signatures(remote), digest.FromString("app")); err == nil || errors.Is(err, signing.ErrNotFound) {
+		t.Errorf("Find = %v, %v; want the registry's refusal", found, err)
+	}
+}
+
+// A registry that answers with another manifest than it was asked for is found out.
+func TestSignaturesChecksDigests(t *testing.T) {
+	other := `{"schemaVersion":2}`
+	host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
+		if _, err := w.Write([]byte(other)); err != nil {
+			t.Error(err)
+		}
+	}))
+	s := Signatures(repository(t, newClient(Options{}), host, "team/a"))
+	if _, _, err := s.Manifest(t.Context(), digest.FromString("asked for").String(), 1<<20); err == nil {
+		t.Errorf("Manifest = nil, want an error")
 	}
 }

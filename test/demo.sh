@@ -5,6 +5,7 @@ set -euo pipefail
 
 bin=$(cd "${1:-bin}" && pwd)
 project=$(cd "$(dirname "$0")/data/hello" && pwd)
+advisories=$(cd "$(dirname "$0")/data/osv" && pwd)
 dir=$(mktemp -d)
 server=
 finish() {
@@ -41,6 +42,11 @@ digest=$("$bin/wpkg" --quiet push demo:hello@1.0.0 hello.wasm --view oci-image -
 echo "push    demo:hello@1.0.0 is $digest"
 "$bin/wpkg" inspect demo:hello@1.0.0 >report.txt
 echo "inspect $(grep -E '^kind' report.txt | cut -c12-), $(grep -E '^made by' report.txt | cut -c12-); it may $(grep -cE '^  (harmless|notable|sensitive) ' report.txt) things"
+"$bin/wpkg" sbom demo:hello@1.0.0 >bom.txt
+echo "sbom    $(grep -cE ' proven ' bom.txt) components from the bytes alone: $(grep -E '^golang: ' bom.txt)"
+"$bin/wreg" advisories import --data data "$advisories/go.zip" >/dev/null
+"$bin/wpkg" scan demo:hello@1.0.0 --db "$advisories/go.zip" --reachable-only --fail-on never >scan.txt
+echo "scan    $(tail -n 1 scan.txt)"
 "$bin/wpkg" --quiet pull demo:hello@^1 -o pulled.wasm >/dev/null
 cmp hello.wasm pulled.wasm
 echo "pull    demo:hello@^1 gives the same bytes, sha256 $(sha256sum pulled.wasm | cut -c1-12)…"
@@ -60,6 +66,7 @@ settled() { # until what was pushed is inspected and indexed
 }
 settled
 echo "search  lang:go capability:clock finds $("$bin/wpkg" search 'lang:go capability:clock' --output json | json package | first)"
+echo "search  dep:pkg:golang/stdlib@>=1.20 finds $("$bin/wpkg" search 'dep:pkg:golang/stdlib@>=1.20' --output json | json package | first)"
 cat >no-clock.yaml <<'YAML'
 name: no-clock
 scope:

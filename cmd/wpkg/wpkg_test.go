@@ -89,6 +89,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"unhex": unhex, "wasm": writeWasm, "auth": authServer, "cut": cutServer, "liar": liar, "status": status, "same": same,
 			"envsubst": envsubst, "settled": waitForJobs, "advise": advise, "attach": attach,
+			"envfrom": envFrom,
 		},
 	})
 }
@@ -196,6 +197,11 @@ func advise(ts *testscript.TestScript, _ bool, args []string) {
 	im := &advisories.Importer{DB: ts.Value(databaseKey).(meta.DB)}
 	_, err := im.Import(context.Background(), advisories.Load{Source: "test", Path: ts.MkAbs(args[0])})
 	ts.Check(err)
+}
+
+// envfrom NAME FILE sets a variable of the environment to what a file has.
+func envFrom(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], ts.ReadFile(args[1]))
 }
 
 // envsubst IN OUT fills in the script's variables.

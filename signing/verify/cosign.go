@@ -2,7 +2,7 @@ package verify
 
 import (
 	"bytes"
-	"crypto/x509"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -15,7 +15,6 @@ import (
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
 	protorekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
-	"github.com/sigstore/sigstore-go/pkg/bundle"
 	sigverify "github.com/sigstore/sigstore-go/pkg/verify"
 
 	"github.com/wreg-project/wreg/signing"
@@ -31,8 +30,12 @@ const (
 	annotationTimestamp   = "dev.sigstore.cosign/rfc3161timestamp"
 )
 
-// maxChain bounds the certificates of a chain.
-const maxChain = 8
+// maxAnnotation bounds the bytes of one of those that is read.
+const maxAnnotation = 256 << 10
+
+// simpleSigning is the type of payload that cosign signs (containers/image,
+// docs/containers-signature.5.md).
+const simpleSigning = "cosign container image signature"
 
 // mediaTypeV01 is that of the bundles that cosign's parts are put together to: the
 // one which has chains and logs that promise.
@@ -41,8 +44,8 @@ const mediaTypeV01 = "application/vnd.dev.sigstore.bundle+json;version=0.1"
 // cosignSignature checks a signature of cosign's older form: of a payload that
 // names the manifest.
 func (v *Verifier) cosignSignature(subject digest.Digest, f signing.Found) (*Proof, error) {
-	if err := shallow(f.Content); err != nil {
-		return nil, refused(err)
+	if err := shallow(f.Content, maxValues); err != nil {
+		return nil, fmt.Errorf("the payload cannot be read: %w", err)
 	}
 	var payload struct {
 		Critical struct {
@@ -53,74 +56,78 @@ func (v *Verifier) cosignSignature(subject digest.Digest, f signing.Found) (*Pro
 		} `json:"critical"`
 	}
 	if err := json.Unmarshal(f.Content, &payload); err != nil {
-		return nil, refused(fmt.Errorf("the payload cannot be read: %w", err))
+		return nil, fmt.Errorf("the payload cannot be read: %w", err)
+	}
+	if got := payload.Critical.Type; got != simpleSigning {
+		return nil, fmt.Errorf("its payload is of type %.80q, and %q was expected", got, simpleSigning)
 	}
 	if got := payload.Critical.Image.Digest; got != subject {
-		return nil, refused(fmt.Errorf("it signs %.80q, and %s was expected", got, subject))
+		return nil, fmt.Errorf("it is about %.140q, and %s was expected", string(got), subject)
 	}
 	sig, err := base64.StdEncoding.DecodeString(f.Annotations[annotationSignature])
-	if err != nil || len(sig) == 0 {
-		return nil, refused(fmt.Errorf("the annotation %s has no signature in base64", annotationSignature))
-	}
-	sum := digest.SHA256.FromBytes(f.Content)
-	raw, err := hex.DecodeString(sum.Encoded())
 	if err != nil {
-		return nil, refused(err)
+		return nil, fmt.Errorf("annotation %s: %w", annotationSignature, err)
 	}
-	content := &protobundle.Bundle_MessageSignature{MessageSignature: &protocommon.MessageSignature{
-		MessageDigest: &protocommon.HashOutput{Algorithm: protocommon.HashAlgorithm_SHA2_256, Digest: raw}, Signature: sig,
-	}}
-	b, err := assemble(f, &protobundle.Bundle{Content: content})
+	if len(sig) == 0 {
+		return nil, fmt.Errorf("annotation %s: %w", annotationSignature, errNoSignature)
+	}
+	sum := sha256.Sum256(f.Content)
+	b := &protobundle.Bundle{Content: &protobundle.Bundle_MessageSignature{MessageSignature: &protocommon.MessageSignature{
+		MessageDigest: &protocommon.HashOutput{Algorithm: protocommon.HashAlgorithm_SHA2_256, Digest: sum[:]}, Signature: sig,
+	}}}
+	if err := assemble(f, b); err != nil {
+		return nil, err
+	}
+	p, err := v.check(b, signed{
+		message: f.Content, policy: func() sigverify.ArtifactPolicyOption { return sigverify.WithArtifact(bytes.NewReader(f.Content)) },
+	}, f)
 	if err != nil {
-		return nil, refused(err)
+		return nil, err
 	}
-	payloadOf := func() sigverify.ArtifactPolicyOption { return sigverify.WithArtifact(bytes.NewReader(f.Content)) }
-	return v.check(b, payloadOf, f)
+	p.PredicateType = signing.PredicateSignature
+	return p, nil
 }
 
 // cosignAttestation checks an attestation of cosign's older form: a DSSE envelope.
 func (v *Verifier) cosignAttestation(subject digest.Digest, f signing.Found) (*Proof, error) {
-	if err := shallow(f.Content); err != nil {
-		return nil, refused(err)
+	if err := shallow(f.Content, maxValues); err != nil {
+		return nil, fmt.Errorf("the envelope cannot be read: %w", err)
 	}
 	var e struct {
 		PayloadType string `json:"payloadType"`
 		Payload     []byte `json:"payload"`
 		Signatures  []struct {
-			KeyID string `json:"keyid"`
-			Sig   []byte `json:"sig"`
+			Sig []byte `json:"sig"`
 		} `json:"signatures"`
 	}
 	if err := json.Unmarshal(f.Content, &e); err != nil {
-		return nil, refused(fmt.Errorf("the envelope cannot be read: %w", err))
+		return nil, fmt.Errorf("the envelope cannot be read: %w", err)
 	}
-	if len(e.Signatures) != 1 {
-		return nil, refused(fmt.Errorf("the envelope has %d signatures, and one was expected", len(e.Signatures)))
+	envelope := &protodsse.Envelope{Payload: e.Payload, PayloadType: e.PayloadType}
+	for _, s := range e.Signatures {
+		envelope.Signatures = append(envelope.Signatures, &protodsse.Signature{Sig: s.Sig})
 	}
-	content := &protobundle.Bundle_DsseEnvelope{DsseEnvelope: &protodsse.Envelope{
-		Payload: e.Payload, PayloadType: e.PayloadType,
-		Signatures: []*protodsse.Signature{{Sig: e.Signatures[0].Sig, Keyid: e.Signatures[0].KeyID}},
-	}}
-	b, err := assemble(f, &protobundle.Bundle{Content: content})
-	if err != nil {
-		return nil, refused(err)
-	}
-	what, err := manifest(subject)
-	if err != nil {
+	b := &protobundle.Bundle{Content: &protobundle.Bundle_DsseEnvelope{DsseEnvelope: envelope}}
+	if err := assemble(f, b); err != nil {
 		return nil, err
 	}
-	return v.check(b, what, f)
+	return v.statement(subject, b, f)
 }
 
 // assemble adds who vouches for the signature, from the annotations of its layer.
-func assemble(f signing.Found, b *protobundle.Bundle) (*bundle.Bundle, error) {
+func assemble(f signing.Found, b *protobundle.Bundle) error {
+	for _, name := range []string{annotationCertificate, annotationChain, annotationBundle, annotationTimestamp} {
+		if n := len(f.Annotations[name]); n > maxAnnotation {
+			return fmt.Errorf("annotation %s has %d bytes; at most %d are read", name, n, maxAnnotation)
+		}
+	}
 	b.MediaType = mediaTypeV01
-	b.VerificationMaterial = &protobundle.VerificationMaterial{}
-	m := b.VerificationMaterial
+	m := &protobundle.VerificationMaterial{}
+	b.VerificationMaterial = m
 	if text := f.Annotations[annotationCertificate]; text != "" {
 		certs, err := certificates(text + "\n" + f.Annotations[annotationChain])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		m.Content = &protobundle.VerificationMaterial_X509CertificateChain{
 			X509CertificateChain: &protocommon.X509CertificateChain{Certificates: certs},
@@ -129,33 +136,27 @@ func assemble(f signing.Found, b *protobundle.Bundle) (*bundle.Bundle, error) {
 		m.Content = &protobundle.VerificationMaterial_PublicKey{PublicKey: &protocommon.PublicKeyIdentifier{}}
 	}
 	if err := promise(m, f.Annotations[annotationBundle]); err != nil {
-		return nil, err
+		return err
 	}
-	if err := timestamp(m, f.Annotations[annotationTimestamp]); err != nil {
-		return nil, err
-	}
-	return bundle.NewBundle(b)
+	return timestamp(m, f.Annotations[annotationTimestamp])
 }
 
-// certificates reads a chain in PEM without its root, which the trusted root has.
+// certificates reads a chain in PEM.
 func certificates(text string) (list []*protocommon.X509Certificate, err error) {
 	for rest := []byte(text); ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
-			return list, nil
+			break
 		}
 		if len(list) == maxChain {
 			return nil, fmt.Errorf("the chain has more than %d certificates", maxChain)
 		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d: %w", len(list), err)
-		}
-		if len(list) > 0 && bytes.Equal(c.RawIssuer, c.RawSubject) {
-			continue
-		}
 		list = append(list, &protocommon.X509Certificate{RawBytes: block.Bytes})
 	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("annotation %s has no certificate in PEM", annotationCertificate)
+	}
+	return list, nil
 }
 
 // promise adds the entry of a log of version 1, which promises to include it.

@@ -32,7 +32,7 @@ var layers = [][]string{
 	},
 	{
 		"storage/blob/...", "storage/meta/...", "storage/gc", "sbom/vuln/...", "artifact/aot/...", "artifact/build/...", "artifact/run/...",
-		"registry/advisories", "registry/attached/...", "registry/auth", "registry/auditlog", "registry/jobs", "registry/policy",
+		"registry/advisories", "registry/attached/...", "registry/auth", "registry/instance", "registry/auditlog", "registry/jobs", "registry/policy",
 		"registry/search", "registry/client/...",
 	},
 	{"registry"},

@@ -1,4 +1,4 @@
-// Package stored gives package attached what this server has stored.
+// Package stored gives packages attached and signing what this server has stored.
 package stored
 
 import (

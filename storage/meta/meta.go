@@ -67,6 +67,7 @@ type Reader interface {
 	Components
 	Findings
 	Advisories
+	Signatures
 }
 
 // Tx is the writer's view inside Update. Its reads see its own writes. Each
@@ -88,6 +89,7 @@ type Tx interface {
 	ComponentWriter
 	FindingWriter
 	AdvisoryWriter
+	SignatureWriter
 }
 
 // Visibility is what the caller of a listing may see. The zero value sees

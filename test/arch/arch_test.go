@@ -31,7 +31,8 @@ var layers = [][]string{
 		"registry/catalog/wire",
 	},
 	{
-		"storage/blob/...", "storage/meta/...", "storage/gc", "sbom/vuln/...", "artifact/aot/...", "artifact/build/...", "artifact/run/...",
+		"storage/blob/...", "storage/meta/...", "storage/gc", "sbom/vuln/...", "signing/attest", "signing/trust",
+		"artifact/aot/...", "artifact/build/...", "artifact/run/...",
 		"registry/advisories", "registry/attached/...", "registry/auth", "registry/instance", "registry/auditlog", "registry/jobs", "registry/policy",
 		"registry/search", "registry/client/...",
 	},

@@ -19,6 +19,7 @@ import (
 
 	packageurl "github.com/package-url/packageurl-go"
 
+	"github.com/wreg-project/wreg/internal/strictjson"
 	"github.com/wreg-project/wreg/sbom"
 	"github.com/wreg-project/wreg/sbom/evidence"
 	"github.com/wreg-project/wreg/sbom/licence"
@@ -56,6 +57,20 @@ func (l Limits) ReadAll(r io.Reader) ([]byte, Limits, error) {
 		return nil, l, fmt.Errorf("%w: more than %d bytes", ErrLimit, l.MaxBytes)
 	}
 	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), l, nil
+}
+
+// DecodeJSON decodes a whole file into v, as package strictjson does within the
+// limits.
+func (l Limits) DecodeJSON(data []byte, v any) error {
+	l = l.defaults()
+	err := strictjson.Limits{Depth: l.MaxDepth, Objects: l.MaxObjects}.Decode(data, v)
+	switch {
+	case errors.Is(err, strictjson.ErrLimit):
+		return fmt.Errorf("%w: %w", ErrLimit, err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	return nil
 }
 
 // First is the first byte of a file that is no white space, 0 if there is none: it

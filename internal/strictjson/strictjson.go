@@ -1,23 +1,39 @@
-package declared
+// Package strictjson decodes JSON of strangers: what would cost more than its bytes
+// are worth is refused before it is decoded, and so is what two tools would read
+// differently.
+package strictjson
 
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
 )
 
+// Errors of Decode, wrapped with the place.
+var (
+	ErrLimit  = errors.New("over a limit")
+	ErrFormat = errors.New("not usable JSON")
+)
+
+// Limits bound a text. There is no default.
+type Limits struct {
+	Depth   int // of nesting
+	Objects int // in all; of values in lists there may be twice as many, of members eight times
+}
+
 // maxKeys bounds the keys of one JSON object. The formats know a few dozen.
 const maxKeys = 1024
 
-// DecodeJSON decodes a whole file into v. It fails with ErrLimit before a decoder
-// is asked if that would cost more than the bytes are worth: `[{},{},…]` grows a
+// Decode decodes a whole text into v. It fails with ErrLimit before a decoder is
+// asked if that would cost more than the bytes are worth: `[{},{},…]` grows a
 // hundredfold. What names a key twice is ErrFormat: of two lists of components the
 // decoder of Go would mix one, and another tool take the other. Keys that differ
 // in case alone are the same to that decoder, and so they are here.
-func (l Limits) DecodeJSON(data []byte, v any) error {
-	c := checker{limits: l.defaults(), seed: maphash.MakeSeed()}
+func (l Limits) Decode(data []byte, v any) error {
+	c := checker{limits: l, seed: maphash.MakeSeed()}
 	if err := c.check(data); err != nil {
 		return err
 	}
@@ -99,9 +115,9 @@ func (c *checker) next() error {
 	}
 	at := &c.open[len(c.open)-1]
 	at.key = at.object
-	kind, most := 0, elementsPerObject*c.limits.MaxObjects
+	kind, most := 0, elementsPerObject*c.limits.Objects
 	if at.object {
-		kind, most = 1, membersPerObject*c.limits.MaxObjects
+		kind, most = 1, membersPerObject*c.limits.Objects
 	}
 	if c.commas[kind]++; c.commas[kind] > most {
 		return fmt.Errorf("%w: more than %d values in lists or in objects", ErrLimit, most)
@@ -110,14 +126,14 @@ func (c *checker) next() error {
 }
 
 func (c *checker) begin(object bool) error {
-	if len(c.open) == c.limits.MaxDepth {
-		return fmt.Errorf("%w: more than %d deep", ErrLimit, c.limits.MaxDepth)
+	if len(c.open) == c.limits.Depth {
+		return fmt.Errorf("%w: more than %d deep", ErrLimit, c.limits.Depth)
 	}
 	if object {
 		c.objects++
 	}
-	if c.objects > c.limits.MaxObjects {
-		return fmt.Errorf("%w: more than %d objects", ErrLimit, c.limits.MaxObjects)
+	if c.objects > c.limits.Objects {
+		return fmt.Errorf("%w: more than %d objects", ErrLimit, c.limits.Objects)
 	}
 	if n := len(c.open); n < cap(c.open) {
 		c.open = c.open[:n+1] // with room for keys

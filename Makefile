@@ -61,12 +61,16 @@ conformance: ## the OCI conformance tests on every database and blob driver
 api: setup ## the catalog API against its OpenAPI document, by generated requests
 	go test -count=1 -tags api -timeout 15m ./test/api
 
-CLIENTS := .cache/clients
+CLIENTS  := .cache/clients
+SIGSTORE := github.com/sigstore
 .PHONY: clients
 clients: ## build the real clients and peers that tests and benchmarks run
 	@mkdir -p $(CLIENTS)
 	cd tools/clients && go build -o ../../$(CLIENTS)/ ./ctrpull $$(sed -n '/^tool (/,/^)/p' go.mod | grep /)
 	cd tools/scanner && go build -o ../../$(CLIENTS)/ .
+	cd tools/sigstore && go build -o ../../$(CLIENTS)/ $(SIGSTORE)/fulcio $(SIGSTORE)/timestamp-authority/v2/cmd/timestamp-server
+	cd tools/sigstore && go build -o ../../$(CLIENTS)/rekor-server $(SIGSTORE)/rekor-tiles/v2/cmd/rekor-server/posix
+	cd tools/sigstore && go build -o ../../$(CLIENTS)/cosign-v3 $(SIGSTORE)/cosign/v3/cmd/cosign
 
 .PHONY: interop
 interop: setup build clients corpus ## real clients against wreg, and wpkg against another registry

@@ -3,6 +3,7 @@ package keyless
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -63,7 +64,7 @@ func (t *transport) once(req *http.Request) (*http.Response, error) {
 		return nil, &Error{Doing: t.doing, Err: err}
 	}
 	if resp.StatusCode >= 400 {
-		e := &Error{Doing: t.doing, Err: &statusError{resp.StatusCode, firstLine(text)}}
+		e := &Error{Doing: t.doing, Err: &statusError{resp.StatusCode, said(text)}}
 		if t.hint != nil {
 			e.Hint = t.hint(resp.StatusCode)
 		}
@@ -98,7 +99,15 @@ func busy(err error) bool {
 	return errors.As(err, &e) && (e.status == http.StatusTooManyRequests || e.status >= 500)
 }
 
-func firstLine(text []byte) string {
+// said is what an answer has to say: the message of Google's and Sigstore's JSON,
+// or the first line.
+func said(text []byte) string {
+	var answer struct {
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(text, &answer) == nil && answer.Message != "" {
+		text = []byte(answer.Message)
+	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	return line[:min(len(line), maxError)]
 }

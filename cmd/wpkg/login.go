@@ -112,11 +112,26 @@ func (t *tool) host(c *cli.Context) (string, error) {
 	return host, nil
 }
 
+// errNoTerminal is of a question that nobody sees.
+var errNoTerminal = errors.New("there is no terminal to ask")
+
+// secret asks for what is typed on the terminal without being shown. Without one,
+// the error is errNoTerminal.
+func (t *tool) secret(prompt string) ([]byte, error) {
+	tty, ok := t.in.(*os.File)
+	if !ok || !term.IsTerminal(t.in) {
+		return nil, errNoTerminal
+	}
+	fmt.Fprint(t.err, prompt+": ")
+	s, err := term.ReadPassword(tty)
+	fmt.Fprintln(t.err)
+	return []byte(s), err
+}
+
 // askCredential reads what was not given: the name from the terminal, the
 // password from there without showing it, or from standard input.
 func (t *tool) askCredential(user string, fromStdin bool) (auth.Credential, error) {
-	tty, ok := t.in.(*os.File)
-	ok = ok && term.IsTerminal(t.in)
+	ok := term.IsTerminal(t.in)
 	if user == "" {
 		if fromStdin || !ok {
 			return auth.EmptyCredential, &usageError{text: "login: who?", hint: "--username NAME"}
@@ -137,13 +152,11 @@ func (t *tool) askCredential(user string, fromStdin bool) (auth.Credential, erro
 		}
 		password = strings.TrimRight(string(b), "\r\n")
 	case ok:
-		fmt.Fprint(t.err, "Password: ")
-		var err error
-		password, err = term.ReadPassword(tty)
-		fmt.Fprintln(t.err)
+		b, err := t.secret("Password")
 		if err != nil {
 			return auth.EmptyCredential, fmt.Errorf("password: %w", err)
 		}
+		password = string(b)
 	default:
 		return auth.EmptyCredential, &usageError{text: "login: there is no terminal to ask for the password", hint: "--password-stdin reads it from standard input"}
 	}

@@ -2,18 +2,14 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/urfave/cli/v2"
 
-	"github.com/wreg-project/wreg/internal/term"
 	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/signing/key"
-	"github.com/wreg-project/wreg/signing/keyref"
 )
 
 // signerFlags say who signs.
@@ -42,24 +38,11 @@ func (t *tool) author(ctx context.Context, o signerFlags) (*author, error) {
 	if o.key == "" {
 		return nil, &usageError{text: "sign: with which key?", hint: "--key FILE; wpkg key generate makes one"}
 	}
-	k, err := keyref.Open(ctx, o.key, keyref.Options{Pass: t.askPass, Warn: func(text string) { t.warn("%s", text) }})
+	k, err := t.openKey(ctx, o.key)
 	if err != nil {
 		return nil, err
 	}
 	return &author{Signer: k, key: k}, nil
-}
-
-// askPass asks the person at the terminal for a pass phrase. Without a terminal
-// it is empty, and no key that needs one opens.
-func (t *tool) askPass(prompt string) ([]byte, error) {
-	tty, ok := t.in.(*os.File)
-	if !ok || !term.IsTerminal(t.in) {
-		return nil, nil
-	}
-	fmt.Fprintf(t.err, "%s: ", prompt)
-	pass, err := term.ReadPassword(tty)
-	fmt.Fprintln(t.err)
-	return []byte(pass), err
 }
 
 // sign is the signature of the manifest d as a bundle. It names no repository: it

@@ -106,6 +106,27 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	return f.Commit()
 }
 
+// WriteNew stores data at path, where nothing may be yet: the error is fs.ErrExist
+// then. It returns once the file is durable; who reads it before that may see a
+// part, and after an error there is none.
+func WriteNew(path string, data []byte, perm fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = SyncData(f)
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
 // MkdirAll makes dir and what is missing above it, with the permissions perm
 // before umask, and syncs the parent of each folder it made. The parent of the
 // last folder that was there already is synced too: whoever made it may have

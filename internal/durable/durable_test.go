@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -196,5 +197,24 @@ func TestSyncDataOfAClosedFile(t *testing.T) {
 	}
 	if err := durable.SyncData(f); err == nil {
 		t.Error("SyncData of a closed file succeeded")
+	}
+}
+
+func TestWriteNewReplacesNothing(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "key")
+	if err := durable.WriteNew(path, []byte("first"), 0o600); err != nil {
+		t.Fatalf("WriteNew of an absent file = %v", err)
+	}
+	if err := durable.WriteNew(path, []byte("second"), 0o600); !errors.Is(err, fs.ErrExist) {
+		t.Fatalf("WriteNew of a file that exists = %v, want fs.ErrExist", err)
+	}
+	wantFile(t, path, "first")
+	info, err := os.Stat(path)
+	if err != nil || runtime.GOOS != "windows" && info.Mode() != 0o600 {
+		t.Fatalf("mode of the file = %v, %v; want 0600", info.Mode(), err)
+	}
+	if err := durable.WriteNew(filepath.Join(dir, "absent", "key"), nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("WriteNew in an absent folder = %v, want fs.ErrNotExist", err)
 	}
 }

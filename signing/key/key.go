@@ -23,6 +23,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	"github.com/sigstore/sigstore-go/pkg/sign"
@@ -36,6 +37,8 @@ var (
 	ErrFormat = errors.New("not a key that can be used")
 	// ErrEncrypted is of a private key that needs a pass phrase.
 	ErrEncrypted = errors.New("the key is encrypted")
+	// ErrAlgorithm is of an algorithm that Generate has no keys of.
+	ErrAlgorithm = errors.New("unknown algorithm")
 )
 
 // MaxPEM bounds a key's text, in bytes.
@@ -180,7 +183,11 @@ const (
 	RSA3072 = "rsa-3072"
 )
 
-// Generate makes a new key.
+// Algorithms are those of Generate; the first is what to take if nothing speaks for
+// another.
+func Algorithms() []string { return []string{P256, P384, Ed25519, RSA3072} }
+
+// Generate makes a new key. The error is ErrAlgorithm.
 func Generate(algorithm string) (*Private, error) {
 	var s crypto.Signer
 	var err error
@@ -194,7 +201,7 @@ func Generate(algorithm string) (*Private, error) {
 	case RSA3072:
 		s, err = rsa.GenerateKey(rand.Reader, 3072)
 	default:
-		return nil, fmt.Errorf("%.40q is no algorithm: there are %s, %s, %s and %s", algorithm, P256, P384, Ed25519, RSA3072)
+		return nil, fmt.Errorf("%.40q: %w: there are %s", algorithm, ErrAlgorithm, strings.Join(Algorithms(), ", "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make a key: %w", err)

@@ -13,6 +13,7 @@ package keyref
 import (
 	"context"
 	"crypto"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -79,8 +80,9 @@ func Open(ctx context.Context, reference string, o Options) (*key.Private, error
 }
 
 // Public opens a public key: of a file that holds one, a certificate or a private
-// key, or of a token or service. Nobody is asked for a pass phrase. The errors are
-// those of Open.
+// key, or of a token or service. Nobody is asked for a pass phrase: what needs one
+// that the environment does not hold is key.ErrEncrypted. The other errors are those
+// of Open.
 func Public(ctx context.Context, reference string) (*key.Public, error) {
 	open, err := remote(reference)
 	if err != nil {
@@ -97,6 +99,9 @@ func Public(ctx context.Context, reference string) (*key.Public, error) {
 				return nil, fmt.Errorf("key %s: %w", display(reference), err)
 			}
 			return k, nil
+		}
+		if _, ok := EnvPass(); !ok && cosign.Is(text) {
+			return nil, fmt.Errorf("key %s: %w", reference, key.ErrEncrypted)
 		}
 	}
 	k, err := Open(ctx, reference, Options{})
@@ -203,12 +208,31 @@ func private(reference string, text []byte, o Options) (*key.Private, error) {
 	return key.NewPrivate(signer)
 }
 
-// passphrase is that of the environment, else what a person answers, else empty.
-func (o Options) passphrase(reference string) ([]byte, error) {
+// Encrypt writes a key in memory as cosign does, in PEM. Open and cosign open it
+// with the pass phrase.
+func Encrypt(k *key.Private, pass []byte) ([]byte, error) {
+	text, err := k.MarshalPKCS8()
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	return cosign.Encrypt(block.Bytes, pass)
+}
+
+// EnvPass is the pass phrase that the environment holds, if it does.
+func EnvPass() (pass []byte, ok bool) {
 	for _, name := range passVariables {
 		if pass, ok := os.LookupEnv(name); ok {
-			return []byte(pass), nil
+			return []byte(pass), true
 		}
+	}
+	return nil, false
+}
+
+// passphrase is that of the environment, else what a person answers, else empty.
+func (o Options) passphrase(reference string) ([]byte, error) {
+	if pass, ok := EnvPass(); ok {
+		return pass, nil
 	}
 	if o.Pass == nil {
 		return nil, nil

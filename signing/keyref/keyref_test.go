@@ -151,7 +151,7 @@ func TestOpenRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	odd, err := cosign.Encrypt(p224, nil)
+	odd, err := cosign.Encrypt(der, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestPublicRefuses(t *testing.T) {
 		want      error
 	}{
 		{filepath.Join("testdata", "README.md"), key.ErrFormat},
-		{filepath.Join("testdata", "cosign.key"), ErrPass},
+		{filepath.Join("testdata", "cosign.key"), key.ErrEncrypted},
 		{"", ErrReference},
 		{filepath.Join("testdata", "absent"), fs.ErrNotExist},
 	} {

@@ -61,13 +61,9 @@ func Decrypt(text, pass []byte) (crypto.Signer, error) {
 	return s, nil
 }
 
-// Encrypt writes a private key in memory, which opens with the pass phrase. An
-// empty one protects nothing, but cosign reads keys in this form alone.
-func Encrypt(s crypto.Signer, pass []byte) ([]byte, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(s)
-	if err != nil {
-		return nil, fmt.Errorf("encrypt a key: %w", err)
-	}
+// Encrypt writes a private key, which is PKCS #8 in DER, so that the pass phrase
+// opens it. An empty one protects nothing, but cosign reads keys in this form alone.
+func Encrypt(der, pass []byte) ([]byte, error) {
 	box, err := encrypted.Encrypt(der, pass)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt a key: %w", err)

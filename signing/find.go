@@ -46,7 +46,7 @@ func Find(ctx context.Context, src Source, subject digest.Digest) ([]Found, erro
 	if err := f.referrers(); err != nil {
 		return nil, fmt.Errorf("signatures of %s: %w", subject, err)
 	}
-	for _, suffix := range []string{".sig", ".att"} {
+	for _, suffix := range CosignSuffixes() {
 		if err := f.tag(suffix); err != nil {
 			return nil, fmt.Errorf("signatures of %s: %w", subject, err)
 		}
@@ -55,6 +55,9 @@ func Find(ctx context.Context, src Source, subject digest.Digest) ([]Found, erro
 	slices.SortStableFunc(f.found, func(a, b Found) int { return slices.Index(order, a.Form) - slices.Index(order, b.Form) })
 	return f.found, nil
 }
+
+// CosignSuffixes are those of the tags of CosignTag.
+func CosignSuffixes() []string { return []string{".sig", ".att"} }
 
 // CosignTag is the tag under which cosign keeps signatures (".sig") or
 // attestations (".att") in its older form.

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
 
+	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/registry/client"
+	"github.com/wreg-project/wreg/signing"
 )
 
 // copied says what a copy did.
@@ -17,39 +20,63 @@ type copied struct {
 	Digest    string   `json:"digest"`
 	Moved     int64    `json:"moved"` // bytes
 	Referrers []string `json:"referrers"`
+	Tags      []string `json:"tags,omitempty"` // of cosign's signatures and attestations
 	LeftOut   []string `json:"leftOut"`
 }
 
 func (t *tool) copyCommand() *cli.Command {
 	var o client.CopyOptions
+	var promote bool
 	return &cli.Command{
 		Name:      "copy",
 		Aliases:   []string{"cp"},
 		Usage:     "copy a package between registries and layouts",
-		ArgsUsage: "SRC DST [--referrers]",
+		ArgsUsage: "SRC DST [--referrers] [--promote]",
 		Description: `Copies a manifest or index with all it consists of, byte for byte. DST without a
-tag gets the tag of SRC. What is at DST already is not sent again.`,
+tag gets the tag of SRC. What is at DST already is not sent again.
+
+Signatures and attestations go along, before the package itself: those that refer
+to it and those that cosign keeps under tags. What DST has of these stays.
+
+With --promote a package is taken over from one repository of a registry into
+another that takes only what is signed: everything that refers to it goes along
+but what the registry makes itself, and a package without any signature is not
+tried. Clients that know no signatures push to the first repository, and
+
+   wpkg sign staging/app:1.0.0 --key release.key
+   wpkg copy --promote staging/app:1.0.0 prod/app`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{
-				Name: "referrers", Usage: "also copy what refers to the package: signatures, SBOMs, views", Destination: &o.Referrers,
+				Name: "signatures", Usage: "copy signatures and attestations too; --signatures=false does not", Value: true, Destination: &o.Signatures,
+				DisableDefaultText: true,
+			},
+			&cli.BoolFlag{
+				Name: "referrers", Usage: "also copy what else refers to the package: SBOMs, views", Destination: &o.Referrers,
 			},
 			&cli.BoolFlag{
 				Name: "derived", Usage: "with --referrers, also copy what a wreg computed, such as its reports", Destination: &o.Derived,
+			},
+			&cli.BoolFlag{
+				Name: "promote", Usage: "take a signed package over into another repository of its registry", Destination: &promote, DisableDefaultText: true,
 			},
 		},
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 2, 2); err != nil {
 				return err
 			}
-			if o.Derived && !o.Referrers {
+			switch {
+			case promote && (!o.Signatures || o.Derived):
+				return usagef("copy: --promote takes signatures along, and nothing derived")
+			case o.Derived && !o.Referrers:
 				return usagef("copy: --derived without --referrers")
 			}
-			return t.copy(c, o)
+			o.Referrers = o.Referrers || promote
+			return t.copy(c, o, promote)
 		},
 	}
 }
 
-func (t *tool) copy(c *cli.Context, o client.CopyOptions) error {
+func (t *tool) copy(c *cli.Context, o client.CopyOptions, promote bool) error {
 	from, to := c.Args().Get(0), c.Args().Get(1)
 	if isFile(from) {
 		return &usageError{text: "copy: " + from + " is a file", hint: fmt.Sprintf("wpkg push %s %s", to, from)}
@@ -74,6 +101,11 @@ func (t *tool) copy(c *cli.Context, o client.CopyOptions) error {
 	case dst.Tag == "":
 		dst = dst.WithDigest(src.desc.Digest)
 	}
+	if promote {
+		if err := promotable(c.Context, src, dst); err != nil {
+			return err
+		}
+	}
 	target, err := t.target(c.Context, dst, true)
 	if err != nil {
 		return err
@@ -91,14 +123,32 @@ func (t *tool) copy(c *cli.Context, o client.CopyOptions) error {
 	}
 	out := copied{
 		Source: src.ref.String(), Reference: dst.String(), Digest: got.Root.Digest.String(), Moved: got.Moved,
-		Referrers: digests(got.Referrers), LeftOut: digests(got.LeftOut),
+		Referrers: digests(got.Referrers), LeftOut: digests(got.LeftOut), Tags: got.Tags,
 	}
 	rows := [][]string{{"REFERENCE", "DIGEST", "MOVED"}, {out.Reference, out.Digest, sizeText(out.Moved)}}
-	if o.Referrers {
+	if n := len(out.Referrers) + len(got.Tags); o.Referrers || n > 0 {
 		rows[0] = append(rows[0], "REFERRERS")
-		rows[1] = append(rows[1], strconv.Itoa(len(out.Referrers)))
+		rows[1] = append(rows[1], strconv.Itoa(n))
 	}
 	return t.emit(out, rows)
+}
+
+// promotable refuses what --promote is not for.
+func promotable(ctx context.Context, src selection, dst ref.Reference) error {
+	switch {
+	case src.ref.Layout != "" || dst.Layout != "" || src.ref.Host != dst.Host:
+		return usagef("copy: --promote is between repositories of one registry: %s and %s are not", src.named(), dst)
+	case src.ref.Repository == dst.Repository:
+		return &usageError{text: fmt.Sprintf("copy: --promote from %s to itself", src.ref.Name()), hint: "wpkg tag gives it another tag"}
+	}
+	found, err := signing.Find(ctx, client.Signatures(src.Target), src.desc.Digest)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return &hinted{fmt.Errorf("%s: nobody has signed it", src.named()), fmt.Sprintf("wpkg sign %s --key KEY", src.named())}
+	}
+	return nil
 }
 
 func digests(ds []ocispec.Descriptor) []string {

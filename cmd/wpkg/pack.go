@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/urfave/cli/v2"
 
 	"github.com/wreg-project/wreg/artifact"
@@ -41,7 +42,7 @@ does not exist. Without :TAG the tag is the version, or latest.`,
 			if r.Digest != "" || r.Range != "" {
 				return usagef("pack: %s: a tag can be chosen, a digest or range cannot", to)
 			}
-			return t.publish(c.Context, []publication{{file: c.Args().First(), to: r}}, o)
+			return t.publish(c.Context, []publication{{file: c.Args().First(), to: r}}, o, nil)
 		},
 	}
 }
@@ -51,6 +52,7 @@ type packFlags struct {
 	version, author string
 	annotations     cli.StringSlice
 	views           cli.StringSlice
+	sign            bool
 }
 
 func (o *packFlags) flags() []cli.Flag {
@@ -131,6 +133,9 @@ type pushed struct {
 	Size      int64          `json:"size"` // bytes of manifest, config and layers
 	Moved     int64          `json:"moved"`
 	Referrers []pushedMember `json:"referrers"`
+
+	Signer    string        `json:"signer,omitempty"`
+	Signature digest.Digest `json:"signature,omitempty"` // the manifest that carries it
 }
 
 type pushedMember struct {
@@ -138,11 +143,13 @@ type pushedMember struct {
 	Digest    string `json:"digest"`
 	Size      int64  `json:"size"`
 	View      string `json:"view"`
+
+	Signature digest.Digest `json:"signature,omitempty"`
 }
 
-// publish packs each file and stores it. All are packed before the first is
-// sent: a file that is no Wasm stops everything.
-func (t *tool) publish(ctx context.Context, ps []publication, o packFlags) error {
+// publish packs each file and stores it, signed by an author unless that is nil.
+// All are packed before the first is sent: a file that is no Wasm stops everything.
+func (t *tool) publish(ctx context.Context, ps []publication, o packFlags, by *author) error {
 	views, err := o.viewList()
 	if err != nil {
 		return err
@@ -161,16 +168,19 @@ func (t *tool) publish(ctx context.Context, ps []publication, o packFlags) error
 		all = append(all, r)
 	}
 	rows := [][]string{{"REFERENCE", "DIGEST", "SIZE"}}
+	if by != nil {
+		rows[0] = append(rows[0], "SIGNATURE")
+	}
 	var done []pushed
 	for _, r := range all {
-		out, err := t.send(ctx, r, views)
+		out, err := t.send(ctx, r, views, by)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.to, err)
 		}
 		done = append(done, out)
-		rows = append(rows, []string{out.Reference, out.Digest, sizeText(out.Size)})
+		rows = append(rows, []string{out.Reference, out.Digest, sizeText(out.Size), out.Signature.String()}[:len(rows[0])])
 		for _, m := range out.Referrers {
-			rows = append(rows, []string{m.Reference, m.Digest, sizeText(m.Size)})
+			rows = append(rows, []string{m.Reference, m.Digest, sizeText(m.Size), m.Signature.String()}[:len(rows[0])])
 		}
 	}
 	return emitEach(t, done, rows)
@@ -244,33 +254,42 @@ func settleVersion(o *artifact.Options, to ref.Reference) error {
 	return nil
 }
 
-// send stores a package and its views.
-func (t *tool) send(ctx context.Context, r ready, views []artifact.View) (pushed, error) {
+// send stores a package and its views, each behind its signature.
+func (t *tool) send(ctx context.Context, r ready, views []artifact.View, by *author) (pushed, error) {
 	target, err := t.target(ctx, r.to, true)
 	if err != nil {
 		return pushed{}, err
 	}
 	progress, stop := t.progress(ctx)
 	defer stop()
-	put := func(p *artifact.Package, tag string) (int64, error) {
-		got, err := client.Push(ctx, p, target, client.CopyOptions{Tags: []string{tag}, Progress: progress})
-		return got.Moved, err
+	put := func(p *artifact.Package, tag string) (moved int64, one signed, err error) {
+		o := client.CopyOptions{Tags: []string{tag}, Progress: progress}
+		if by != nil {
+			o.Before = func(ctx context.Context) (err error) {
+				one, err = by.attach(ctx, target, p.Manifest)
+				return err
+			}
+		}
+		got, err := client.Push(ctx, p, target, o)
+		return got.Moved, one, err
 	}
 	out := pushed{
 		Reference: r.to.String(), Digest: r.pkg.Manifest.Digest.String(), Size: sizeOf(r.pkg), Referrers: []pushedMember{},
 	}
-	if out.Moved, err = put(r.pkg, r.to.Tag); err != nil {
+	var one signed
+	if out.Moved, one, err = put(r.pkg, r.to.Tag); err != nil {
 		return out, err
 	}
+	out.Signer, out.Signature = one.Signer, one.Signature
 	for _, v := range views {
 		p, tag := r.views[v], v.Tag(r.to.Tag)
-		moved, err := put(p, tag)
+		moved, one, err := put(p, tag)
 		if err != nil {
 			return out, fmt.Errorf("view %s: %w", v, err)
 		}
 		out.Moved += moved
 		out.Referrers = append(out.Referrers, pushedMember{
-			Reference: r.to.WithTag(tag).String(), Digest: p.Manifest.Digest.String(), Size: sizeOf(p), View: string(v),
+			Reference: r.to.WithTag(tag).String(), Digest: p.Manifest.Digest.String(), Size: sizeOf(p), View: string(v), Signature: one.Signature,
 		})
 	}
 	return out, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -13,6 +14,7 @@ import (
 
 func (t *tool) pushCommand() *cli.Command {
 	var o packFlags
+	var by signerFlags
 	return &cli.Command{
 		Name:      "push",
 		Usage:     "push a Wasm file as a package",
@@ -23,8 +25,13 @@ registry, or namespace:name@version. Without a tag, the tag is the version that
 
 A package holds one Wasm file. Several files become several packages below REF,
 each under its file's name: push demo/tools:1.0.0 a.wasm b.wasm makes
-demo/tools/a:1.0.0 and demo/tools/b:1.0.0.`,
-		Flags: o.flags(),
+demo/tools/a:1.0.0 and demo/tools/b:1.0.0.
+
+With --sign it is signed as wpkg sign does. The signature is stored before the
+package is, so that a registry which takes only what is signed takes it.`,
+		Flags: slices.Concat(o.flags(), []cli.Flag{
+			&cli.BoolFlag{Name: "sign", Usage: "sign what is pushed", Category: "signing", Destination: &o.sign, DisableDefaultText: true},
+		}, by.flags()),
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 2, -1); err != nil {
 				return err
@@ -41,7 +48,17 @@ demo/tools/a:1.0.0 and demo/tools/b:1.0.0.`,
 			if err != nil {
 				return err
 			}
-			return t.publish(c.Context, ps, o)
+			if !o.sign {
+				if by.given() {
+					return &usageError{text: "push: it says with what to sign, and not to sign", hint: "--sign"}
+				}
+				return t.publish(c.Context, ps, o, nil)
+			}
+			a, err := t.author(c.Context, by)
+			if err != nil {
+				return err
+			}
+			return t.publish(c.Context, ps, o, a)
 		},
 	}
 }

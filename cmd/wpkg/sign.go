@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
@@ -18,8 +19,9 @@ type signed struct {
 	Reference string        `json:"reference"`
 	Digest    digest.Digest `json:"digest"` // what is signed
 	Signer    string        `json:"signer"`
-	Signature digest.Digest `json:"signature"` // the manifest that carries it
-	Present   bool          `json:"present"`   // it was there already
+	Signature digest.Digest `json:"signature"`     // the manifest that carries it
+	Tag       string        `json:"tag,omitempty"` // of cosign's older form, with --legacy-sig
+	Present   bool          `json:"present"`       // it was there already
 }
 
 func (t *tool) signCommand() *cli.Command {
@@ -27,14 +29,18 @@ func (t *tool) signCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "sign",
 		Usage:     "sign a package where it lies",
-		ArgsUsage: "REF... --key KEY",
+		ArgsUsage: "REF... [--key KEY]",
 		Description: `Signs the manifest that REF names, in a registry or an OCI layout, by its digest:
 a tag that moves later takes no signature with it. The signature is a Sigstore
 bundle that refers to the manifest; wpkg copy takes it along. What the key has
 signed already is not signed again.
 
-   wpkg key generate -o release.key
-   wpkg sign demo/app:1.0.0 --key release.key`,
+With --key and --signing-config a log and a clock witness the signature. With
+--identity-token there is no key to keep: an authority vouches for one that lives
+for a moment.
+
+   wpkg sign demo/app:1.0.0 --key release.key
+   wpkg sign demo/app:1.0.0 --identity-token env://TOKEN --signing-config sc.json --trusted-root root.json`,
 		Flags: o.flags(),
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 1, -1); err != nil {
@@ -80,32 +86,58 @@ func signedRows(list []signed) [][]string {
 	return rows
 }
 
-// attach signs the manifest d of t and hangs the signature on it.
+// attach signs the manifest d of t and hangs the signature on it, in each form. What
+// is there already is not made again, but for signatures that say when they were.
 func (a *author) attach(ctx context.Context, t client.Target, d ocispec.Descriptor) (signed, error) {
 	out := signed{Digest: d.Digest}
 	there, err := a.present(ctx, t, d.Digest)
 	if err != nil {
 		return out, err
 	}
-	if there != nil {
-		out.Signer, out.Signature, out.Present = a.name(nil), there.Manifest, true
+	if out.Signature, out.Present = there[signing.FormBundle]; !out.Present {
+		text, err := a.sign(ctx, d.Digest)
+		if err != nil {
+			return out, err
+		}
+		at, err := client.Attach(ctx, t, d, text, signing.PredicateSignature)
+		if err != nil {
+			return out, err
+		}
+		out.Signature = at.Digest
+	}
+	out.Signer = a.name(a.made[d.Digest])
+	if !a.legacy {
 		return out, nil
 	}
-	text, err := a.sign(ctx, d.Digest)
-	if err != nil {
-		return out, err
+	out.Tag = signing.CosignTag(d.Digest, ".sig")
+	if _, ok := there[signing.FormCosign]; ok {
+		return out, nil
 	}
-	at, err := client.Attach(ctx, t, d, text, signing.PredicateSignature)
-	if err != nil {
-		return out, err
-	}
-	out.Signer, out.Signature = a.name(text), at.Digest
-	return out, nil
+	return out, a.attachCosign(ctx, t, d.Digest)
 }
 
-// present is the author's signature of the manifest d that t has already, nil if
-// it has none. Those of certificates are made anew: each says when it was.
-func (a *author) present(ctx context.Context, t client.Target, d digest.Digest) (*signing.Found, error) {
+// attachCosign signs the manifest d in cosign's older form.
+func (a *author) attachCosign(ctx context.Context, t client.Target, d digest.Digest) error {
+	name := ""
+	if _, ok := t.(*client.Repository); ok {
+		name = t.String()
+	}
+	payload, err := signing.SimpleSigning(name, d)
+	if err != nil {
+		return err
+	}
+	sig, _, err := a.key.SignData(ctx, payload)
+	if err != nil {
+		return err
+	}
+	_, err = client.AttachCosign(ctx, t, d, payload, map[string]string{signing.AnnotationSignature: base64.StdEncoding.EncodeToString(sig)})
+	return err
+}
+
+// present are the manifests with the author's signatures of the manifest d that t
+// has already, by their form. A certificate's are not looked for, nor those that go
+// to a log.
+func (a *author) present(ctx context.Context, t client.Target, d digest.Digest) (map[signing.Form]digest.Digest, error) {
 	if a.key == nil {
 		return nil, nil
 	}
@@ -117,13 +149,14 @@ func (a *author) present(ctx context.Context, t client.Target, d digest.Digest) 
 	if err != nil {
 		return nil, err
 	}
+	there := map[signing.Form]digest.Digest{}
 	for _, f := range found {
-		if f.Form != signing.FormBundle {
+		if a.logged && f.Form == signing.FormBundle {
 			continue
 		}
 		if p, err := v.Verify(ctx, d, f); err == nil && p.PredicateType == signing.PredicateSignature {
-			return &f, nil
+			there[f.Form] = f.Manifest
 		}
 	}
-	return nil, ctx.Err()
+	return there, ctx.Err()
 }

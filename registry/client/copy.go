@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/content"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/wreg-project/wreg/artifact"
 )
@@ -36,11 +37,20 @@ type CopyOptions struct {
 	// Tags are set on the copy, when everything is there. None leaves it
 	// reachable by its digest alone.
 	Tags []string
-	// Referrers also copies what refers to the package or to a part of it, and
+	// Signatures also copies signatures and attestations of the package and of its
+	// parts, and those of these: Sigstore bundles, Notation's, and cosign's tags. What
+	// the goal has under such a tag already is kept beside them.
+	Signatures bool
+	// Referrers also copies what else refers to the package or to a part of it, and
 	// what refers to that. What a wreg derived is left out: see IsDerived.
 	Referrers bool
-	// Derived takes derived referrers along.
+	// Derived takes derived referrers along, but for those that the goal refuses
+	// because it makes its own.
 	Derived bool
+	// Before is called when everything is there but the manifest of the package, and
+	// may hang things on it. It is called again if the registry wants that manifest
+	// first. Nil does nothing.
+	Before func(ctx context.Context) error
 	// Concurrency is the number of transfers at a time; 0 is DefaultConcurrency.
 	Concurrency int
 	// Progress watches transfers; nil is nobody.
@@ -51,6 +61,7 @@ type CopyOptions struct {
 type Copied struct {
 	Root      ocispec.Descriptor
 	Referrers []ocispec.Descriptor // copied or there already
+	Tags      []string             // of cosign, copied or there already
 	LeftOut   []ocispec.Descriptor // derived
 	Moved     int64                // bytes of content that were transferred
 	Present   int64                // bytes of content that were there already, or mounted
@@ -58,7 +69,12 @@ type Copied struct {
 
 // Copy copies the package that reference names from src to dst with all it
 // consists of. What dst has already is not moved, and within one registry blobs
-// are mounted. Tags are set last: a package that can be found is complete.
+// are mounted.
+//
+// Tags are set last: a package that can be found is complete. To a registry what
+// hangs on the package goes before its manifest too, so that one that takes only
+// signed packages sees the signatures when it judges. One that refuses what hangs
+// on nothing gets the manifest first, without a tag.
 func Copy(ctx context.Context, src Target, reference string, dst Target, o CopyOptions) (Copied, error) {
 	root, err := src.Resolve(ctx, reference)
 	if err != nil {
@@ -71,34 +87,20 @@ func Copy(ctx context.Context, src Target, reference string, dst Target, o CopyO
 			c.graph.MountFrom = func(context.Context, ocispec.Descriptor) ([]string, error) { return []string{from.Name()}, nil }
 		}
 	}
-	out := Copied{Root: root}
-	if !o.Referrers { // which want it there first
-		c.keepForTag(root)
-	}
-	if err := c.copy(ctx, root); err != nil {
-		return out, err
-	}
-	if o.Referrers {
-		if err := c.referrers(ctx, src, root, &out); err != nil {
-			return out, err
+	return c.run(ctx, bare(root), func(out *Copied) error {
+		if !o.Referrers && !o.Signatures {
+			return nil
 		}
-	}
-	err = c.tag(ctx, root)
-	out.Moved, out.Present = c.moved.Load(), c.present.Load()
-	return out, err
+		return c.along(ctx, src, out)
+	})
 }
 
-// Push stores a package that was packed here: its blobs in parallel, then its
-// manifest, then the tags.
+// Push stores a package that was packed here: its blobs in parallel, then what
+// CopyOptions.Before hangs on it, then its manifest with the tags.
 func Push(ctx context.Context, p *artifact.Package, dst Target, o CopyOptions) (Copied, error) {
 	c := newCopier(packed{p}, dst, o)
 	defer c.close()
-	c.keepForTag(p.Manifest)
-	err := c.copy(ctx, p.Manifest)
-	if err == nil {
-		err = c.tag(ctx, p.Manifest)
-	}
-	return Copied{Root: p.Manifest, Moved: c.moved.Load(), Present: c.present.Load()}, err
+	return c.run(ctx, p.Manifest, func(*Copied) error { return nil })
 }
 
 // IsDerived reports whether a referrer is something that a wreg computes by
@@ -116,9 +118,10 @@ type copier struct {
 	dst   Target
 	opts  CopyOptions
 	graph oras.CopyGraphOptions
+	root  ocispec.Descriptor
 
 	moved, present atomic.Int64
-	kept           bool // the root goes with its first tag
+	kept           bool // the root is not there yet: it goes last
 }
 
 func newCopier(src content.ReadOnlyStorage, dst Target, o CopyOptions) *copier {
@@ -149,69 +152,106 @@ func (c *copier) count(n *atomic.Int64) func(context.Context, ocispec.Descriptor
 	}
 }
 
-// copy copies a manifest and what it consists of, parts first.
-func (c *copier) copy(ctx context.Context, root ocispec.Descriptor) error {
-	return plain(oras.CopyGraph(ctx, c.src, c.dst, root, c.graph))
+// run copies root, what along copies besides, and has Before called; the manifest
+// goes last where that makes a difference.
+func (c *copier) run(ctx context.Context, root ocispec.Descriptor, along func(*Copied) error) (Copied, error) {
+	c.root = root
+	if _, ok := c.dst.(*Repository); ok {
+		c.graph.PreCopy = c.keepRoot
+	}
+	out := Copied{Root: root}
+	err := plain(oras.CopyGraph(ctx, c.src, c.dst, root, c.graph))
+	if err == nil {
+		err = along(&out)
+	}
+	if err == nil && c.opts.Before != nil {
+		err = c.hang(ctx, func() error { return c.opts.Before(ctx) })
+	}
+	if err == nil {
+		err = c.finish(ctx)
+	}
+	out.Moved, out.Present = c.moved.Load(), c.present.Load()
+	return out, err
 }
 
-// keepForTag leaves the manifest root to the request that sets the first tag: a
-// registry that judges what it gets then knows under which version, and there is
-// one request less.
-func (c *copier) keepForTag(root ocispec.Descriptor) {
-	if _, ok := c.dst.(*Repository); !ok || len(c.opts.Tags) == 0 {
-		return
-	}
-	c.graph.PreCopy = func(_ context.Context, d ocispec.Descriptor) error {
-		if d.Digest != root.Digest {
-			return nil
-		}
-		c.kept = true
-		return oras.SkipNode
-	}
-}
-
-// referrers copies what refers to root, to a part of it, or to any such
-// referrer.
-func (c *copier) referrers(ctx context.Context, src Target, root ocispec.Descriptor, out *Copied) error {
-	seen := map[digest.Digest]bool{root.Digest: true}
-	next := []ocispec.Descriptor{root}
-	add := func(d ocispec.Descriptor) error {
-		if seen[d.Digest] {
-			return nil
-		}
-		seen[d.Digest] = true
-		next = append(next, d)
-		if len(seen) > MaxReferrers {
-			return fmt.Errorf("referrers of %s: %w: more than %d", root.Digest, ErrTooLarge, MaxReferrers)
-		}
+// keepRoot leaves the manifest of the package to the request that sets its first
+// tag: a registry that judges what it gets then knows under which version and what
+// hangs on it, and there is one request less.
+func (c *copier) keepRoot(_ context.Context, d ocispec.Descriptor) error {
+	if d.Digest != c.root.Digest {
 		return nil
 	}
-	for len(next) > 0 {
-		d := next[0]
-		next = next[1:]
-		if err := eachChild(ctx, src, d, add); err != nil {
+	c.kept = true
+	return oras.SkipNode
+}
+
+// hang calls put, which stores something that refers to the package. The
+// specification has registries take that before the package; for those that do not,
+// the package is stored by its digest, and put is called again.
+func (c *copier) hang(ctx context.Context, put func() error) error {
+	err := put()
+	if !c.kept || !wantsSubject(err) {
+		return err
+	}
+	if again := c.putRoot(ctx, c.root.Digest.String()); again != nil {
+		return err // which says why it was not done in the right order
+	}
+	return put()
+}
+
+// wantsSubject reports whether an answer may mean that the subject has to be
+// there.
+func wantsSubject(err error) bool {
+	answer, ok := errors.AsType[*errcode.ErrorResponse](err)
+	if !ok {
+		return false
+	}
+	switch answer.StatusCode {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusFailedDependency:
+		return true
+	}
+	return false
+}
+
+// putRoot stores the manifest that was kept, under a tag or its digest.
+func (c *copier) putRoot(ctx context.Context, reference string) error {
+	repo, ok := c.dst.(*Repository)
+	if !ok {
+		return fmt.Errorf("%s is no registry", c.dst)
+	}
+	manifest, err := ReadAll(ctx, c.src, c.root, MaxManifest)
+	if err != nil {
+		return err
+	}
+	if err := repo.PutManifest(ctx, c.root, manifest, reference); err != nil {
+		return err
+	}
+	if c.kept {
+		c.kept = false
+		c.moved.Add(c.root.Size)
+	}
+	return nil
+}
+
+// finish sets the tags, each in one request, or stores the manifest by its digest
+// if there are none.
+func (c *copier) finish(ctx context.Context) error {
+	tags := slices.Compact(slices.Clone(c.opts.Tags))
+	if len(tags) == 0 && c.kept {
+		return c.putRoot(ctx, c.root.Digest.String())
+	}
+	for _, tag := range tags {
+		var err error
+		if _, remote := c.dst.(*Repository); remote {
+			err = c.putRoot(ctx, tag)
+		} else {
+			err = c.dst.Tag(ctx, c.root, tag)
+		}
+		switch {
+		case err != nil && len(tags) > 1:
+			return fmt.Errorf("tag %s: %w", tag, err)
+		case err != nil: // the caller knows which
 			return err
-		}
-		refs, err := ReferrersOf(ctx, src, d, "")
-		if err != nil {
-			return fmt.Errorf("referrers of %s: %w", d.Digest, err)
-		}
-		for _, r := range refs {
-			switch {
-			case seen[r.Digest]:
-				continue
-			case IsDerived(r) && !c.opts.Derived:
-				seen[r.Digest] = true
-				out.LeftOut = append(out.LeftOut, r)
-				continue
-			}
-			if err := c.copy(ctx, bare(r)); err != nil {
-				return fmt.Errorf("referrer %s: %w", r.Digest, err)
-			}
-			out.Referrers = append(out.Referrers, r)
-			if err := add(r); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
@@ -239,39 +279,6 @@ func eachChild(ctx context.Context, src Target, d ocispec.Descriptor, fn func(oc
 // bare is d without what only a listing says of it.
 func bare(d ocispec.Descriptor) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
-}
-
-// tag sets the tags, each in one request.
-func (c *copier) tag(ctx context.Context, root ocispec.Descriptor) error {
-	if len(c.opts.Tags) == 0 {
-		return nil
-	}
-	repo, remote := c.dst.(*Repository)
-	var manifest []byte
-	if remote {
-		var err error
-		if manifest, err = ReadAll(ctx, c.src, root, MaxManifest); err != nil {
-			return err
-		}
-	}
-	for _, tag := range slices.Compact(slices.Clone(c.opts.Tags)) {
-		var err error
-		if remote {
-			err = repo.PutManifest(ctx, root, manifest, tag)
-		} else {
-			err = c.dst.Tag(ctx, root, tag)
-		}
-		switch {
-		case err != nil && len(c.opts.Tags) > 1:
-			return fmt.Errorf("tag %s: %w", tag, err)
-		case err != nil: // the caller knows which
-			return err
-		case c.kept:
-			c.kept = false
-			c.moved.Add(root.Size)
-		}
-	}
-	return nil
 }
 
 // plain takes oras-go's account of which side failed in which of its steps off

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,6 +46,9 @@ type Options struct {
 	Root root.TrustedMaterial
 	// Tokens has the identity.
 	Tokens TokenSource
+	// Key signs instead, and nobody vouches for it: only the logs and clocks of Config
+	// are asked, and Root and Tokens are for nothing.
+	Key sign.Keypair
 	// Audience is whom the token is for: DefaultAudience by default.
 	Audience string
 	// Timeout is of each request to a service: 30 seconds by default.
@@ -88,7 +92,7 @@ type Signer struct {
 // New chooses the services, and asks none of them yet. The error is of a
 // configuration that no verifiable signature can come of.
 func New(o Options) (*Signer, error) {
-	if o.Config == nil || o.Tokens == nil {
+	if o.Config == nil || o.Tokens == nil && o.Key == nil {
 		return nil, errors.New("keyless signing needs a signing configuration and an identity")
 	}
 	if o.Audience == "" {
@@ -110,8 +114,12 @@ func (s *Signer) choose(now time.Time) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.fulcio, err = root.SelectService(services(c.GetCaUrls()), sign.FulcioAPIVersions, now); err != nil {
-		return fmt.Errorf("certificate authority: %w", err)
+	asked := []root.Service{}
+	if s.o.Key == nil {
+		if s.fulcio, err = root.SelectService(services(c.GetCaUrls()), sign.FulcioAPIVersions, now); err != nil {
+			return fmt.Errorf("certificate authority: %w", err)
+		}
+		asked = append(asked, s.fulcio)
 	}
 	if s.logs, err = several(c.GetRekorTlogUrls(), c.GetRekorTlogConfig(), sign.RekorAPIVersions, now); err != nil {
 		return fmt.Errorf("transparency log: %w", err)
@@ -119,14 +127,14 @@ func (s *Signer) choose(now time.Time) (err error) {
 	if s.clocks, err = several(c.GetTsaUrls(), c.GetTsaConfig(), sign.TimestampAuthorityAPIVersions, now); err != nil {
 		return fmt.Errorf("timestamp authority: %w", err)
 	}
-	for _, one := range append(append([]root.Service{s.fulcio}, s.logs...), s.clocks...) {
+	for _, one := range slices.Concat(asked, s.logs, s.clocks) {
 		if err := confidential(one.URL); err != nil {
 			return err
 		}
 	}
 	// A certificate is good for minutes, so that something has to say when it was
 	// used. Version 2 of Rekor does not.
-	if len(s.clocks) == 0 && (len(s.logs) == 0 || s.logs[0].MajorAPIVersion != 1) {
+	if s.o.Key == nil && len(s.clocks) == 0 && (len(s.logs) == 0 || s.logs[0].MajorAPIVersion != 1) {
 		return errors.New("it has no timestamp authority, and without one nobody can verify a certificate that has expired")
 	}
 	return nil
@@ -178,6 +186,10 @@ func confidential(address string) error {
 // Options make a key and have what vouches for it: see signing.Signer. The token
 // is asked for here, the services while the bundle is made.
 func (s *Signer) Options(ctx context.Context) (sign.Keypair, sign.BundleOptions, error) {
+	if s.o.Key != nil {
+		o, err := s.witnesses(ctx)
+		return s.o.Key, o, err
+	}
 	raw, err := s.identity(ctx)
 	if err != nil {
 		return nil, sign.BundleOptions{}, err
@@ -186,12 +198,19 @@ func (s *Signer) Options(ctx context.Context) (sign.Keypair, sign.BundleOptions,
 	if err != nil {
 		return nil, sign.BundleOptions{}, fmt.Errorf("key for one signature: %w", err)
 	}
-	o := sign.BundleOptions{
-		Context:                    ctx,
-		CertificateProvider:        s.authority(ctx),
-		CertificateProviderOptions: &sign.CertificateProviderOptions{IDToken: raw},
-		TrustedRoot:                s.o.Root,
+	o, err := s.witnesses(ctx)
+	if err != nil {
+		return nil, sign.BundleOptions{}, err
 	}
+	o.CertificateProvider = s.authority(ctx)
+	o.CertificateProviderOptions = &sign.CertificateProviderOptions{IDToken: raw}
+	o.TrustedRoot = s.o.Root
+	return pair, o, nil
+}
+
+// witnesses are the clocks and logs of one signature.
+func (s *Signer) witnesses(ctx context.Context) (sign.BundleOptions, error) {
+	o := sign.BundleOptions{Context: ctx}
 	for _, one := range s.clocks {
 		o.TimestampAuthorities = append(o.TimestampAuthorities, sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{
 			URL: one.URL, Timeout: s.o.Timeout, Transport: &transport{ctx: ctx, doing: "timestamp of " + one.URL},
@@ -200,11 +219,11 @@ func (s *Signer) Options(ctx context.Context) (sign.Keypair, sign.BundleOptions,
 	for _, one := range s.logs {
 		l, err := s.log(one)
 		if err != nil {
-			return nil, sign.BundleOptions{}, err
+			return sign.BundleOptions{}, err
 		}
 		o.TransparencyLogs = append(o.TransparencyLogs, l)
 	}
-	return pair, o, nil
+	return o, nil
 }
 
 // identity is a token that is good for a while.

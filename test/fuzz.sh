@@ -18,6 +18,6 @@ run() { # file:target
 }
 export -f run
 
-targets=$(grep -roE --include='*_test.go' -H '^func Fuzz[A-Za-z0-9_]+' cmd registry artifact inspect sbom storage web internal test | sed 's/func //')
+targets=$(grep -roE --include='*_test.go' -H '^func Fuzz[A-Za-z0-9_]+' cmd registry artifact inspect sbom signing storage web internal test | sed 's/func //')
 printf '%s\n' "$targets" | xargs -P "$(nproc)" -I{} bash -c 'run {}'
 echo "$(printf '%s\n' "$targets" | wc -l) fuzz targets ran"

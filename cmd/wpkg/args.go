@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/wreg-project/wreg/internal/near"
 )
 
 // arrange puts a command line into the order that the flag parser wants:
@@ -127,7 +129,7 @@ func unknownCommand(commands []*cli.Command, name string, path ...string) error 
 	err := usagef("%s: no such command", name)
 	best := 3 // edits
 	for _, c := range commands {
-		if n := distance(c.Name, name); n < best && !c.Hidden {
+		if n := near.Distance(c.Name, name); n < best && !c.Hidden {
 			best, err.hint = n, "did you mean: "+prefix+c.Name
 		}
 	}
@@ -135,27 +137,4 @@ func unknownCommand(commands []*cli.Command, name string, path ...string) error 
 		err.hint = strings.TrimSpace("wpkg help "+strings.Join(path, " ")) + " lists the commands"
 	}
 	return err
-}
-
-// distance is the number of single-letter edits between short words.
-func distance(a, b string) int {
-	if len(b) > 32 {
-		return len(b)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			last, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, last+cost)
-		}
-	}
-	return row[len(b)]
 }

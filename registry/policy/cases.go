@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/wreg-project/wreg/internal/yamldoc"
 )
 
 // A Case is an example of facts and what a policy is to say of them.
@@ -61,17 +63,17 @@ func ParseCases(source []byte) ([]Case, error) {
 		return nil, err
 	}
 	var common, cases *yaml.Node
-	d.mapping(
+	d.Mapping(
 		root,
-		field{"facts", func(n *yaml.Node) { common = n }},
-		field{"cases", func(n *yaml.Node) { cases = n }},
+		yamldoc.Field{Name: "facts", Read: func(n *yaml.Node) { common = n }},
+		yamldoc.Field{Name: "cases", Read: func(n *yaml.Node) { cases = n }},
 	)
 	var list []Case
 	if cases != nil {
-		d.list(cases, maxCases, func(n *yaml.Node) { list = append(list, d.readCase(n, common)) })
+		d.List(cases, maxCases, func(n *yaml.Node) { list = append(list, d.readCase(n, common)) })
 	}
-	if len(list) == 0 && len(d.errs) == 0 {
-		d.fail(root, "", "there are no cases in the file")
+	if len(list) == 0 && !d.Failed() {
+		d.Fail(root, "", "there are no cases in the file")
 	}
 	if err := d.err(); err != nil {
 		return nil, err
@@ -85,26 +87,26 @@ func (d *document) readCase(n, common *yaml.Node) Case {
 	if common != nil {
 		facts = d.tree(common)
 	}
-	d.mapping(
+	d.Mapping(
 		n,
-		field{"name", func(n *yaml.Node) { c.Name = d.text(n) }},
-		field{"facts", func(n *yaml.Node) { lay(facts, d.tree(n)) }},
-		field{"outcome", func(n *yaml.Node) { c.Outcome = oneOf(d, n, Allowed, Warned, Denied) }},
-		field{"violations", func(n *yaml.Node) { c.Violations = d.texts(n, maxRules) }},
-		field{"messages", func(n *yaml.Node) { c.Messages = d.texts(n, maxRules) }},
+		yamldoc.Field{Name: "name", Read: func(n *yaml.Node) { c.Name = d.Text(n) }},
+		yamldoc.Field{Name: "facts", Read: func(n *yaml.Node) { lay(facts, d.tree(n)) }},
+		yamldoc.Field{Name: "outcome", Read: func(n *yaml.Node) { c.Outcome = yamldoc.OneOf(d.Document, n, Allowed, Warned, Denied) }},
+		yamldoc.Field{Name: "violations", Read: func(n *yaml.Node) { c.Violations = d.Texts(n, maxRules) }},
+		yamldoc.Field{Name: "messages", Read: func(n *yaml.Node) { c.Messages = d.Texts(n, maxRules) }},
 	)
 	switch {
-	case len(d.errs) > 0:
+	case d.Failed():
 		return c
 	case c.Name == "":
-		d.fail(n, "", "the case has no name")
+		d.Fail(n, "", "the case has no name")
 		return c
 	case c.Outcome == "":
-		d.fail(n, "", "the case %q has no outcome", clip(c.Name))
+		d.Fail(n, "", "the case %q has no outcome", clip(c.Name))
 		return c
 	}
 	if err := c.Facts.fill(facts); err != nil {
-		d.fail(n, "", "case %q: %v", clip(c.Name), err)
+		d.Fail(n, "", "case %q: %v", clip(c.Name), err)
 	}
 	return c
 }
@@ -179,8 +181,8 @@ func (d *document) tree(n *yaml.Node) map[string]any {
 	switch {
 	case ok:
 		return m
-	case len(d.errs) == 0:
-		d.fail(n, "", "facts are a mapping of names to facts")
+	case !d.Failed():
+		d.Fail(n, "", "facts are a mapping of names to facts")
 	}
 	return map[string]any{}
 }
@@ -188,18 +190,18 @@ func (d *document) tree(n *yaml.Node) map[string]any {
 func (d *document) any(n *yaml.Node, level int) any {
 	switch d.facts++; {
 	case level > maxLevel:
-		d.fail(n, "", "more than %d levels", maxLevel)
+		d.Fail(n, "", "more than %d levels", maxLevel)
 		return nil
 	case d.facts > maxFacts:
 		if d.facts == maxFacts+1 {
-			d.fail(n, "", "the facts of all cases together are more than %d", maxFacts)
+			d.Fail(n, "", "the facts of all cases together are more than %d", maxFacts)
 		}
 		return nil
 	}
 	switch n.Kind {
 	case yaml.MappingNode:
 		m := map[string]any{}
-		if d.is(n, yaml.MappingNode, "") {
+		if d.Is(n, yaml.MappingNode, "") {
 			for i := 0; i+1 < len(n.Content); i += 2 {
 				m[n.Content[i].Value] = d.any(n.Content[i+1], level+1)
 			}
@@ -207,23 +209,23 @@ func (d *document) any(n *yaml.Node, level int) any {
 		return m
 	case yaml.SequenceNode:
 		list := []any{}
-		d.list(n, maxItems, func(n *yaml.Node) { list = append(list, d.any(n, level+1)) })
+		d.List(n, yamldoc.MaxItems, func(n *yaml.Node) { list = append(list, d.any(n, level+1)) })
 		return list
 	default:
 	}
 	var v any
-	if !d.is(n, yaml.ScalarNode, "a fact") {
+	if !d.Is(n, yaml.ScalarNode, "a fact") {
 		return nil
 	}
 	switch n.ShortTag() {
 	case "!!str":
-		return d.text(n)
+		return d.Text(n)
 	case "!!int", "!!float", "!!bool", "!!null":
 		if err := n.Decode(&v); err != nil {
-			d.fail(n, "", "%s", clip(err.Error()))
+			d.Fail(n, "", "%s", clip(err.Error()))
 		}
 	default:
-		d.fail(n, "put it in quotes", "%s is no fact to YAML", clip(n.Value))
+		d.Fail(n, "put it in quotes", "%s is no fact to YAML", clip(n.Value))
 	}
 	return v
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/wreg-project/wreg/internal/yamldoc"
 )
 
 // A Checkfile is a mod.yaml of Modsurfer. All its fields are read; where they mean
@@ -92,8 +94,8 @@ func Risk(complexity int64) string {
 }
 
 // optional skips what is null, which serde takes for absent.
-func optional(name string, read func(*yaml.Node)) field {
-	return field{name, func(n *yaml.Node) {
+func optional(name string, read func(*yaml.Node)) yamldoc.Field {
+	return yamldoc.Field{Name: name, Read: func(n *yaml.Node) {
 		if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
 			return
 		}
@@ -103,15 +105,15 @@ func optional(name string, read func(*yaml.Node)) field {
 
 func (d *document) checkfile(root *yaml.Node) *Checkfile {
 	c := &Checkfile{}
-	d.mapping(root, optional("validate", func(n *yaml.Node) {
-		d.mapping(
+	d.Mapping(root, optional("validate", func(n *yaml.Node) {
+		d.Mapping(
 			n,
 			optional("url", func(n *yaml.Node) { c.URL = d.url(n) }),
-			optional("allow_wasi", func(n *yaml.Node) { c.AllowWASI = d.bool(n) }),
+			optional("allow_wasi", func(n *yaml.Node) { c.AllowWASI = d.Bool(n) }),
 			optional("imports", func(n *yaml.Node) { d.checkImports(n, &c.Imports) }),
 			optional("exports", func(n *yaml.Node) { d.checkExports(n, &c.Exports) }),
 			optional("size", func(n *yaml.Node) {
-				d.mapping(n, optional("max", func(n *yaml.Node) { c.MaxSize = d.size(n) }))
+				d.Mapping(n, optional("max", func(n *yaml.Node) { c.MaxSize = d.size(n) }))
 			}),
 			optional("complexity", func(n *yaml.Node) { c.Complexity = d.complexity(n) }),
 		)
@@ -120,47 +122,47 @@ func (d *document) checkfile(root *yaml.Node) *Checkfile {
 }
 
 func (d *document) url(n *yaml.Node) string {
-	text := d.text(n)
+	text := d.Text(n)
 	if text != "" && !strings.HasPrefix(text, "https://") && !strings.HasPrefix(text, "http://") {
-		d.fail(n, "", "this has to be an http or https URL")
+		d.Fail(n, "", "this has to be an http or https URL")
 	}
 	return text
 }
 
 func (d *document) size(n *yaml.Node) int64 {
-	if !d.is(n, yaml.ScalarNode, "a size like 4MB") {
+	if !d.Is(n, yaml.ScalarNode, "a size like 4MB") {
 		return 0
 	}
 	size, err := ParseSize(n.Value)
 	switch {
 	case err != nil:
-		d.fail(n, "", "%v", err)
+		d.Fail(n, "", "%v", err)
 	case size == 0:
-		d.fail(n, "", "nothing is that small")
+		d.Fail(n, "", "nothing is that small")
 	}
 	return size
 }
 
 func (d *document) complexity(n *yaml.Node) *CheckComplexity {
 	c := &CheckComplexity{}
-	d.mapping(
+	d.Mapping(
 		n,
-		optional("max_risk", func(n *yaml.Node) { c.MaxRisk = oneOf(d, n, riskLow, riskMedium, riskHigh) }),
-		optional("max_score", func(n *yaml.Node) { c.MaxScore = d.number(n) }),
+		optional("max_risk", func(n *yaml.Node) { c.MaxRisk = yamldoc.OneOf(d.Document, n, riskLow, riskMedium, riskHigh) }),
+		optional("max_score", func(n *yaml.Node) { c.MaxScore = d.Number(n) }),
 	)
-	if c.MaxRisk == "" && c.MaxScore == nil && len(d.errs) == 0 {
-		d.fail(n, "", "complexity has either max_risk or max_score")
+	if c.MaxRisk == "" && c.MaxScore == nil && !d.Failed() {
+		d.Fail(n, "", "complexity has either max_risk or max_score")
 	}
 	return c
 }
 
 func (d *document) checkImports(n *yaml.Node, c *CheckImports) {
-	d.mapping(
+	d.Mapping(
 		n,
 		optional("include", func(n *yaml.Node) { c.Include = d.functions(n, importKeys) }),
 		optional("exclude", func(n *yaml.Node) { c.Exclude = d.functions(n, importKeys) }),
 		optional("namespace", func(n *yaml.Node) {
-			d.mapping(
+			d.Mapping(
 				n,
 				optional("include", func(n *yaml.Node) { c.Namespace.Include = d.namespaces(n) }),
 				optional("exclude", func(n *yaml.Node) { c.Namespace.Exclude = d.namespaces(n) }),
@@ -170,9 +172,9 @@ func (d *document) checkImports(n *yaml.Node, c *CheckImports) {
 }
 
 func (d *document) checkExports(n *yaml.Node, c *CheckExports) {
-	d.mapping(
+	d.Mapping(
 		n,
-		optional("max", func(n *yaml.Node) { c.Max = d.number(n) }),
+		optional("max", func(n *yaml.Node) { c.Max = d.Number(n) }),
 		optional("include", func(n *yaml.Node) { c.Include = d.functions(n, exportKeys) }),
 		optional("exclude", func(n *yaml.Node) { c.Exclude = d.functions(n, exportKeys) }),
 	)
@@ -187,28 +189,28 @@ const (
 // functions reads a list of functions: names, or mappings.
 func (d *document) functions(n *yaml.Node, key string) []CheckFunction {
 	list := []CheckFunction{}
-	d.list(n, maxItems, func(n *yaml.Node) {
+	d.List(n, yamldoc.MaxItems, func(n *yaml.Node) {
 		if n.Kind == yaml.ScalarNode {
-			list = append(list, CheckFunction{Name: d.text(n)})
+			list = append(list, CheckFunction{Name: d.Text(n)})
 			return
 		}
 		f := CheckFunction{}
-		fields := []field{
-			{"name", func(n *yaml.Node) { f.Name = d.text(n) }},
+		fields := []yamldoc.Field{
+			{Name: "name", Read: func(n *yaml.Node) { f.Name = d.Text(n) }},
 			optional("params", func(n *yaml.Node) { f.Params = d.types(n) }),
 			optional("results", func(n *yaml.Node) { f.Results = d.types(n) }),
 		}
 		switch key {
 		case importKeys:
 			fields = append(fields, optional("namespace", func(n *yaml.Node) {
-				ns := d.text(n)
+				ns := d.Text(n)
 				f.Namespace = &ns
 			}))
 		case exportKeys:
 			fields = append(fields, optional("hash", func(n *yaml.Node) { f.Hash = d.hash(n) }))
 		}
-		if d.mapping(n, fields...) && !hasKey(n, "name") {
-			d.fail(n, "", "the function has no name")
+		if d.Mapping(n, fields...) && !hasKey(n, "name") {
+			d.Fail(n, "", "the function has no name")
 		}
 		list = append(list, f)
 	})
@@ -226,19 +228,19 @@ func hasKey(n *yaml.Node, key string) bool {
 
 func (d *document) namespaces(n *yaml.Node) []CheckNamespace {
 	list := []CheckNamespace{}
-	d.list(n, maxItems, func(n *yaml.Node) {
+	d.List(n, yamldoc.MaxItems, func(n *yaml.Node) {
 		if n.Kind == yaml.ScalarNode {
-			list = append(list, CheckNamespace{Name: d.text(n)})
+			list = append(list, CheckNamespace{Name: d.Text(n)})
 			return
 		}
 		ns := CheckNamespace{}
-		ok := d.mapping(
+		ok := d.Mapping(
 			n,
-			field{"name", func(n *yaml.Node) { ns.Name = d.text(n) }},
+			yamldoc.Field{Name: "name", Read: func(n *yaml.Node) { ns.Name = d.Text(n) }},
 			optional("functions", func(n *yaml.Node) { ns.Functions = d.functions(n, exportKeys) }),
 		)
 		if ok && !hasKey(n, "name") {
-			d.fail(n, "", "the namespace has no name")
+			d.Fail(n, "", "the namespace has no name")
 		}
 		list = append(list, ns)
 	})
@@ -246,12 +248,12 @@ func (d *document) namespaces(n *yaml.Node) []CheckNamespace {
 }
 
 func (d *document) hash(n *yaml.Node) string {
-	if !d.is(n, yaml.ScalarNode, "a hash") {
+	if !d.Is(n, yaml.ScalarNode, "a hash") {
 		return ""
 	}
 	text := strings.ToLower(n.Value) // digits alone are a number to YAML, and a hash to us
 	if len(text) != 64 || strings.Trim(text, "0123456789abcdef") != "" {
-		d.fail(n, "", "a hash is 64 hexadecimal digits")
+		d.Fail(n, "", "a hash is 64 hexadecimal digits")
 	}
 	return text
 }
@@ -265,8 +267,8 @@ var valueTypes = []string{
 
 func (d *document) types(n *yaml.Node) []string {
 	list := []string{}
-	d.list(n, 1000, func(n *yaml.Node) {
-		text := d.text(n)
+	d.List(n, 1000, func(n *yaml.Node) {
+		text := d.Text(n)
 		lower := strings.ToLower(text)
 		switch {
 		case slices.Contains(valueTypes, lower):
@@ -274,7 +276,7 @@ func (d *document) types(n *yaml.Node) []string {
 		case strings.HasPrefix(text, "(ref ") && strings.HasSuffix(text, ")"):
 			list = append(list, text)
 		default:
-			d.fail(n, "known are I32, I64, F32, F64, V128, FuncRef, ExternRef", "%q is no type of values", clip(text))
+			d.Fail(n, "known are I32, I64, F32, F64, V128, FuncRef, ExternRef", "%q is no type of values", clip(text))
 		}
 	})
 	return list

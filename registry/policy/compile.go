@@ -9,6 +9,8 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types/ref"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/wreg-project/wreg/internal/yamldoc"
 )
 
 // A Set is compiled policies. It is safe for concurrent use.
@@ -64,7 +66,7 @@ func Compile(ps ...*Policy) (*Set, error) {
 
 func compilePolicy(p *Policy) (*compiled, Errors) {
 	var errs Errors
-	if !nameForm.MatchString(p.Name) {
+	if !yamldoc.IsName(p.Name) {
 		errs = append(errs, &Error{Msg: fmt.Sprintf("%q is no name for a policy", clip(p.Name))})
 	}
 	sc, err := compileScope(p.Scope.Repositories)
@@ -143,7 +145,7 @@ func (p positions) move(n *yaml.Node, errs Errors, line, column int) {
 		if e.Line == 1 {
 			c = column + e.Column - 1
 		}
-		e.Line, e.Column = p.doc.at(n, l, c)
+		e.Line, e.Column = p.doc.At(n, l, c)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/wreg-project/wreg/internal/near"
 )
 
 // An expr is a compiled expression.
@@ -352,7 +354,7 @@ func hint(msg string, id int64, parsed *cel.Ast) string {
 }
 
 func didYouMean(name string, list []string) string {
-	if n := nearest(name, list); n != "" && n != name {
+	if n := near.Nearest(name, list); n != "" && n != name {
 		return "did you mean " + n + "?"
 	}
 	return ""

@@ -13,6 +13,8 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/wreg-project/wreg/internal/glob"
 )
 
 // Bounds on what functions take.
@@ -401,14 +403,14 @@ func filter(list, patterns ref.Val, match bool) ref.Val {
 			return types.WrapErr(err)
 		}
 	}
-	m, kept := newMatcher(), []string{}
+	m, kept := glob.New(), []string{}
 	each(list, func(s string) bool {
 		matched := false
 		for _, p := range globs {
-			if m.steps--; m.steps < 0 {
+			if !m.Step() {
 				return false
 			}
-			if matched = m.extern(s, p); matched {
+			if matched = matchesExtern(m, s, p); matched {
 				break
 			}
 		}
@@ -417,71 +419,70 @@ func filter(list, patterns ref.Val, match bool) ref.Val {
 		}
 		return true
 	})
-	if err := m.err(); err != nil {
+	if err := m.Err(); err != nil {
 		return types.WrapErr(err)
 	}
 	return listOf(kept)
 }
 
 // matches runs a question about one pattern within bounds.
-func matches(pattern ref.Val, ask func(m *matcher, pattern string) bool) ref.Val {
+func matches(pattern ref.Val, ask func(m *glob.Matcher, pattern string) bool) ref.Val {
 	p := string(pattern.(types.String))
 	if err := checkGlob(p); err != nil {
 		return types.WrapErr(err)
 	}
-	m := newMatcher()
+	m := glob.New()
 	ok := ask(m, p)
-	if err := m.err(); err != nil {
+	if err := m.Err(); err != nil {
 		return types.WrapErr(err)
 	}
 	return types.Bool(ok)
 }
 
 func globOf(text, pattern ref.Val) ref.Val {
-	return matches(pattern, func(m *matcher, p string) bool { return m.glob(string(text.(types.String)), p) })
+	return matches(pattern, func(m *glob.Matcher, p string) bool { return m.Match(string(text.(types.String)), p) })
 }
 
 // extern matches the name of an interface, which a pattern without a version
 // means in every version.
-func (m *matcher) extern(name, pattern string) bool {
-	if m.glob(name, pattern) {
+func matchesExtern(m *glob.Matcher, name, pattern string) bool {
+	if m.Match(name, pattern) {
 		return true
 	}
 	if strings.Contains(pattern, "@") {
 		return false
 	}
 	bare, _, ok := strings.Cut(name, "@")
-	return ok && strings.Contains(bare, ":") && m.glob(bare, pattern)
+	return ok && strings.Contains(bare, ":") && m.Match(bare, pattern)
 }
 
 // importsNamed reports whether one of imports has a name that matches. What is
 // imported from a module has two: that of the module, and both, with a dot between.
 func importsNamed(imports, pattern ref.Val) ref.Val {
-	return matches(pattern, func(m *matcher, p string) bool {
+	return matches(pattern, func(m *glob.Matcher, p string) bool {
 		found := false
 		last := ""
 		eachOf(imports, func(im *Import) bool {
-			switch m.steps--; {
-			case m.steps < 0:
+			switch {
+			case !m.Step():
 			case im.Module == "":
-				found = m.extern(im.Name, p)
+				found = matchesExtern(m, im.Name, p)
 			default:
-				found = im.Module != last && m.glob(im.Module, p) || m.glob(im.Module+"."+im.Name, p)
+				found = im.Module != last && m.Match(im.Module, p) || m.Match(im.Module+"."+im.Name, p)
 			}
 			last = im.Module
-			return !found && m.steps >= 0
+			return !found && m.Err() == nil
 		})
 		return found
 	})
 }
 
 func exportsNamed(exports, pattern ref.Val) ref.Val {
-	return matches(pattern, func(m *matcher, p string) bool {
+	return matches(pattern, func(m *glob.Matcher, p string) bool {
 		found := false
 		eachOf(exports, func(ex *Export) bool {
-			m.steps--
-			found = m.extern(ex.Name, p)
-			return !found && m.steps >= 0
+			found = m.Step() && matchesExtern(m, ex.Name, p)
+			return !found && m.Err() == nil
 		})
 		return found
 	})

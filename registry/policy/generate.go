@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/wreg-project/wreg/internal/yamldoc"
 )
 
 // margin is how much larger a file may get under a generated policy.
@@ -24,7 +26,7 @@ func Generate(name string, r *Report, c *Capabilities) ([]byte, error) {
 	if c.Truncated {
 		return nil, fmt.Errorf("generate a policy: the list of unknown imports is cut")
 	}
-	if !nameForm.MatchString(name) {
+	if !yamldoc.IsName(name) {
 		return nil, fmt.Errorf("generate a policy: %q is no name", clip(name))
 	}
 	doc := generated{

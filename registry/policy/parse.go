@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/wreg-project/wreg/internal/yamldoc"
 )
 
 // Bounds on policies.
@@ -57,81 +59,81 @@ func isCheckfile(root *yaml.Node) bool {
 
 func (d *document) policy(root *yaml.Node, p *Policy) {
 	var rules *yaml.Node
-	ok := d.mapping(
+	ok := d.Mapping(
 		root,
-		field{"name", func(n *yaml.Node) { p.Name = d.name(n) }},
-		field{"description", func(n *yaml.Node) { p.Description = d.text(n) }},
-		field{"mode", func(n *yaml.Node) { p.Mode = d.mode(n) }},
-		field{"severity", func(n *yaml.Node) { p.Severity = d.severity(n) }},
-		field{"scope", func(n *yaml.Node) { d.scope(n, &p.Scope) }},
-		field{"lists", func(n *yaml.Node) { p.Lists = d.lists(n) }},
-		field{"rules", func(n *yaml.Node) { rules = n }},
+		yamldoc.Field{Name: "name", Read: func(n *yaml.Node) { p.Name = d.Name(n) }},
+		yamldoc.Field{Name: "description", Read: func(n *yaml.Node) { p.Description = d.Text(n) }},
+		yamldoc.Field{Name: "mode", Read: func(n *yaml.Node) { p.Mode = d.mode(n) }},
+		yamldoc.Field{Name: "severity", Read: func(n *yaml.Node) { p.Severity = d.severity(n) }},
+		yamldoc.Field{Name: "scope", Read: func(n *yaml.Node) { d.scope(n, &p.Scope) }},
+		yamldoc.Field{Name: "lists", Read: func(n *yaml.Node) { p.Lists = d.lists(n) }},
+		yamldoc.Field{Name: "rules", Read: func(n *yaml.Node) { rules = n }},
 	)
 	switch {
 	case !ok:
 		return
-	case rules == nil && len(d.errs) > 0:
+	case rules == nil && d.Failed():
 		return
 	case rules == nil:
-		d.fail(root, "", "a policy has rules, and this one has none")
+		d.Fail(root, "", "a policy has rules, and this one has none")
 		return
 	}
-	d.list(rules, maxRules, func(n *yaml.Node) { d.readRule(n, p) })
-	if len(p.Rules) == 0 && len(d.errs) == 0 {
-		d.fail(rules, "", "a policy has rules, and this one has none")
+	d.List(rules, maxRules, func(n *yaml.Node) { d.readRule(n, p) })
+	if len(p.Rules) == 0 && !d.Failed() {
+		d.Fail(rules, "", "a policy has rules, and this one has none")
 	}
 }
 
-func (d *document) mode(n *yaml.Node) Mode { return oneOf(d, n, Enforce, Warn, Audit) }
+func (d *document) mode(n *yaml.Node) Mode { return yamldoc.OneOf(d.Document, n, Enforce, Warn, Audit) }
 
 func (d *document) severity(n *yaml.Node) Severity {
-	return oneOf(d, n, Info, Low, Medium, High, Critical)
+	return yamldoc.OneOf(d.Document, n, Info, Low, Medium, High, Critical)
 }
 
 func (d *document) actions(n *yaml.Node) []Action {
 	var list []Action
-	d.list(n, len(policyActions), func(item *yaml.Node) {
-		if a := oneOf(d, item, policyActions...); a != "" {
+	d.List(n, len(policyActions), func(item *yaml.Node) {
+		if a := yamldoc.OneOf(d.Document, item, policyActions...); a != "" {
 			list = append(list, a)
 		}
 	})
 	if len(list) == 0 {
-		d.fail(n, "leave the key out for all actions", "a rule about no action does nothing")
+		d.Fail(n, "leave the key out for all actions", "a rule about no action does nothing")
 	}
 	return list
 }
 
 func (d *document) scope(n *yaml.Node, s *Scope) {
-	d.mapping(
+	d.Mapping(
 		n,
-		field{"repositories", func(n *yaml.Node) {
-			s.Repositories = d.texts(n, maxPatterns)
+		yamldoc.Field{Name: "repositories", Read: func(n *yaml.Node) {
+			s.Repositories = d.Texts(n, maxPatterns)
 			if _, err := compileScope(s.Repositories); err != nil {
-				d.fail(n, "patterns look like team/*, team/** and !team/trial/**", "%v", err)
+				d.Fail(n, "patterns look like team/*, team/** and !team/trial/**", "%v", err)
 			}
 		}},
-		field{"actions", func(n *yaml.Node) { s.Actions = d.actions(n) }},
+		yamldoc.Field{Name: "actions", Read: func(n *yaml.Node) { s.Actions = d.actions(n) }},
 	)
 }
 
 // lists reads the named lists.
 func (d *document) lists(n *yaml.Node) map[string][]string {
 	lists := map[string][]string{}
-	if !d.is(n, yaml.MappingNode, "a mapping of names to lists") {
+	if !d.Is(n, yaml.MappingNode, "a mapping of names to lists") {
 		return lists
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		switch {
 		case len(lists) == maxLists:
-			d.fail(key, "", "more than %d lists", maxLists)
+			d.Fail(key, "", "more than %d lists", maxLists)
 			return lists
 		case key.Kind != yaml.ScalarNode || !listForm.MatchString(key.Value):
-			d.fail(key, "letters, digits and _, at most 40, beginning with a letter", "%q is no name for a list", clip(key.Value))
+			d.Fail(key, "letters, digits and _, at most 40, beginning with a letter", "%q is no name for a list", clip(key.Value))
 		case lists[key.Value] != nil:
-			d.fail(key, "", "%s is there twice", key.Value)
+			d.Fail(key, "", "%s is there twice", key.Value)
 		default:
-			lists[key.Value] = d.texts(n.Content[i+1], maxItems)
+			lists[key.Value] = d.Texts(n.Content[i+1], yamldoc.MaxItems)
 		}
 	}
 	return lists
@@ -139,33 +141,33 @@ func (d *document) lists(n *yaml.Node) map[string][]string {
 
 func (d *document) readRule(n *yaml.Node, p *Policy) {
 	r := Rule{Mode: p.Mode, Severity: p.Severity, Actions: p.Scope.Actions, pos: positions{doc: d, on: n}}
-	d.rule = ruleName(n)
-	defer func() { d.rule = "" }()
+	d.In = ruleName(n)
+	defer func() { d.In = "" }()
 	condition := func(text *string) func(*yaml.Node) {
-		return func(n *yaml.Node) { *text, r.pos.condition = d.text(n), n }
+		return func(n *yaml.Node) { *text, r.pos.condition = d.Text(n), n }
 	}
-	ok := d.mapping(
+	ok := d.Mapping(
 		n,
-		field{"name", func(n *yaml.Node) { r.Name, r.pos.name = d.name(n), n }},
-		field{"description", func(n *yaml.Node) { r.Description = d.text(n) }},
-		field{"require", condition(&r.Require)},
-		field{"deny", condition(&r.Deny)},
-		field{"message", func(n *yaml.Node) { r.Message, r.pos.message = d.text(n), n }},
-		field{"mode", func(n *yaml.Node) { r.Mode = d.mode(n) }},
-		field{"severity", func(n *yaml.Node) { r.Severity = d.severity(n) }},
-		field{"actions", func(n *yaml.Node) { r.Actions = d.actions(n) }},
+		yamldoc.Field{Name: "name", Read: func(n *yaml.Node) { r.Name, r.pos.name = d.Name(n), n }},
+		yamldoc.Field{Name: "description", Read: func(n *yaml.Node) { r.Description = d.Text(n) }},
+		yamldoc.Field{Name: "require", Read: condition(&r.Require)},
+		yamldoc.Field{Name: "deny", Read: condition(&r.Deny)},
+		yamldoc.Field{Name: "message", Read: func(n *yaml.Node) { r.Message, r.pos.message = d.Text(n), n }},
+		yamldoc.Field{Name: "mode", Read: func(n *yaml.Node) { r.Mode = d.mode(n) }},
+		yamldoc.Field{Name: "severity", Read: func(n *yaml.Node) { r.Severity = d.severity(n) }},
+		yamldoc.Field{Name: "actions", Read: func(n *yaml.Node) { r.Actions = d.actions(n) }},
 	)
 	if !ok {
 		return
 	}
 	switch {
 	case r.pos.name == nil:
-		d.fail(n, "", "the rule has no name")
+		d.Fail(n, "", "the rule has no name")
 	case slices.ContainsFunc(p.Rules, func(o Rule) bool { return o.Name == r.Name }) && r.Name != "":
-		d.fail(r.pos.name, "", "another rule has this name")
+		d.Fail(r.pos.name, "", "another rule has this name")
 	}
-	if (r.Require == "") == (r.Deny == "") && len(d.errs) == 0 {
-		d.fail(n, "", "a rule has either require or deny")
+	if (r.Require == "") == (r.Deny == "") && !d.Failed() {
+		d.Fail(n, "", "a rule has either require or deny")
 	}
 	if len(r.Actions) == 0 {
 		r.Actions = slices.Clone(policyActions)
@@ -179,7 +181,7 @@ func ruleName(n *yaml.Node) string {
 		return ""
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == "name" && nameForm.MatchString(n.Content[i+1].Value) {
+		if n.Content[i].Value == "name" && yamldoc.IsName(n.Content[i+1].Value) {
 			return n.Content[i+1].Value
 		}
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/wreg-project/wreg/internal/yamldoc"
 )
 
 func TestParse(t *testing.T) {
@@ -219,8 +221,8 @@ func TestParseIsBounded(t *testing.T) {
 			if err == nil {
 				t.Fatalf("Parse = %+v, want an error", p)
 			}
-			if n := strings.Count(err.Error(), "\n"); n > maxProblem {
-				t.Errorf("Parse gives %d errors, want at most %d", n, maxProblem)
+			if n := strings.Count(err.Error(), "\n"); n > yamldoc.MaxFound {
+				t.Errorf("Parse gives %d errors, want at most %d", n, yamldoc.MaxFound)
 			}
 		})
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/wreg-project/wreg/internal/glob"
 )
 
 // A Scope says what rules are about.
@@ -79,19 +81,12 @@ func checkPattern(p string) error {
 // decides; if the first one takes away, everything else is in scope. A name that
 // cannot be matched within bounds is in scope.
 func (s scope) contains(repo string) bool {
-	m := newMatcher()
+	m := glob.New()
 	in := len(s.patterns) == 0 || s.patterns[0].not
 	for _, p := range s.patterns {
-		if in == p.not && m.repository(p.text, repo) {
+		if in == p.not && m.Name(repo, p.text) {
 			in = !p.not
 		}
 	}
-	return in || m.err() != nil
-}
-
-func (m *matcher) repository(pattern, repo string) bool {
-	if base, ok := strings.CutSuffix(pattern, "/**"); ok && m.glob(repo, base) {
-		return true
-	}
-	return m.glob(repo, pattern)
+	return in || m.Err() != nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wreg-project/wreg/internal/near"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -121,7 +122,7 @@ func FacetOperators() []string {
 func nearest(name string) string {
 	best, found := 1+len(name)/3, ""
 	for _, o := range operators {
-		switch d := distance(name, o.name); {
+		switch d := near.Distance(name, o.name); {
 		case d < best, d == best && found == "":
 			best, found = d, o.name
 		case strings.HasPrefix(o.name, name) && len(name) > 2 && found == "":
@@ -169,32 +170,4 @@ var aliases = [][2]string{
 	{"vulnerability", "vuln"},
 	{"severity", "vuln-severity"},
 	{"dep-licence", "dep-license"},
-}
-
-// maxMisspelt bounds the words that distance is asked about, in bytes.
-const maxMisspelt = 32
-
-// distance counts the bytes that have to be put in, left out or replaced to make
-// b of a.
-func distance(a, b string) int {
-	if len(a) > maxMisspelt {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			step := diagonal
-			if a[i] != b[j] {
-				step++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(step, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

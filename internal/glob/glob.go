@@ -1,35 +1,53 @@
-package policy
+// Package glob matches names with patterns, in bounded time.
+package glob
 
 import (
 	"errors"
+	"strings"
 	"unicode/utf8"
 )
 
-// maxMatching bounds what one call of a function or one question about a scope
-// may spend on matching, in steps of a few nanoseconds.
-const maxMatching = 4 << 20
+// maxSteps bounds what one Matcher may spend, in steps of a few nanoseconds.
+const maxSteps = 4 << 20
 
-// errMatching says that maxMatching was not enough.
-var errMatching = errors.New("there is too much text to match these patterns with")
+// ErrTooMuch says that the bound on matching was not enough.
+var ErrTooMuch = errors.New("there is too much text to match these patterns with")
 
-// A matcher matches patterns within bounds. Once its steps are used up it has
-// nothing but errMatching to say.
-type matcher struct{ steps int }
+// A Matcher matches patterns within bounds. Once its steps are used up it has
+// nothing but ErrTooMuch to say: ask Err before an answer is relied on. It is for
+// one question, and one goroutine.
+type Matcher struct{ steps int }
 
-func newMatcher() *matcher { return &matcher{steps: maxMatching} }
+// New makes a Matcher.
+func New() *Matcher { return &Matcher{steps: maxSteps} }
 
-// err is errMatching if what was said so far is not to be relied on.
-func (m *matcher) err() error {
+// Err is ErrTooMuch if what was said so far is not to be relied on.
+func (m *Matcher) Err() error {
 	if m.steps < 0 {
-		return errMatching
+		return ErrTooMuch
 	}
 	return nil
 }
 
-// glob reports whether pattern matches all of text: "*" stands for any characters
+// Step counts one step of who goes through a list of patterns. It is false when
+// there are none left.
+func (m *Matcher) Step() bool {
+	m.steps--
+	return m.steps >= 0
+}
+
+// Name is Match for names of repositories: "prod/**" is prod, too.
+func (m *Matcher) Name(name, pattern string) bool {
+	if base, ok := strings.CutSuffix(pattern, "/**"); ok && m.Match(name, base) {
+		return true
+	}
+	return m.Match(name, pattern)
+}
+
+// Match reports whether pattern matches all of text: "*" stands for any characters
 // but a slash, "**" for any characters, "?" for one character but a slash. Every
 // other character stands for itself.
-func (m *matcher) glob(text, pattern string) bool {
+func (m *Matcher) Match(text, pattern string) bool {
 	// Where to go on after a mismatch: behind the last star of each kind, with one
 	// more character taken by it. A later star can take what an earlier one of its
 	// kind would, so that only the last one is worth going back to.

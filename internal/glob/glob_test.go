@@ -1,4 +1,4 @@
-package policy
+package glob
 
 import (
 	"regexp"
@@ -36,9 +36,9 @@ func TestGlob(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m := newMatcher()
-			if got := m.glob(tt.text, tt.pattern); got != tt.want || m.err() != nil {
-				t.Errorf("glob(%q, %q) = %v, %v, want %v", tt.text, tt.pattern, got, m.err(), tt.want)
+			m := New()
+			if got := m.Match(tt.text, tt.pattern); got != tt.want || m.Err() != nil {
+				t.Errorf("Match(%q, %q) = %v, %v, want %v", tt.text, tt.pattern, got, m.Err(), tt.want)
 			}
 		})
 	}
@@ -46,13 +46,10 @@ func TestGlob(t *testing.T) {
 
 // Matching that would take very long ends, and says so.
 func TestGlobGivesUp(t *testing.T) {
-	m := newMatcher()
-	got := m.glob(strings.Repeat("a", 1<<16), "**a*b")
-	if got || m.err() == nil {
-		t.Errorf("glob of a hostile pattern = %v, %v, want false and an error", got, m.err())
-	}
-	if s := (scope{patterns: []scopePattern{{text: "**a*b"}}}); !s.contains(strings.Repeat("a", 1<<12)) {
-		t.Error("a name that cannot be matched is out of scope, want in scope")
+	m := New()
+	got := m.Match(strings.Repeat("a", 1<<16), "**a*b")
+	if got || m.Err() == nil {
+		t.Errorf("glob of a hostile pattern = %v, %v, want false and an error", got, m.Err())
 	}
 }
 
@@ -84,43 +81,10 @@ func FuzzGlob(f *testing.F) {
 			return
 		}
 		form = strings.ReplaceAll(form, "\x00", `.*`)
-		m := newMatcher()
-		got := m.glob(text, pattern)
-		if want := regexp.MustCompile(`(?s)^` + form + `$`).MatchString(text); m.err() == nil && got != want {
-			t.Fatalf("glob(%q, %q) = %v, want %v", text, pattern, got, want)
+		m := New()
+		got := m.Match(text, pattern)
+		if want := regexp.MustCompile(`(?s)^` + form + `$`).MatchString(text); m.Err() == nil && got != want {
+			t.Fatalf("Match(%q, %q) = %v, want %v", text, pattern, got, want)
 		}
 	})
-}
-
-func TestScope(t *testing.T) {
-	tests := []struct {
-		name     string
-		patterns []string
-		repo     string
-		want     bool
-	}{
-		{"without patterns everything is in scope", nil, "any", true},
-		{"one level", []string{"prod/*"}, "prod/app", true},
-		{"not two", []string{"prod/*"}, "prod/app/x", false},
-		{"all levels", []string{"prod/**"}, "prod/app/x", true},
-		{"all levels, and the name itself", []string{"prod/**"}, "prod", true},
-		{"a longer name is another one", []string{"prod/**"}, "production/x", false},
-		{"an exception", []string{"prod/**", "!prod/trial/**"}, "prod/trial/x", false},
-		{"an exception to the exception", []string{"prod/**", "!prod/trial/**", "prod/trial/real"}, "prod/trial/real", true},
-		{"exceptions alone are from everything", []string{"!trial/**"}, "prod/x", true},
-		{"and take away", []string{"!trial/**"}, "trial/x", false},
-		{"everything", []string{"**"}, "a/b/c", true},
-		{"the last one decides", []string{"!a/**", "a/b"}, "a/b", true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			s, err := compileScope(tt.patterns)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := s.contains(tt.repo); got != tt.want {
-				t.Errorf("scope %q contains %q = %v, want %v", tt.patterns, tt.repo, got, tt.want)
-			}
-		})
-	}
 }

@@ -25,6 +25,7 @@ type Record struct {
 	Revision   int64           `json:"revision,omitempty"` // of policies and approvals, which this change made
 	Policy     *PolicyRecord   `json:"policy,omitempty"`
 	Approval   *ApprovalRecord `json:"approval,omitempty"`
+	Trust      *TrustEntry     `json:"trust,omitempty"`
 }
 
 // ManifestRecord is a NewManifest in the journal and in dumps.
@@ -72,4 +73,6 @@ const (
 	OpDeletePolicy     Op = "policy.delete"
 	OpPutApproval      Op = "approval.put"
 	OpDeleteApproval   Op = "approval.delete"
+	OpPutTrust         Op = "trust.put"
+	OpDeleteTrust      Op = "trust.delete"
 )

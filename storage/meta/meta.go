@@ -68,6 +68,7 @@ type Reader interface {
 	Findings
 	Advisories
 	Signatures
+	TrustReader
 }
 
 // Tx is the writer's view inside Update. Its reads see its own writes. Each
@@ -90,6 +91,7 @@ type Tx interface {
 	FindingWriter
 	AdvisoryWriter
 	SignatureWriter
+	TrustWriter
 }
 
 // Visibility is what the caller of a listing may see. The zero value sees

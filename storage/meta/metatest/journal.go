@@ -86,6 +86,17 @@ func everyOp(f *fixture) {
 			return tx.DeletePolicy(ctx, "ended", "bob", at(43))
 		},
 		func(ctx context.Context, tx meta.Tx) error {
+			for _, e := range []meta.TrustEntry{
+				{Name: "kept", Kind: "key", Content: "PEM <&>\n", NotAfter: at(60), Author: "ann", Created: at(43)},
+				{Name: "removed", Kind: "root", Content: "{}", Created: at(43)},
+			} {
+				if err := tx.PutTrust(ctx, e); err != nil {
+					return err
+				}
+			}
+			return tx.DeleteTrust(ctx, "removed")
+		},
+		func(ctx context.Context, tx meta.Tx) error {
 			for _, a := range []meta.Approval{
 				{Repo: "team/app", Digest: sum("refused"), Rule: "kept/rule", By: "eve", Reason: "é", Time: at(44)},
 				{Repo: "not/there", Digest: sum("refused"), By: "eve", Time: at(45)},
@@ -319,6 +330,7 @@ var journalTests = []test{
 			{`[{"op":"notice.set","repo":"r","tag":"v"}]`, "record 0 (notice.set): it holds no notice"},
 			{`[{"op":"policy.put"}]`, "record 0 (policy.put): it holds no policy"},
 			{`[{"op":"approval.delete"}]`, "record 0 (approval.delete): it holds no approval"},
+			{`[{"op":"trust.put"}]`, "record 0 (trust.put): it holds no trust entry"},
 			{`[{"op":"from.the.future"}]`, "no such operation"},
 			{`{`, "entry 1"},
 		}

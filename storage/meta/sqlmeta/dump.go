@@ -40,6 +40,7 @@ type row struct {
 	Revision   int64                `json:"revision,omitempty"`
 	Policy     *meta.PolicyRecord   `json:"policy,omitempty"`
 	Approval   *meta.ApprovalRecord `json:"approval,omitempty"`
+	Trust      *meta.TrustEntry     `json:"trust,omitempty"`
 	Rows       int64                `json:"rows,omitempty"`
 }
 
@@ -54,7 +55,8 @@ const (
 	kindPolicy     = "policy"
 	kindApproval   = "approval"
 	kindRevision   = "revision" // of policies and approvals: the last may be that of a deleted one
-	kindEnd        = "end"      // Rows counts the rows before it: a dump that was cut short is not loaded
+	kindTrust      = "trust"
+	kindEnd        = "end" // Rows counts the rows before it: a dump that was cut short is not loaded
 )
 
 // dumps says for each kind which statement lists it and how a row is read.
@@ -106,6 +108,10 @@ var dumps = []struct {
 		return err
 	}},
 	{kindRevision, "dump_revision", func(rows *sql.Rows, r *row) error { return rows.Scan(&r.Revision) }},
+	{kindTrust, "trust_entries", func(rows *sql.Rows, r *row) error {
+		r.Trust = &meta.TrustEntry{}
+		return scanTrust(rows, r.Trust)
+	}},
 }
 
 // when scans a time, digests a list as joinDigests makes it.
@@ -309,6 +315,11 @@ func (t *tx) loadRow(ctx context.Context, r row) error {
 		err = t.writeApproval(ctx, newApproval(r.Approval, r.Repo, r.Digest, r.Created), r.Revision)
 	case kindRevision:
 		err = t.setRevision(ctx, r.Revision)
+	case kindTrust:
+		if r.Trust == nil {
+			return errors.New("it holds no trust entry")
+		}
+		err = t.PutTrust(ctx, *r.Trust)
 	default:
 		err = fmt.Errorf("a row of the unknown kind %q", r.Kind)
 	}

@@ -157,6 +157,14 @@ func (t *tx) apply(ctx context.Context, r meta.Record) error {
 			return t.removeApproval(ctx, r.Repo, r.Digest, r.Approval.Rule, r.Revision)
 		}
 		return t.writeApproval(ctx, newApproval(r.Approval, r.Repo, r.Digest, r.Time), r.Revision)
+	case meta.OpPutTrust, meta.OpDeleteTrust:
+		if r.Trust == nil {
+			return fmt.Errorf("it holds no trust entry")
+		}
+		if r.Op == meta.OpDeleteTrust {
+			return t.DeleteTrust(ctx, r.Trust.Name)
+		}
+		return t.PutTrust(ctx, *r.Trust)
 	}
 	return fmt.Errorf("no such operation")
 }

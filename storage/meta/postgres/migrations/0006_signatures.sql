@@ -22,3 +22,16 @@ CREATE TABLE signatures (
 );
 
 CREATE INDEX signatures_by_material ON signatures (material, manifest);
+
+-- Keys and roots that were added over the API.
+CREATE TABLE trust (
+    name       TEXT COLLATE "C" PRIMARY KEY,
+    kind       TEXT COLLATE "C" NOT NULL,
+    not_before BIGINT NOT NULL, -- 0 for always
+    not_after  BIGINT NOT NULL, -- likewise
+    author     TEXT COLLATE "C" NOT NULL,
+    created    BIGINT NOT NULL,
+    content    TEXT COLLATE "C" NOT NULL
+);
+
+INSERT INTO state (name, value) VALUES ('trust_revision', 0);

@@ -22,3 +22,16 @@ CREATE TABLE signatures (
 ) STRICT;
 
 CREATE INDEX signatures_by_material ON signatures (material, manifest);
+
+-- Keys and roots that were added over the API.
+CREATE TABLE trust (
+    name       TEXT PRIMARY KEY,
+    kind       TEXT NOT NULL,
+    not_before INTEGER NOT NULL, -- 0 for always
+    not_after  INTEGER NOT NULL, -- likewise
+    author     TEXT NOT NULL,
+    created    INTEGER NOT NULL,
+    content    TEXT NOT NULL
+) STRICT;
+
+INSERT INTO state (name, value) VALUES ('trust_revision', 0);

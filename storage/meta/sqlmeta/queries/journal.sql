@@ -17,7 +17,7 @@ DELETE FROM outbox WHERE sequence <= ?1;
 -- name: has_rows
 SELECT 1 WHERE EXISTS (SELECT 1 FROM repositories) OR EXISTS (SELECT 1 FROM blobs)
     OR EXISTS (SELECT 1 FROM tombstones) OR EXISTS (SELECT 1 FROM policies) OR EXISTS (SELECT 1 FROM approvals)
-    OR EXISTS (SELECT 1 FROM outbox);
+    OR EXISTS (SELECT 1 FROM trust) OR EXISTS (SELECT 1 FROM outbox);
 
 -- name: has_entries
 SELECT 1 FROM outbox LIMIT 1;

@@ -125,10 +125,11 @@ func assemble(f signing.Found, b *protobundle.Bundle) error {
 	m := &protobundle.VerificationMaterial{}
 	b.VerificationMaterial = m
 	if text := f.Annotations[annotationCertificate]; text != "" {
-		certs, err := certificates(text + "\n" + f.Annotations[annotationChain])
-		if err != nil {
-			return err
+		certs := certificates(nil, text)
+		if len(certs) == 0 {
+			return fmt.Errorf("annotation %s has no certificate in PEM", annotationCertificate)
 		}
+		certs = certificates(certs, f.Annotations[annotationChain])
 		m.Content = &protobundle.VerificationMaterial_X509CertificateChain{
 			X509CertificateChain: &protocommon.X509CertificateChain{Certificates: certs},
 		}
@@ -141,22 +142,17 @@ func assemble(f signing.Found, b *protobundle.Bundle) error {
 	return timestamp(m, f.Annotations[annotationTimestamp])
 }
 
-// certificates reads a chain in PEM.
-func certificates(text string) (list []*protocommon.X509Certificate, err error) {
-	for rest := []byte(text); ; {
+// certificates adds those of a text in PEM, and at most so many that there are seen
+// to be too many.
+func certificates(to []*protocommon.X509Certificate, text string) []*protocommon.X509Certificate {
+	for rest := []byte(text); len(to) <= maxChain; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
-		if len(list) == maxChain {
-			return nil, fmt.Errorf("the chain has more than %d certificates", maxChain)
-		}
-		list = append(list, &protocommon.X509Certificate{RawBytes: block.Bytes})
+		to = append(to, &protocommon.X509Certificate{RawBytes: block.Bytes})
 	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("annotation %s has no certificate in PEM", annotationCertificate)
-	}
-	return list, nil
+	return to
 }
 
 // promise adds the entry of a log of version 1, which promises to include it.

@@ -63,10 +63,15 @@ func TestKeys(t *testing.T) {
 }
 
 // simple is a signature in cosign's older form.
-func simple(t *testing.T, k *key.Private, d digest.Digest) signing.Found {
+func simple(t testing.TB, k *key.Private, d digest.Digest) signing.Found {
 	t.Helper()
-	payload := fmt.Sprintf(`{"critical":{"identity":{"docker-reference":""},"image":{"docker-manifest-digest":%q},`+
-		`"type":"cosign container image signature"},"optional":null}`, d)
+	return keySigned(t, k, d, fmt.Sprintf(`{"critical":{"identity":{"docker-reference":""},"image":{"docker-manifest-digest":%q},`+
+		`"type":"cosign container image signature"},"optional":null}`, d))
+}
+
+// keySigned is a payload in cosign's older form.
+func keySigned(t testing.TB, k *key.Private, d digest.Digest, payload string) signing.Found {
+	t.Helper()
 	sig, _, err := k.SignData(t.Context(), []byte(payload))
 	if err != nil {
 		t.Fatal(err)

@@ -96,8 +96,11 @@ var rules = []rule{
 	{
 		why:    "test support stays out of the product",
 		from:   []string{"..."},
-		except: []string{"test/...", "storage/blob/blobtest", "storage/meta/metatest", "internal/testenv"},
-		deny:   []string{"testing", "internal/testenv", "storage/blob/blobtest", "storage/meta/metatest", "test/corpus/...", "test/schema", "test/testenv"},
+		except: []string{"test/...", "storage/blob/blobtest", "storage/meta/metatest", "internal/testenv", "signing/signingtest"},
+		deny: []string{
+			"testing", "internal/testenv", "storage/blob/blobtest", "storage/meta/metatest", "signing/signingtest", "test/corpus/...", "test/schema",
+			"test/testenv",
+		},
 	},
 	{
 		why:      "test/* is seen by none, but for the list of real binaries, the official schemas and the issuer by tests",

@@ -10,12 +10,14 @@ import (
 	"go/build"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,9 +41,11 @@ import (
 	"github.com/wreg-project/wreg/registry/auth"
 	"github.com/wreg-project/wreg/registry/catalog"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
+	"github.com/wreg-project/wreg/registry/client"
 	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/ociapi"
 	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/storage/blob/mem"
 	"github.com/wreg-project/wreg/storage/meta"
 	"github.com/wreg-project/wreg/storage/meta/sqlite"
@@ -89,7 +93,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"unhex": unhex, "wasm": writeWasm, "auth": authServer, "cut": cutServer, "liar": liar, "status": status, "same": same,
 			"envsubst": envsubst, "settled": waitForJobs, "advise": advise, "attach": attach,
-			"envfrom": envFrom,
+			"envfrom": envFrom, "hanging": hanging,
 		},
 	})
 }
@@ -202,6 +206,29 @@ func advise(ts *testscript.TestScript, _ bool, args []string) {
 // envfrom NAME FILE sets a variable of the environment to what a file has.
 func envFrom(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], ts.ReadFile(args[1]))
+}
+
+// hanging REPOSITORY:TAG counts the signatures of a package at $REG by their form.
+func hanging(ts *testscript.TestScript, _ bool, args []string) {
+	name, tag, _ := strings.Cut(args[0], ":")
+	repo, err := client.New(client.Options{}).Repository(ts.Getenv("REG"), name)
+	ts.Check(err)
+	ctx := context.Background()
+	subject, err := repo.Resolve(ctx, tag)
+	ts.Check(err)
+	found, err := signing.Find(ctx, client.Signatures(repo), subject.Digest)
+	ts.Check(err)
+	count := map[signing.Form]int{}
+	for _, f := range found {
+		if f.Problem != "" {
+			ts.Fatalf("%s: %s", f.Manifest, f.Problem)
+		}
+		count[f.Form]++
+	}
+	fmt.Fprintf(ts.Stdout(), "in all %d\n", len(found))
+	for _, form := range slices.Sorted(maps.Keys(count)) {
+		fmt.Fprintf(ts.Stdout(), "%s %d\n", form, count[form])
+	}
 }
 
 // envsubst IN OUT fills in the script's variables.

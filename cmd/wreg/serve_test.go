@@ -397,7 +397,7 @@ func TestStartRefusals(t *testing.T) {
 	}{
 		{"a public address", []string{"serve", "--data", data, "--listen", "0.0.0.0:0"}, 1, "--insecure-public"},
 		{"an address in use", []string{"serve", "--data", data, "--listen", address}, 1, "hint: another program listens there"},
-		{"a missing htpasswd", []string{"serve", "--data", data, "--auth-htpasswd", filepath.Join(dir, "none")}, 1, "auth.htpasswd: "},
+		{"a missing htpasswd", free("--auth-htpasswd", filepath.Join(dir, "none")), 1, "auth.htpasswd: "},
 		{"an htpasswd without bcrypt", free("--auth-htpasswd", notes), 1, "htpasswd -B"},
 		{"a broken configuration", []string{"serve", "--config", yml}, 1, `wreg.yml:2: unknown key "lissen"`},
 		{"an unknown flag", []string{"serve", "--lissen", "x"}, 2, "lissen"},

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,7 +18,8 @@ type Signer interface {
 	Options(ctx context.Context) (sign.Keypair, sign.BundleOptions, error)
 }
 
-// Sign makes the bundle of a statement, in JSON.
+// Sign makes the bundle of a statement, in JSON. It is the same for the same
+// statement if the signature is: see key.Private.
 func Sign(ctx context.Context, st Statement, by Signer) ([]byte, error) {
 	if st.Predicate == nil {
 		st.Predicate = struct{}{}
@@ -43,5 +45,14 @@ func Sign(ctx context.Context, st Statement, by Signer) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign %s: %w", st.PredicateType, err)
 	}
-	return whole.MarshalJSON()
+	text, err := whole.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", st.PredicateType, err)
+	}
+	// Spaces differ from one build of the encoder to the next, by intent of its makers.
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, fmt.Errorf("sign %s: %w", st.PredicateType, err)
+	}
+	return compact.Bytes(), nil
 }

@@ -286,7 +286,9 @@ func (p *Private) GetPublicKey() crypto.PublicKey { return p.Key }
 func (p *Private) GetPublicKeyPem() (string, error) { return string(p.PEM()), nil }
 
 // SignData signs data and gives the signature and what was signed: the hash, but
-// for Ed25519 the data.
+// for Ed25519 the data. A key in memory gives the same signature for the same data
+// unless it is RSA (RFC 6979 for ECDSA), so that no weak source of randomness
+// betrays it and what is signed twice is stored once.
 func (p *Private) SignData(_ context.Context, data []byte) (sig, signed []byte, err error) {
 	h := p.detail.GetHashType()
 	signed = data
@@ -295,7 +297,11 @@ func (p *Private) SignData(_ context.Context, data []byte) (sig, signed []byte, 
 		w.Write(data)
 		signed = w.Sum(nil)
 	}
-	if sig, err = p.signer.Sign(rand.Reader, signed, h); err != nil {
+	random := rand.Reader
+	if _, ok := p.signer.(*ecdsa.PrivateKey); ok {
+		random = nil
+	}
+	if sig, err = p.signer.Sign(random, signed, h); err != nil {
 		return nil, nil, fmt.Errorf("sign with key %.16s…: %w", p.ID(), err)
 	}
 	return sig, signed, nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 
 	"github.com/opencontainers/go-digest"
@@ -30,13 +31,15 @@ const (
 )
 
 // Derived is something that this installation found out about a manifest. It
-// becomes a manifest that refers to it, the same one for the same content.
+// becomes a manifest that refers to it, the same one for the same content. One
+// without layers takes back what was derived before.
 type Derived struct {
 	Repo         string
 	Subject      meta.Manifest
 	ArtifactType string
-	Producer     string // this installation
-	Kind         string // AnnotationDerived
+	Producer     string            // this installation
+	Kind         string            // AnnotationDerived
+	Annotations  map[string]string // beside those of this package; may be nil
 	Layers       []DerivedLayer
 	Omitted      int // AnnotationOmitted, unless it is 0
 	Version      int // of the pipeline: it needs no ingestion of its own
@@ -79,6 +82,7 @@ func (d Derived) manifest() ([]byte, error) {
 			AnnotationProducer: d.Producer, AnnotationDerived: d.Kind,
 		},
 	}
+	maps.Copy(m.Annotations, d.Annotations)
 	if d.Omitted > 0 {
 		m.Annotations[AnnotationOmitted] = strconv.Itoa(d.Omitted)
 	}
@@ -97,14 +101,22 @@ type written struct {
 
 // PutDerived stores all of ds, which have one subject, in place of what this
 // installation derived of the same types before: in one transaction, once their
-// blobs are durable. Their digests are returned in the same order.
-// meta.ErrNotFound says that the subject is gone.
+// blobs are durable. Their digests are returned in the same order, "" of one that
+// takes something back. meta.ErrNotFound says that the subject is gone.
 func (r *Registry) PutDerived(ctx context.Context, ds ...Derived) ([]digest.Digest, error) {
 	sums := make([]digest.Digest, len(ds))
 	var missing []written
 	for i, d := range ds {
 		if d.Repo != ds[0].Repo || d.Subject.Digest != ds[0].Subject.Digest {
 			return nil, fmt.Errorf("%s of %s in %s: not derived of %s in %s", d.Kind, d.Subject.Digest, d.Repo, ds[0].Subject.Digest, ds[0].Repo)
+		}
+		if len(d.Layers) == 0 {
+			if is, err := r.isDerived(ctx, d); err != nil {
+				return nil, d.wrap(err)
+			} else if is {
+				missing = append(missing, written{Derived: d})
+			}
+			continue
 		}
 		content, err := d.manifest()
 		if err != nil {
@@ -142,6 +154,9 @@ func (r *Registry) putDerived(ctx context.Context, ws []written) (err error) {
 	}
 	for range maxAdmissions {
 		for _, w := range ws {
+			if len(w.Layers) == 0 {
+				continue
+			}
 			for _, l := range append([]DerivedLayer{empty}, w.Layers...) {
 				if err := r.putDerivedLayer(ctx, w.Repo, l); err != nil {
 					return w.wrap(err)
@@ -183,6 +198,9 @@ func (r *Registry) putDerivedLayer(ctx context.Context, repo string, l DerivedLa
 func (r *Registry) storeDerived(ctx context.Context, tx meta.Tx, d written) error {
 	if _, err := tx.Manifest(ctx, d.Repo, d.Subject.Digest); err != nil {
 		return err
+	}
+	if len(d.Layers) == 0 {
+		return r.dropDerived(ctx, tx, d.Derived, "")
 	}
 	refs, err := parseManifest(typeOCIManifest, d.content)
 	if err != nil {
@@ -235,17 +253,47 @@ func (r *Registry) linkLive(ctx context.Context, tx meta.Tx, repo string, ds []d
 
 // dropDerived removes what this installation derived before.
 func (r *Registry) dropDerived(ctx context.Context, tx meta.Tx, d Derived, except digest.Digest) error {
-	old, err := tx.Referrers(ctx, d.Repo, d.Subject.Digest, d.ArtifactType, meta.Page{})
+	old, err := derivedBefore(ctx, tx, d)
 	if err != nil {
 		return err
 	}
 	for _, o := range old {
-		if o.Digest == except || o.Annotations[AnnotationProducer] != d.Producer || o.Annotations[AnnotationDerived] != d.Kind {
+		if o == except {
 			continue
 		}
-		if _, err := tx.DeleteManifest(ctx, d.Repo, o.Digest); err != nil {
+		if _, err := tx.DeleteManifest(ctx, d.Repo, o); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// isDerived reports whether there is something to take back.
+func (r *Registry) isDerived(ctx context.Context, d Derived) (bool, error) {
+	old, err := derivedBefore(ctx, r.meta, d)
+	return len(old) > 0, err
+}
+
+// derivedPage is how many referrers of a type are listed at a time: others may hang
+// any number of them on a manifest.
+const derivedPage = 500
+
+// derivedBefore are the manifests that this installation derived of the type of d.
+func derivedBefore(ctx context.Context, db meta.Reader, d Derived) ([]digest.Digest, error) {
+	var list []digest.Digest
+	for page := (meta.Page{Limit: derivedPage}); ; {
+		all, err := db.Referrers(ctx, d.Repo, d.Subject.Digest, d.ArtifactType, page)
+		if err != nil && !absent(err) {
+			return nil, err
+		}
+		for _, o := range all {
+			if o.Annotations[AnnotationProducer] == d.Producer && o.Annotations[AnnotationDerived] == d.Kind {
+				list = append(list, o.Digest)
+			}
+		}
+		if len(all) < page.Limit {
+			return list, nil
+		}
+		page.After = all[len(all)-1].Digest.String()
+	}
 }

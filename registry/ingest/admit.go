@@ -202,6 +202,9 @@ func (p *push) commit(ctx context.Context, tx meta.Tx, w registry.Written) error
 	if revision != p.rules.revision {
 		return fmt.Errorf("policies are at revision %d, not %d: %w", revision, p.rules.revision, registry.ErrOutdated)
 	}
+	if err := p.s.signaturesCurrent(ctx, tx, p.sub); err != nil {
+		return err
+	}
 	if !w.Created && len(w.Moved) == 0 {
 		return nil
 	}
@@ -249,12 +252,18 @@ func (s *Service) enqueue(ctx context.Context, tx meta.Tx, kind string, k meta.M
 	return err
 }
 
-// TagsMoved has the index follow in the transaction that moves or deletes tags.
+// TagsMoved has the index follow in the transaction that moves or deletes tags, and
+// what is signed by cosign's tags be verified again.
 func (s *Service) TagsMoved(ctx context.Context, tx meta.Tx, repo string, moved []registry.TagMoved) error {
 	var ds []digest.Digest
 	for _, t := range moved {
 		if t.From != "" {
 			ds = append(ds, t.From)
+		}
+		if d := cosignSubject(t.Tag); d != "" {
+			if err := s.scanAgain(ctx, tx, repo, d); err != nil {
+				return err
+			}
 		}
 	}
 	return s.Changed(ctx, tx, repo, ds)

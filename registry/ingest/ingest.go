@@ -26,13 +26,14 @@ import (
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/registry/jobs"
+	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
 // Version is that of the pipeline: of the facts that it finds, of the report and
 // of the documents it makes. A greater one has everything ingested again.
-const Version = 2
+const Version = 3
 
 // Options of New. Meta, Blobs and Producer are required, the zero value of the
 // rest is the default.
@@ -56,6 +57,15 @@ type Options struct {
 	KeepEvents    time.Duration // 7 days
 	MaxEvents     int64         // however young; 1,000,000
 	MaxFunctions  int64         // entries of the index of functions; 20,000,000
+
+	// Trust gives what signatures are verified against. It is called for each package
+	// and answers from memory; nil trusts nobody.
+	Trust func() Trusted
+
+	// Signer gives the key by which attestations of this installation are signed,
+	// and Attest says which are made; without a signer there are none.
+	Signer func() signing.Signer
+	Attest []Attestation
 
 	// Likelihood gives what is known of how vulnerabilities are used, for policies;
 	// nil if nothing is. It is called for each package and answers from memory.
@@ -88,6 +98,9 @@ func (o *Options) defaults() {
 	if o.Likelihood == nil {
 		o.Likelihood = func() advisories.Likelihood { return advisories.Likelihood{} }
 	}
+	if o.Trust == nil {
+		o.Trust = func() Trusted { return trustNobody }
+	}
 	o.Memory = orDefault(o.Memory, DefaultMemory)
 	o.AdmitTimeout = orDefault(o.AdmitTimeout, DefaultAdmitTimeout)
 	o.Quarantine = orDefault(o.Quarantine, DefaultQuarantine)
@@ -112,6 +125,7 @@ type Service struct {
 	now        func() time.Time
 	policies   policies
 	analyser   *analyser
+	proofs     proofs
 	advisories *advisories.Source
 	runner     *jobs.Runner
 	reg        *registry.Registry // set by Run
@@ -124,6 +138,7 @@ const (
 	JobIngest   = "ingest"   // take a manifest through all stages; key "repo@digest"
 	JobReingest = "reingest" // the same, for what was stored before; when nothing else is due
 	JobIndex    = "index"    // describe a manifest anew after its tags changed; key "repo@digest"
+	JobVerify   = "verify"   // have verified again what was by other trusted material; key ""
 	JobVerdicts = "verdicts" // judge what is stored after policies changed; key ""
 	JobScan     = "scan"     // scan, judge and describe a manifest anew; when nothing else is due; key "repo@digest"
 )
@@ -146,6 +161,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.runner.Handle(JobIngest, s.ingest)
 	s.runner.Handle(JobIndex, s.reindexOne)
 	s.runner.Handle(JobVerdicts, s.verdicts)
+	s.runner.Handle(JobVerify, s.verifyAgain)
 	s.runner.Handle(advisories.RescanJob, s.rescan)
 	s.runner.HandleIdle(JobReingest, s.ingest)
 	s.runner.HandleIdle(JobScan, s.ingest)

@@ -57,6 +57,8 @@ type fileMaterials struct {
 	licenses        *policy.Licenses
 	vulnerabilities []policy.Vulnerability
 	beyond          string // why there are no vulnerabilities
+
+	report *scan.Report // what advisories say; nil unless it is attested
 }
 
 // unlisted says of which lists about vulnerabilities in use there is none.
@@ -200,6 +202,9 @@ func (s *Service) scanLayer(ctx context.Context, sub *subject, m *materials, lik
 	for n, i := range at {
 		likelihood.Rate(result.Reports[n])
 		m.files[i] = m.file(sub, sub.files[i], list[n].Document, result.Reports[n])
+		if s.o.Signer != nil {
+			m.files[i].report = result.Reports[n]
+		}
 	}
 	result.Reports = nil
 	return nil

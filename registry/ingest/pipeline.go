@@ -21,9 +21,11 @@ import (
 var stages = []stage{
 	{"inspect", (*Service).inspectStage, true}, // the Wasm in the layers, whatever their media types
 	{"sbom", (*Service).sbomStage, false},      // what the files were made of, in the forms that are kept
+	{"verify", (*Service).verifyStage, true},   // who signed it, and what they attest
 	{"scan", (*Service).scanStage, true},       // what advisories and the publisher say of that
 	{"policy", (*Service).policyStage, true},   // what rules make of the push, and of pulls from now on
-	{"report", (*Service).reportStage, false},  // all that follows from the bytes, as referrers
+	{"attest", (*Service).attestStage, true},   // what of this the installation signs
+	{"report", (*Service).reportStage, true},   // all that is derived, as referrers
 	{"index", (*Service).indexStage, true},     // the document that searches find
 }
 
@@ -180,6 +182,9 @@ func (s *Service) commit(ctx context.Context, r *ingestion) error {
 			}
 		}
 		if err := r.sub.materials.put(ctx, tx); err != nil {
+			return err
+		}
+		if err := s.putSignatures(ctx, tx, r.sub); err != nil {
 			return err
 		}
 		if err := s.putDocument(ctx, tx, r.sub, r.document); err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -22,6 +23,9 @@ type rules struct {
 	revision int64
 	set      *policy.Set
 	names    []string // "name@version" of what set was made from
+
+	sum     digest.Digest // of the policies as they were written
+	changed time.Time     // when the last of them was
 
 	// broken are policies that this version of the program cannot compile. What
 	// they are about is refused: a rule that is not understood may be the one that
@@ -153,9 +157,15 @@ func (p *policies) load(ctx context.Context) (*rules, error) {
 // were made of the same ones.
 func compile(stored []meta.Policy, last *rules) *rules {
 	r := &rules{}
+	sum := digest.SHA256.Digester()
 	for _, s := range stored {
 		r.names = append(r.names, fmt.Sprintf("%s@%d", s.Name, s.Version))
+		fmt.Fprintf(sum.Hash(), "%s@%d %d\n%s", s.Name, s.Version, len(s.Source), s.Source)
+		if s.Created.After(r.changed) {
+			r.changed = s.Created
+		}
 	}
+	r.sum = sum.Digest()
 	if last != nil && slices.Equal(r.names, last.names) {
 		r.set, r.broken = last.set, last.broken
 		return r

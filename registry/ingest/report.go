@@ -30,21 +30,28 @@ const (
 	AnnotationLayer = "io.wreg.layer" // digest of the layer it is in
 )
 
-// reportStage stores all that was found out as referrers of the manifest, in one
-// transaction: the reports of all files, and their bills of materials.
+// reportStage stores all that is derived as referrers of the manifest, in one
+// transaction: the reports of all files and their bills of materials, unless only
+// what is said about the manifest changed, and what the installation attests.
 func (s *Service) reportStage(ctx context.Context, r *ingestion) error {
-	b := newBundle(s, r, derivedReport, inspect.MediaType)
-	for _, f := range r.sub.files {
-		if f.Full != "" {
-			b.add(f, ".report.json", inspect.MediaType, f.Full, f.FullSize, func(ctx context.Context) (io.ReadCloser, error) {
-				return s.report(ctx, r.sub.Repo, f)
-			})
+	ds := r.derived
+	if !r.scanOnly() {
+		b := newBundle(s, r, derivedReport, inspect.MediaType)
+		for _, f := range r.sub.files {
+			if f.Full != "" {
+				b.add(f, ".report.json", inspect.MediaType, f.Full, f.FullSize, func(ctx context.Context) (io.ReadCloser, error) {
+					return s.report(ctx, r.sub.Repo, f)
+				})
+			}
+		}
+		if len(b.Layers) > 0 {
+			ds = append([]registry.Derived{b.Derived}, ds...)
 		}
 	}
-	if len(b.Layers) == 0 {
+	if len(ds) == 0 {
 		return nil
 	}
-	_, err := s.reg.PutDerived(ctx, append([]registry.Derived{b.Derived}, r.derived...)...)
+	_, err := s.reg.PutDerived(ctx, ds...)
 	return err
 }
 

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -90,17 +91,38 @@ func (s *Service) enqueuePins(ctx context.Context, d digest.Digest) error {
 // attachedChanged has the subject of a scanned again if a attaches, or attached,
 // something that is looked at when its subject is.
 func (s *Service) attachedChanged(ctx context.Context, tx meta.Tx, a registry.Admission) error {
-	if a.Subject == "" || a.Annotations[registry.AnnotationDerived] != "" {
+	if a.Annotations[registry.AnnotationProducer] == s.o.Producer {
 		return nil
 	}
 	types := make([]string, len(a.Layers))
 	for i, l := range a.Layers {
 		types[i] = l.MediaType
 	}
-	if !attached.Concerns(a.ArtifactType, types...) {
+	if a.Subject != "" && (attached.Concerns(a.ArtifactType, types...) || carriesSignatures(a.ArtifactType, types)) {
+		return s.scanAgain(ctx, tx, a.Repo, a.Subject)
+	}
+	if a.Subject != "" || !slices.ContainsFunc(types, isCosign) {
 		return nil
 	}
-	return s.enqueue(ctx, tx, JobScan, meta.ManifestKey{Repo: a.Repo, Digest: a.Subject}, payload{})
+	tags, err := tx.ManifestTags(ctx, a.Repo, a.Digest)
+	if absent(err) {
+		return nil // what becomes of its tags, TagsMoved is told
+	}
+	if err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		if d := cosignSubject(tag); d != "" {
+			if err := s.scanAgain(ctx, tx, a.Repo, d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Service) scanAgain(ctx context.Context, tx meta.Tx, repo string, d digest.Digest) error {
+	return s.enqueue(ctx, tx, JobScan, meta.ManifestKey{Repo: repo, Digest: d}, payload{})
 }
 
 // ManifestGone has the subject of a deleted manifest follow, in the transaction

@@ -25,6 +25,8 @@ type subject struct {
 
 	documents documents  // of the files
 	materials *materials // nil until somebody asks; see Service.find
+
+	signatures *signatures // nil until somebody asks; see Service.verify
 }
 
 // A file is a Wasm file of a manifest.

@@ -16,19 +16,23 @@ import (
 // advisories.
 const followEvery = time.Second
 
-// follow sees changes of policies and advisories, by whichever server, and has the
-// verdicts on what is stored made anew.
+// follow sees changes of policies, advisories and trusted material, by whichever
+// server, and has the verdicts on what is stored made anew.
 func (s *Service) follow(ctx context.Context) {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	done := int64(-1)    // the revision that verdicts were last enqueued for
 	matched := int64(-1) // the revision of advisories that a rescan was last enqueued for
+	trusted := ""        // the version of what is trusted that signatures were last verified again for
 	for {
 		if err := s.followOnce(ctx, &done); err != nil && ctx.Err() == nil {
 			s.log.LogAttrs(ctx, slog.LevelWarn, "policies not read, the last ones stay in force", slog.Any("err", err))
 		}
 		if err := s.followAdvisories(ctx, &matched); err != nil && ctx.Err() == nil {
 			s.log.LogAttrs(ctx, slog.LevelWarn, "advisories not read, trying again", slog.Any("err", err))
+		}
+		if err := s.followTrust(ctx, &trusted); err != nil && ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "signatures not read, trying again", slog.Any("err", err))
 		}
 		select {
 		case <-ctx.Done():
@@ -94,7 +98,8 @@ func (s *Service) verdicts(ctx context.Context, _ meta.Job) error {
 type judged struct {
 	key        meta.ManifestKey
 	verdict    meta.Verdict
-	advisories int64 // their revision, -1 if they had no part in it
+	advisories int64    // their revision, -1 if they had no part in it
+	subject    *subject // with the signatures that it was judged by
 }
 
 // judgeAgain stores verdicts of r on the manifests of keys.
@@ -160,6 +165,7 @@ func (s *Service) pullVerdict(ctx context.Context, r *rules, k meta.ManifestKey)
 	if sub.materials != nil {
 		j.advisories = sub.materials.revision
 	}
+	j.subject = sub
 	j.verdict, err = verdict(result, r.revision)
 	return j, err
 }
@@ -173,11 +179,17 @@ func (s *Service) replaceVerdict(ctx context.Context, tx meta.Tx, j judged) erro
 	if err != nil {
 		return err
 	}
+	if err := s.signaturesCurrent(ctx, tx, j.subject); err != nil {
+		return err
+	}
 	if err := s.setVerdict(ctx, tx, m, j.verdict); err != nil {
 		return err
 	}
 	if m.Verdict == j.verdict.State {
 		return nil
+	}
+	if s.o.Signer != nil {
+		return s.scanAgain(ctx, tx, j.key.Repo, j.key.Digest) // what it says of the verdict is signed
 	}
 	return s.enqueue(ctx, tx, JobIndex, j.key, payload{})
 }

@@ -288,6 +288,13 @@ func (s *Set) asked(repo string, a Action, f func(*compiled, *rule)) {
 	}
 }
 
+// About reports whether any rule, of whichever mode, is about a in repo.
+func (s *Set) About(repo string, a Action) bool {
+	about := false
+	s.asked(repo, a, func(*compiled, *rule) { about = true })
+	return about
+}
+
 // Enforces reports whether a rule with mode enforce is about a in repo.
 func (s *Set) Enforces(repo string, a Action) bool {
 	enforces := false

@@ -34,7 +34,7 @@ var layers = [][]string{
 		"storage/blob/...", "storage/meta/...", "storage/gc", "sbom/vuln/...", "signing/attest", "signing/trust",
 		"artifact/aot/...", "artifact/build/...", "artifact/run/...",
 		"registry/advisories", "registry/attached/...", "registry/auth", "registry/instance", "registry/auditlog", "registry/jobs", "registry/policy",
-		"registry/search", "registry/client/...",
+		"registry/search", "registry/trust", "registry/client/...",
 	},
 	{"registry"},
 	{"registry/ingest", "registry/ociapi", "registry/catalog", "web/..."},

@@ -128,7 +128,7 @@ func (s *Sigstore) CosignSignature(t testing.TB, g Signing, d digest.Digest) sig
 		Content:     []byte(payload),
 		Annotations: s.annotations(t, p),
 	}
-	f.Annotations["dev.cosignproject.cosign/signature"] = base64.StdEncoding.EncodeToString(p.sig)
+	f.Annotations[signing.AnnotationSignature] = base64.StdEncoding.EncodeToString(p.sig)
 	return f
 }
 
@@ -147,7 +147,7 @@ func (s *Sigstore) CosignAttestation(t testing.TB, g Signing, d digest.Digest, s
 		Form: signing.FormCosign, Type: signing.MediaTypeDSSE, Subject: d, Manifest: digest.FromString("carrier"), Content: text,
 		Annotations: s.annotations(t, p),
 	}
-	f.Annotations["dev.cosignproject.cosign/signature"] = ""
+	f.Annotations[signing.AnnotationSignature] = ""
 	return f
 }
 

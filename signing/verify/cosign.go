@@ -23,7 +23,6 @@ import (
 // What cosign's older form keeps in annotations of a layer (cosign,
 // specs/SIGNATURE_SPEC.md).
 const (
-	annotationSignature   = "dev.cosignproject.cosign/signature"
 	annotationCertificate = "dev.sigstore.cosign/certificate"
 	annotationChain       = "dev.sigstore.cosign/chain"
 	annotationBundle      = "dev.sigstore.cosign/bundle"
@@ -64,12 +63,12 @@ func (v *Verifier) cosignSignature(subject digest.Digest, f signing.Found) (*Pro
 	if got := payload.Critical.Image.Digest; got != subject {
 		return nil, fmt.Errorf("it is about %.140q, and %s was expected", string(got), subject)
 	}
-	sig, err := base64.StdEncoding.DecodeString(f.Annotations[annotationSignature])
+	sig, err := base64.StdEncoding.DecodeString(f.Annotations[signing.AnnotationSignature])
 	if err != nil {
-		return nil, fmt.Errorf("annotation %s: %w", annotationSignature, err)
+		return nil, fmt.Errorf("annotation %s: %w", signing.AnnotationSignature, err)
 	}
 	if len(sig) == 0 {
-		return nil, fmt.Errorf("annotation %s: %w", annotationSignature, errNoSignature)
+		return nil, fmt.Errorf("annotation %s: %w", signing.AnnotationSignature, errNoSignature)
 	}
 	sum := sha256.Sum256(f.Content)
 	b := &protobundle.Bundle{Content: &protobundle.Bundle_MessageSignature{MessageSignature: &protocommon.MessageSignature{

@@ -33,6 +33,11 @@ const (
 	AttestCapabilities    Attestation = "capabilities"    // what inspection found in its files
 )
 
+// Attestations are all of them.
+func Attestations() []Attestation {
+	return []Attestation{AttestVSA, AttestSBOM, AttestVulnerabilities, AttestCapabilities}
+}
+
 // derivedAttestation begins the values of registry.AnnotationDerived for
 // attestations.
 const derivedAttestation = "attestation-"

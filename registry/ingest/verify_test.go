@@ -1,0 +1,432 @@
+package ingest_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/wreg-project/wreg/registry/ingest"
+	"github.com/wreg-project/wreg/signing"
+	"github.com/wreg-project/wreg/signing/attest"
+	"github.com/wreg-project/wreg/signing/key"
+	"github.com/wreg-project/wreg/signing/verify"
+	"github.com/wreg-project/wreg/storage/blob/mem"
+	"github.com/wreg-project/wreg/storage/meta"
+)
+
+func newKey(tb testing.TB) *key.Private {
+	tb.Helper()
+	k, err := key.Generate(key.P256)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return k
+}
+
+// trust is what a server trusts, and changes.
+type trust struct {
+	now atomic.Pointer[ingest.Trusted]
+}
+
+func (t *trust) get() ingest.Trusted { return *t.now.Load() }
+
+// set trusts keys by their names.
+func (t *trust) set(tb testing.TB, version string, keys map[string]*key.Private) {
+	tb.Helper()
+	var m verify.Material
+	for name, k := range keys {
+		m.Keys = append(m.Keys, verify.Key{Name: name, Public: k.Public})
+	}
+	v, err := verify.New(m)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	t.now.Store(&ingest.Trusted{Verifier: v, Version: version})
+}
+
+func trusting(tb testing.TB, keys map[string]*key.Private) *trust {
+	tb.Helper()
+	t := &trust{}
+	t.set(tb, "1", keys)
+	return t
+}
+
+// bundle signs a statement about a manifest.
+func bundle(tb testing.TB, k *key.Private, d digest.Digest, predicateType string, predicate any) []byte {
+	tb.Helper()
+	text, err := signing.Sign(tb.Context(), signing.Statement{
+		Subject: []signing.Subject{signing.SubjectOf("team/app", d)}, PredicateType: predicateType, Predicate: predicate,
+	}, k)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return text
+}
+
+// hang pushes a bundle as a referrer of d, and gives the referrer's digest.
+func (c *caller) hang(repo string, d digest.Digest, text []byte) digest.Digest {
+	c.Helper()
+	about := ocispec.Descriptor{MediaType: typeManifest, Digest: d, Size: 1}
+	content, _, err := signing.Attachment(about, text, signing.PredicateSignature)
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.pushBlob(repo, []byte("{}"))
+	c.pushBlob(repo, text)
+	carrier := digest.FromBytes(content)
+	c.want(c.do(http.MethodPut, "/v2/"+repo+"/manifests/"+carrier.String(), content, "Content-Type", typeManifest), http.StatusCreated)
+	return carrier
+}
+
+// sign hangs a signature by k on d.
+func (c *caller) sign(repo string, d digest.Digest, k *key.Private) digest.Digest {
+	c.Helper()
+	return c.hang(repo, d, bundle(c, k, d, signing.PredicateSignature, nil))
+}
+
+// signatures says of what is stored of signatures who made each, of what, or why it
+// was refused.
+func (e *env) signatures(repo string, d digest.Digest) []string {
+	e.Helper()
+	rows, _, err := e.db.Signatures(e.Context(), repo, d)
+	if err != nil {
+		e.Fatalf("Signatures() = %v", err)
+	}
+	var list []string
+	for _, r := range rows {
+		switch {
+		case r.Problem != "":
+			list = append(list, "refused: "+r.Problem)
+		case r.PredicateType == signing.PredicateSignature:
+			list = append(list, r.Form+" by "+r.KeyName)
+		default:
+			list = append(list, fmt.Sprintf("%s by %s: %s %s", r.Form, r.KeyName, attest.Name(r.PredicateType), r.Predicate))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (e *env) wantSignatures(when, repo string, d digest.Digest, want ...string) {
+	e.Helper()
+	if diff := cmp.Diff(want, e.signatures(repo, d)); diff != "" {
+		e.Errorf("signatures %s (-want +got):\n%s", when, diff)
+	}
+}
+
+func TestSignaturesAreVerifiedAndKept(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, open func(testing.TB) meta.DB) {
+		release, stranger := newKey(t), newKey(t)
+		tr := trusting(t, map[string]*key.Private{"release": release})
+		e := newEnv(t, setup{db: open(t), options: ingest.Options{Trust: tr.get}})
+		alice := e.as("alice")
+		m := alice.pack("team/app", layer{typeWasm, module(), "app.wasm"})
+		d := digest.FromBytes(m.text(t))
+		carrier := alice.sign("team/app", d, release) // before there is anything to sign
+		r, _ := alice.put("team/app", "1.0.0", m)
+		alice.want(r, http.StatusCreated)
+		e.wait()
+		e.wantSignatures("after the push", "team/app", d, "bundle by release")
+
+		alice.hang("team/app", d, bundle(t, release, d, "https://example.org/built", map[string]string{"by": "ci"}))
+		e.wait()
+		e.wantSignatures("with an attestation that came later", "team/app", d,
+			`bundle by release`, `bundle by release: https://example.org/built {"by":"ci"}`)
+
+		alice.want(alice.do(http.MethodDelete, "/v2/team/app/manifests/"+carrier.String(), nil), http.StatusAccepted)
+		e.wait()
+		e.wantSignatures("without the signature", "team/app", d, `bundle by release: https://example.org/built {"by":"ci"}`)
+
+		alice.sign("team/app", d, stranger)
+		e.wait()
+		got := e.signatures("team/app", d)
+		if len(got) != 2 || !strings.HasPrefix(got[1], "refused: ") || strings.Contains(got[1], "signature refused") {
+			t.Errorf("signatures with one of a stranger = %q, want it refused with a reason", got)
+		}
+
+		tr.set(t, "2", map[string]*key.Private{"release": release, "friend": stranger})
+		e.matchedTrust("team/app", d, "2")
+		e.wantSignatures("once the stranger is trusted", "team/app", d,
+			"bundle by friend", `bundle by release: https://example.org/built {"by":"ci"}`)
+	})
+}
+
+// matchedTrust returns once the signatures of d were verified by material of a
+// version.
+func (e *env) matchedTrust(repo string, d digest.Digest, version string) {
+	e.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(5 * time.Millisecond) {
+		_, of, err := e.db.Signatures(e.Context(), repo, d)
+		if err != nil {
+			e.Fatal(err)
+		}
+		if of == version {
+			e.wait()
+			return
+		}
+		if time.Now().After(deadline) {
+			e.Fatalf("signatures are of material %s, want %s", of, version)
+		}
+	}
+}
+
+// legacy pushes a signature in cosign's older form by its tag.
+func (c *caller) legacy(repo string, d digest.Digest, k *key.Private) digest.Digest {
+	c.Helper()
+	payload, err := signing.SimpleSigning(repo, d)
+	if err != nil {
+		c.Fatal(err)
+	}
+	sig, _, err := k.SignData(c.Context(), payload)
+	if err != nil {
+		c.Fatal(err)
+	}
+	m := c.pack(repo, layer{signing.MediaTypeSimpleSigning, payload, ""})
+	m.Layers[0].Annotations = map[string]string{signing.AnnotationSignature: base64.StdEncoding.EncodeToString(sig)}
+	r, carrier := c.put(repo, signing.CosignTag(d, ".sig"), m)
+	c.want(r, http.StatusCreated)
+	return carrier
+}
+
+func TestCosignsTagsAreFollowed(t *testing.T) {
+	release, stranger := newKey(t), newKey(t)
+	e := newEnv(t, setup{options: ingest.Options{Trust: trusting(t, map[string]*key.Private{"release": release}).get}})
+	alice := e.as("alice")
+	d := alice.push("team/app", "1.0.0", layer{typeWasm, module(), "app.wasm"})
+	e.wait()
+	e.wantSignatures("at first", "team/app", d)
+	alice.legacy("team/app", d, release)
+	e.wait()
+	e.wantSignatures("once the tag is there", "team/app", d, "cosign by release")
+	alice.legacy("team/app", d, stranger)
+	e.wait()
+	if got := e.signatures("team/app", d); len(got) != 1 || !strings.HasPrefix(got[0], "refused: ") {
+		t.Errorf("signatures once the tag moved = %q, want a refused one", got)
+	}
+	alice.want(alice.do(http.MethodDelete, "/v2/team/app/manifests/"+signing.CosignTag(d, ".sig"), nil), http.StatusAccepted)
+	e.wait()
+	e.wantSignatures("once the tag is gone", "team/app", d)
+	carrier := alice.legacy("team/app", d, release)
+	e.wait()
+	e.wantSignatures("once the tag is back", "team/app", d, "cosign by release")
+	alice.want(alice.do(http.MethodDelete, "/v2/team/app/manifests/"+carrier.String(), nil), http.StatusAccepted)
+	e.wait()
+	e.wantSignatures("once the manifest of the tag is gone", "team/app", d)
+}
+
+// Nothing is verified twice: not behind the push, not by a second ingestion, and
+// not by a server that starts anew.
+func TestNothingIsVerifiedTwice(t *testing.T) {
+	k := newKey(t)
+	tr := trusting(t, map[string]*key.Private{"release": k})
+	db, blobs := openSQLite(t), mem.New()
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	var d digest.Digest
+	t.Run("one server", func(t *testing.T) {
+		e := newEnv(t, setup{db: db, blobs: blobs, options: ingest.Options{Trust: tr.get}})
+		alice := e.as("alice")
+		d = alice.push("team/app", "1.0.0", layer{typeWasm, module(), "app.wasm"})
+		for range 3 {
+			alice.sign("team/app", d, k) // the same, since signatures are
+		}
+		alice.hang("team/app", d, bundle(t, k, d, "https://example.org/built", map[string]string{"by": "ci"}))
+		e.wait()
+		if _, err := e.svc.Reindex(t.Context(), "team/app", d); err != nil {
+			t.Fatal(err)
+		}
+		e.wait()
+		if got := e.svc.Stats().Verifications; got != 2 {
+			t.Errorf("%d verifications, want 2", got)
+		}
+	})
+	t.Run("the next one", func(t *testing.T) {
+		e := newEnv(t, setup{db: db, blobs: blobs, options: ingest.Options{Trust: tr.get}})
+		if _, err := e.svc.Reindex(t.Context(), "team/app", d); err != nil {
+			t.Fatal(err)
+		}
+		e.wait()
+		if got := e.svc.Stats().Verifications; got != 0 {
+			t.Errorf("%d verifications, want 0: the proofs are stored", got)
+		}
+		e.wantSignatures("after a restart", "team/app", d, "bundle by release", `bundle by release: https://example.org/built {"by":"ci"}`)
+	})
+}
+
+// A bundle that was changed by a byte is there with the reason why it proves
+// nothing, and does not hide the one beside it.
+func TestATamperedBundleIsRefusedWithItsReason(t *testing.T) {
+	k := newKey(t)
+	e := newEnv(t, setup{options: ingest.Options{Trust: trusting(t, map[string]*key.Private{"release": k}).get}})
+	alice := e.as("alice")
+	d := alice.push("team/app", "1.0.0", layer{typeWasm, module(), "app.wasm"})
+	other := digest.FromString("other")
+	good := bundle(t, k, d, signing.PredicateSignature, nil)
+	sig := bytes.Index(good, []byte(`"sig":"`)) + len(`"sig":"`) + 20
+	tampered := bytes.Clone(good)
+	tampered[sig] ^= 1
+	for _, text := range [][]byte{good, tampered, []byte("{"), []byte("\x00\xff"), bundle(t, k, other, signing.PredicateSignature, nil)} {
+		alice.hang("team/app", d, text)
+	}
+	e.wait()
+	got := e.signatures("team/app", d)
+	if len(got) != 5 || got[0] != "bundle by release" {
+		t.Fatalf("signatures = %q, want one by release and four that are refused", got)
+	}
+	for _, why := range got[1:] {
+		if !strings.HasPrefix(why, "refused: ") || len(why) < len("refused: ")+10 {
+			t.Errorf("%q is no reason", why)
+		}
+	}
+}
+
+// attestations are what the installation signed of a manifest, by the short names
+// of their predicates, verified by the key.
+func (e *env) attestations(repo string, d digest.Digest, k *key.Private) map[string][]string {
+	e.Helper()
+	v, err := verify.New(verify.Material{Keys: []verify.Key{{Name: "instance", Public: k.Public}}})
+	if err != nil {
+		e.Fatal(err)
+	}
+	refs, err := e.db.Referrers(e.Context(), repo, d, signing.MediaTypeBundle, meta.Page{})
+	if err != nil {
+		e.Fatal(err)
+	}
+	out := map[string][]string{}
+	for _, r := range refs {
+		if r.Annotations["io.wreg.derived"] == "" {
+			continue
+		}
+		bob := e.as("bob")
+		var m manifest
+		if err := json.Unmarshal(bob.want(bob.get(repo, r.Digest.String()), http.StatusOK).body, &m); err != nil {
+			e.Fatal(err)
+		}
+		text := bob.want(bob.getBlob(repo, m.Layers[0].Digest), http.StatusOK).body
+		p, err := v.Verify(e.Context(), d, signing.Found{Form: signing.FormBundle, Subject: d, Content: text})
+		if err != nil {
+			e.Fatalf("Verify() of %s = %v", r.Annotations["io.wreg.derived"], err)
+		}
+		if got := r.Annotations[signing.AnnotationPredicate]; got != p.PredicateType {
+			e.Errorf("the annotation of the predicate is %q, want %q", got, p.PredicateType)
+		}
+		if _, err := attest.Read(p.PredicateType, p.Predicate); err != nil {
+			e.Errorf("Read() of %s = %v", p.PredicateType, err)
+		}
+		name := attest.Name(p.PredicateType)
+		out[name] = append(out[name], string(p.Predicate)+" in "+string(m.Layers[0].Digest))
+	}
+	for _, list := range out {
+		slices.Sort(list)
+	}
+	return out
+}
+
+func signingWith(k *key.Private, what ...ingest.Attestation) ingest.Options {
+	return ingest.Options{Signer: func() signing.Signer { return k }, Attest: what}
+}
+
+const warnAll = "name: titles\nmode: warn\nscope: {actions: [push, pull]}\nrules:\n- name: title\n  deny: file.path == ''\n  message: it has no name\n"
+
+func TestTheInstallationAttestsWhatItFound(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, open func(testing.TB) meta.DB) {
+		k := newKey(t)
+		e := newEnv(t, setup{db: open(t), options: signingWith(k, ingest.Attestations()...)})
+		e.policy("titles", warnAll)
+		e.advise(reachable)
+		alice := e.as("alice")
+		d := alice.push("team/app", "1.0.0", layer{typeWasm, rustProgram(t), "app.wasm"}, layer{typeWasm, module(), "other.wasm"})
+		e.wait()
+		first := e.attestations("team/app", d, k)
+		for name, want := range map[string]int{"vsa": 1, "cyclonedx": 2, "vuln": 1, "capabilities": 1} {
+			if len(first[name]) != want {
+				t.Errorf("%d attestations %s, want %d", len(first[name]), name, want)
+			}
+		}
+		for name, want := range map[string]string{"vsa": "WREG_ADMITTED", "vuln": "RUSTSEC-0000-0001", "capabilities": "app.wasm"} {
+			if got := strings.Join(first[name], "\n"); !strings.Contains(got, want) {
+				t.Errorf("attestation %s = %.400s, want it to tell of %s", name, got, want)
+			}
+		}
+		if _, err := e.svc.Reindex(t.Context(), "team/app", d); err != nil {
+			t.Fatal(err)
+		}
+		e.wait()
+		if diff := cmp.Diff(first, e.attestations("team/app", d, k)); diff != "" {
+			t.Errorf("attestations after a second ingestion (-first +second):\n%s", diff)
+		}
+
+		e.advise(advisory("RUSTSEC-0000-0003", "time", "9.0.0", "time::nothing"))
+		e.matched()
+		second := e.attestations("team/app", d, k)
+		if got := strings.Join(second["vuln"], "\n"); len(second["vuln"]) != 1 || !strings.Contains(got, "RUSTSEC-0000-0003") {
+			t.Errorf("record of the scan after a new advisory = %.400s, want one that tells of it", got)
+		}
+		delete(first, "vuln")
+		delete(second, "vuln")
+		if diff := cmp.Diff(first, second); diff != "" {
+			t.Errorf("the others after a new advisory (-before +after):\n%s", diff)
+		}
+	})
+}
+
+// What policy does not let be served any more loses the summary that says it does.
+func TestTheSummaryIsTakenBack(t *testing.T) {
+	k := newKey(t)
+	e := newEnv(t, setup{options: signingWith(k, ingest.AttestVSA)})
+	alice := e.as("alice")
+	d := alice.push("team/app", "1.0.0", layer{typeWasm, module(), "app.wasm"})
+	e.wait()
+	if got := e.attestations("team/app", d, k); len(got) > 0 {
+		t.Errorf("attestations without a policy = %v, want none: nothing was verified", got)
+	}
+	e.policy("titles", warnAll)
+	if _, err := e.svc.Reindex(t.Context(), "team/app", d); err != nil {
+		t.Fatal(err)
+	}
+	e.judged("team/app", d)
+	if got := e.attestations("team/app", d, k); len(got["vsa"]) != 1 {
+		t.Errorf("attestations with a policy = %v, want a summary", got)
+	}
+	e.policy("none", "name: none\nscope: {actions: [pull]}\nrules:\n- name: none\n  deny: pkg.name != ''\n  message: no\n")
+	e.judged("team/app", d)
+	if got := e.attestations("team/app", d, k); len(got) > 0 {
+		t.Errorf("attestations of what is denied = %v, want none", got)
+	}
+}
+
+// judged returns once the verdict on d is of the policies of now.
+func (e *env) judged(repo string, d digest.Digest) {
+	e.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(5 * time.Millisecond) {
+		revision, err := e.db.PolicyRevision(e.Context())
+		if err != nil {
+			e.Fatal(err)
+		}
+		stale, err := e.db.StaleVerdicts(e.Context(), revision, meta.ManifestKey{}, 1)
+		if err != nil {
+			e.Fatal(err)
+		}
+		if len(stale) == 0 {
+			e.wait()
+			return
+		}
+		if time.Now().After(deadline) {
+			e.Fatalf("the verdict on %s in %s is stale", d, repo)
+		}
+	}
+}

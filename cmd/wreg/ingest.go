@@ -16,14 +16,16 @@ import (
 	"github.com/wreg-project/wreg/internal/obs"
 	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/registry/ingest"
+	"github.com/wreg-project/wreg/registry/instance"
 	"github.com/wreg-project/wreg/registry/jobs"
+	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
 // openIngest makes what inspects and judges packages, as cfg says.
 func openIngest(
-	ctx context.Context, cfg config.Config, db meta.DB, blobs blob.Store, feeds *advisories.Refresher, log *slog.Logger,
+	ctx context.Context, cfg config.Config, db meta.DB, blobs blob.Store, feeds *advisories.Refresher, keys *instance.Ring, log *slog.Logger,
 ) (*ingest.Service, error) {
 	producer, err := ingest.Producer(ctx, blobs)
 	if err != nil {
@@ -31,7 +33,9 @@ func openIngest(
 	}
 	limits := ingest.DefaultLimits
 	limits.MaxModule, limits.MaxUnpacked = int64(cfg.Ingest.MaxModule), int64(cfg.Ingest.MaxUnpacked)
+	signer, attest := attestations(cfg.Signing, keys)
 	return ingest.New(ctx, ingest.Options{
+		Signer: signer, Attest: attest,
 		Meta: db, Blobs: blobs, Producer: producer, Log: log,
 		Limits: limits, Memory: int64(cfg.Ingest.Memory), StoreBroken: cfg.Registry.BrokenWasm == "store",
 		AdmitTimeout: cfg.Ingest.AdmitTimeout, Quarantine: days(cfg.Ingest.QuarantineDays),
@@ -41,6 +45,19 @@ func openIngest(
 			Workers: cfg.Ingest.Workers, Lease: cfg.Ingest.Lease, MaxAttempts: cfg.Ingest.MaxAttempts, Grace: closeGrace,
 		},
 	})
+}
+
+// attestations says who signs which.
+func attestations(cfg config.Signing, keys *instance.Ring) (signer func() signing.Signer, list []ingest.Attestation) {
+	for _, a := range cfg.Attest {
+		if a != config.AttestNone {
+			list = append(list, ingest.Attestation(a))
+		}
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return func() signing.Signer { return keys.Signer() }, list
 }
 
 func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
@@ -102,6 +119,8 @@ func (s *server) ingestMetrics(m *obs.Metrics) {
 			{Labels: []string{"broken"}, Value: float64(c.Broken)},
 		}
 	})
+	m.Counter("wreg_verifications_total", "Signatures and attestations verified, those refused too.",
+		func() float64 { return float64(s.ingest.Stats().Verifications) })
 	m.Counter("wreg_analyses_total", "Blobs looked through for WebAssembly.", func() float64 { return float64(s.ingest.Stats().Analyses) })
 	m.Counter("wreg_analysed_bytes_total", "Bytes of the blobs looked through.",
 		func() float64 { return float64(s.ingest.Stats().AnalysedBytes) })

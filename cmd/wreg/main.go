@@ -71,7 +71,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:       func(*cli.Context, error) {}, // run turns errors into exit codes
 		OnUsageError:         usage,
 		Commands: []*cli.Command{
-			serveCommand(), migrateCommand(), gcCommand(), fsckCommand(), rebuildCommand(), reindexCommand(), advisoriesCommand(), doctorCommand(),
+			serveCommand(), migrateCommand(), gcCommand(), fsckCommand(), rebuildCommand(), reindexCommand(), advisoriesCommand(), keyCommand(), doctorCommand(),
 			versionCommand(), completionCommand(),
 		},
 		Action: func(c *cli.Context) error {

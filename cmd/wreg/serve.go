@@ -22,6 +22,7 @@ import (
 	"github.com/wreg-project/wreg/registry/auth"
 	"github.com/wreg-project/wreg/registry/catalog"
 	"github.com/wreg-project/wreg/registry/ingest"
+	"github.com/wreg-project/wreg/registry/instance"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/storage/gc"
 	"github.com/wreg-project/wreg/storage/meta"
@@ -56,7 +57,8 @@ type server struct {
 	meta     meta.DB // the database, watched by the journal and by the workers
 	ingest   *ingest.Service
 	feeds    *advisories.Refresher
-	catalog  *catalog.API // made with the handler
+	keys     *instance.Ring // by which the installation signs
+	catalog  *catalog.API   // made with the handler
 	registry *registry.Registry
 	auth     auth.Authenticator // nil without authentication
 	access   policy.Access
@@ -142,7 +144,11 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *server, 
 	if s.feeds, err = openAdvisories(cfg, journaled, log); err != nil {
 		return nil, errors.Join(err, s.stores.Close())
 	}
-	if s.ingest, err = openIngest(ctx, cfg, journaled, s.stores.blobs, s.feeds, log); err != nil {
+	s.keys, err = instance.Open(ctx, s.stores.blobs, instance.Options{Configured: instance.Configured(cfg.Signing.Key)})
+	if err != nil {
+		return nil, errors.Join(err, s.stores.Close())
+	}
+	if s.ingest, err = openIngest(ctx, cfg, journaled, s.stores.blobs, s.feeds, s.keys, log); err != nil {
 		return nil, errors.Join(err, s.stores.Close())
 	}
 	s.meta = s.ingest.Watch(journaled)
@@ -237,6 +243,10 @@ func (s *server) run(asked context.Context, front *httpx.Server, main, side net.
 	})
 	part(&workers, "ingest", func() error {
 		s.ingest.Run(background, s.registry)
+		return nil
+	})
+	part(&workers, "instance key", func() error {
+		s.followKeys(background)
 		return nil
 	})
 	part(&workers, "advisories", func() error {

@@ -51,6 +51,7 @@ type Config struct {
 	Auth       Auth       `key:"auth"`
 	Registry   Registry   `key:"registry"`
 	Ingest     Ingest     `key:"ingest"`
+	Signing    Signing    `key:"signing"`
 	Advisories Advisories `key:"advisories"`
 	Limits     Limits     `key:"limits"`
 	Log        Log        `key:"log"`
@@ -149,6 +150,25 @@ type Ingest struct {
 	// package is found by fewer of its functions.
 	FunctionEntries int `key:"function_entries" default:"20000000"`
 }
+
+// Signing is what the server signs itself, with the key of the installation.
+type Signing struct {
+	// Private key of the installation, unencrypted PEM in a file, or env:NAME for a
+	// variable with it. It is read again when it changes. Without it one is made on
+	// first start and kept in the storage; wreg key rotate replaces that.
+	Key string `key:"key" default:""`
+
+	// Attestations that are signed of each package. vsa says that policy admitted
+	// it, sbom lists what it is made of, vulnerabilities what is known of that, and
+	// capabilities what it may do; none signs nothing.
+	Attest []string `key:"attest" default:"vsa,sbom,vulnerabilities,capabilities"`
+}
+
+// AttestNone turns attestations off; the others are in Attestations.
+const AttestNone = "none"
+
+// Attestations are the words of signing.attest beside none.
+var Attestations = []string{"vsa", "sbom", "vulnerabilities", "capabilities"}
 
 // Advisories are what packages are compared with to find vulnerabilities.
 type Advisories struct {

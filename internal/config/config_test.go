@@ -121,6 +121,12 @@ func TestLoadRefuses(t *testing.T) {
 			want: []string{`--log-format: "xml" is not one of text, json`},
 		},
 		{
+			name: "an attestation that there is not", file: "signing:\n  attest: [vsa, slsa]\n",
+			want: []string{`signing.attest: "slsa" is not one of vsa, sbom, vulnerabilities, capabilities, none`},
+		},
+		{name: "no attestations and one", file: "signing:\n  attest: [none, vsa]\n", want: []string{"signing.attest: none stands alone"}},
+		{name: "an attestation twice", file: "signing:\n  attest: [vsa, sbom, vsa]\n", want: []string{"signing.attest: vsa is there twice"}},
+		{
 			name: "a public address", flags: map[string][]string{"listen": {":5080"}},
 			want: []string{"no authentication (auth.htpasswd) or TLS (tls.cert)", "--insecure-public"},
 		},

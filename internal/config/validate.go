@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func (c Config) validate() error {
 	if c.Advisories.Interval < minInterval {
 		fail("advisories.interval: %s is less than %s", c.Advisories.Interval, minInterval)
 	}
-	errs = append(errs, c.Ingest.validate(), c.checkTimes())
+	errs = append(errs, c.Ingest.validate(), c.Signing.validate(), c.checkTimes())
 	if l := c.Metrics.Listen; l != "" && l != "off" {
 		errs = append(errs, named("metrics.listen", checkAddress(l)))
 	}
@@ -100,6 +101,21 @@ func (i Ingest) validate() error {
 		errs = append(errs, fmt.Errorf("ingest.lease: %s is less than %s", i.Lease, minLease))
 	}
 	return errors.Join(errs...)
+}
+
+func (s Signing) validate() error {
+	if slices.Contains(s.Attest, AttestNone) && len(s.Attest) > 1 {
+		return fmt.Errorf("signing.attest: %s stands alone", AttestNone)
+	}
+	for i, a := range s.Attest {
+		if a != AttestNone && !slices.Contains(Attestations, a) {
+			return fmt.Errorf("signing.attest: %q is not one of %s, %s", clip(a), strings.Join(Attestations, ", "), AttestNone)
+		}
+		if slices.Contains(s.Attest[:i], a) {
+			return fmt.Errorf("signing.attest: %s is there twice", a)
+		}
+	}
+	return nil
 }
 
 func (c Config) checkTimes() error {

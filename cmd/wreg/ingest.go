@@ -14,33 +14,34 @@ import (
 	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/internal/config"
 	"github.com/wreg-project/wreg/internal/obs"
-	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/instance"
 	"github.com/wreg-project/wreg/registry/jobs"
 	"github.com/wreg-project/wreg/signing"
-	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
-// openIngest makes what inspects and judges packages, as cfg says.
-func openIngest(
-	ctx context.Context, cfg config.Config, db meta.DB, blobs blob.Store, feeds *advisories.Refresher, keys *instance.Ring, log *slog.Logger,
-) (*ingest.Service, error) {
+// openIngest makes what inspects, verifies and judges packages, as the
+// configuration says.
+func (s *server) openIngest(ctx context.Context, db meta.DB) (*ingest.Service, error) {
+	cfg, blobs := s.cfg, s.stores.blobs
 	producer, err := ingest.Producer(ctx, blobs)
 	if err != nil {
 		return nil, err
 	}
 	limits := ingest.DefaultLimits
 	limits.MaxModule, limits.MaxUnpacked = int64(cfg.Ingest.MaxModule), int64(cfg.Ingest.MaxUnpacked)
-	signer, attest := attestations(cfg.Signing, keys)
+	signer, attest := attestations(cfg.Signing, s.keys)
 	return ingest.New(ctx, ingest.Options{
-		Signer: signer, Attest: attest,
-		Meta: db, Blobs: blobs, Producer: producer, Log: log,
+		Signer: signer, Attest: attest, Trust: func() ingest.Trusted {
+			m := s.trust.Current()
+			return ingest.Trusted{Verifier: m.Verifier(), Version: m.Version()}
+		},
+		Meta: db, Blobs: blobs, Producer: producer, Log: s.log,
 		Limits: limits, Memory: int64(cfg.Ingest.Memory), StoreBroken: cfg.Registry.BrokenWasm == "store",
 		AdmitTimeout: cfg.Ingest.AdmitTimeout, Quarantine: days(cfg.Ingest.QuarantineDays),
 		KeepDecisions: days(cfg.Ingest.DecisionDays), KeepEvents: days(cfg.Ingest.EventDays),
-		MaxFunctions: int64(cfg.Ingest.FunctionEntries), Likelihood: feeds.Likelihood,
+		MaxFunctions: int64(cfg.Ingest.FunctionEntries), Likelihood: s.feeds.Likelihood,
 		Jobs: jobs.Options{
 			Workers: cfg.Ingest.Workers, Lease: cfg.Ingest.Lease, MaxAttempts: cfg.Ingest.MaxAttempts, Grace: closeGrace,
 		},

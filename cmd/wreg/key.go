@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/wreg-project/wreg/registry/instance"
+	"github.com/wreg-project/wreg/signing/key"
 )
 
 // keysEvery is how often a server looks at the keys of its installation; well
@@ -38,6 +39,15 @@ func (s *server) followKeys(ctx context.Context) {
 			s.log.LogAttrs(ctx, slog.LevelInfo, "signing with another key", slog.String("key", after), slog.String("former", before))
 		}
 	}
+}
+
+// ownKeys are the public keys of the installation, former ones too.
+func (s *server) ownKeys() []*key.Public {
+	var list []*key.Public
+	for _, k := range s.keys.Keys() {
+		list = append(list, k.Public)
+	}
+	return list
 }
 
 func keyCommand() *cli.Command {

@@ -24,6 +24,7 @@ import (
 	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/instance"
 	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/registry/trust"
 	"github.com/wreg-project/wreg/storage/gc"
 	"github.com/wreg-project/wreg/storage/meta"
 )
@@ -58,6 +59,7 @@ type server struct {
 	ingest   *ingest.Service
 	feeds    *advisories.Refresher
 	keys     *instance.Ring // by which the installation signs
+	trust    *trust.Trust   // what signatures are verified against
 	catalog  *catalog.API   // made with the handler
 	registry *registry.Registry
 	auth     auth.Authenticator // nil without authentication
@@ -148,7 +150,13 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *server, 
 	if err != nil {
 		return nil, errors.Join(err, s.stores.Close())
 	}
-	if s.ingest, err = openIngest(ctx, cfg, journaled, s.stores.blobs, s.feeds, s.keys, log); err != nil {
+	s.trust, err = trust.Open(ctx, trust.Options{
+		Roots: cfg.Trust.Roots, Keys: cfg.Trust.Keys, Meta: journaled, Own: s.ownKeys, Log: log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.stores.Close())
+	}
+	if s.ingest, err = s.openIngest(ctx, journaled); err != nil {
 		return nil, errors.Join(err, s.stores.Close())
 	}
 	s.meta = s.ingest.Watch(journaled)
@@ -247,6 +255,10 @@ func (s *server) run(asked context.Context, front *httpx.Server, main, side net.
 	})
 	part(&workers, "instance key", func() error {
 		s.followKeys(background)
+		return nil
+	})
+	part(&workers, "trust", func() error {
+		s.trust.Run(background)
 		return nil
 	})
 	part(&workers, "advisories", func() error {

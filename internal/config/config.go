@@ -52,6 +52,7 @@ type Config struct {
 	Registry   Registry   `key:"registry"`
 	Ingest     Ingest     `key:"ingest"`
 	Signing    Signing    `key:"signing"`
+	Trust      Trust      `key:"trust"`
 	Advisories Advisories `key:"advisories"`
 	Limits     Limits     `key:"limits"`
 	Log        Log        `key:"log"`
@@ -169,6 +170,18 @@ const AttestNone = "none"
 
 // Attestations are the words of signing.attest beside none.
 var Attestations = []string{"vsa", "sbom", "vulnerabilities", "capabilities"}
+
+// Trust is what signatures on packages are verified against, beside what
+// administrators add over the API and the keys of the installation.
+type Trust struct {
+	// Files of Sigstore trusted roots, as JSON. They say which certificates, logs and
+	// timestamps are believed. They are read again when they change.
+	Roots []string `key:"roots" default:""`
+
+	// Public keys, each NAME=FILE with the key in PEM. Policies know the signer by the
+	// name. They are read again when they change.
+	Keys []string `key:"keys" default:""`
+}
 
 // Advisories are what packages are compared with to find vulnerabilities.
 type Advisories struct {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/signing/key"
 	"github.com/wreg-project/wreg/signing/verify"
@@ -44,6 +46,7 @@ func TestCachedIsBounded(t *testing.T) {
 	k := generate(t, key.P256)
 	c := verify.NewCached(newVerifier(t, nil, verify.Key{Name: "release", Public: k.Public}), 5<<10) // two proofs
 	one, two, three := signed(t, k, app), signed(t, k, app), signed(t, k, app)
+	one.Manifest, two.Manifest, three.Manifest = digest.FromString("1"), digest.FromString("2"), digest.FromString("3")
 	get := func(f signing.Found) *verify.Proof {
 		t.Helper()
 		p, err := c.Verify(t.Context(), app, f)

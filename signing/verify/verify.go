@@ -25,6 +25,7 @@ import (
 
 	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/signing/key"
+	"github.com/wreg-project/wreg/signing/notation"
 )
 
 // MaxKeys bounds the keys of Material.
@@ -33,6 +34,10 @@ const MaxKeys = 256
 // ErrRefused is of a signature that proves nothing: it is broken, about something
 // else, or by nobody that the material knows.
 var ErrRefused = errors.New("signature refused")
+
+// ErrUnverified is of a signature of a form that is known, and not verified. The
+// error is ErrRefused as well, and says who is named as the signer.
+var ErrUnverified = errors.New("found, not verified")
 
 // A Key is a trusted public key and what it is called. Two keys are the same if
 // their IDs are: a name is for people.
@@ -166,9 +171,24 @@ func (v *Verifier) verify(subject digest.Digest, f signing.Found) (*Proof, error
 		return v.cosignAttestation(subject, f)
 	case f.Form == signing.FormCosign:
 		return v.cosignSignature(subject, f)
+	case f.Form == signing.FormNotation:
+		return nil, unverified(subject, f)
 	default:
 		return nil, fmt.Errorf("signatures of the form %.40q are not verified", string(f.Form))
 	}
+}
+
+// unverified says what a signature of Notation has to say.
+func unverified(subject digest.Digest, f signing.Found) error {
+	s, err := notation.Parse(f.Type, f.Content)
+	if err != nil {
+		return err
+	}
+	if s.Subject != subject {
+		return fmt.Errorf("it is about %s, and %s was expected", s.Subject, subject)
+	}
+	return fmt.Errorf("%w: a Notation signature in the name of %.200q, whose certificate is by %.200q, of %s", ErrUnverified,
+		s.Signer, s.Issuer, stamp(s.Time))
 }
 
 // bundle checks a Sigstore bundle, of version 0.1 to 0.3.

@@ -30,6 +30,14 @@ type advisoryFlags struct {
 }
 
 func (f *advisoryFlags) flags() []cli.Flag {
+	return append(f.sources(), &cli.StringSliceFlag{
+		Name: "vex", Usage: "take the statements in this `FILE` into account, OpenVEX or CycloneDX, or those attached; may be repeated",
+		Destination: &f.vex, TakesFile: true,
+	})
+}
+
+// sources are the flags that say where advisories are.
+func (f *advisoryFlags) sources() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{
 			Name: "db", Usage: "read advisories from this `FOLDER or ZIP`; may be repeated", Destination: &f.db, TakesFile: true,
@@ -37,10 +45,6 @@ func (f *advisoryFlags) flags() []cli.Flag {
 		},
 		&cli.StringFlag{Name: "epss", Usage: "rate findings by FIRST's scores in this `FILE` (CSV)", Destination: &f.epss, TakesFile: true},
 		&cli.StringFlag{Name: "kev", Usage: "mark findings in CISA's catalogue, this `FILE` (JSON)", Destination: &f.kev, TakesFile: true},
-		&cli.StringSliceFlag{
-			Name: "vex", Usage: "take the statements in this `FILE` into account, OpenVEX or CycloneDX, or those attached; may be repeated",
-			Destination: &f.vex, TakesFile: true,
-		},
 	}
 }
 

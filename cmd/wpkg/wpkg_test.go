@@ -46,6 +46,9 @@ import (
 	"github.com/wreg-project/wreg/registry/ociapi"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/signing"
+	"github.com/wreg-project/wreg/signing/attest"
+	"github.com/wreg-project/wreg/signing/key"
+	"github.com/wreg-project/wreg/signing/verify"
 	"github.com/wreg-project/wreg/storage/blob/mem"
 	"github.com/wreg-project/wreg/storage/meta"
 	"github.com/wreg-project/wreg/storage/meta/sqlite"
@@ -93,7 +96,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"unhex": unhex, "wasm": writeWasm, "auth": authServer, "cut": cutServer, "liar": liar, "status": status, "same": same,
 			"envsubst": envsubst, "settled": waitForJobs, "advise": advise, "attach": attach,
-			"envfrom": envFrom, "hanging": hanging,
+			"envfrom": envFrom, "hanging": hanging, "attested": readAttested,
 		},
 	})
 }
@@ -201,6 +204,32 @@ func advise(ts *testscript.TestScript, _ bool, args []string) {
 	im := &advisories.Importer{DB: ts.Value(databaseKey).(meta.DB)}
 	_, err := im.Import(context.Background(), advisories.Load{Source: "test", Path: ts.MkAbs(args[0])})
 	ts.Check(err)
+}
+
+// attested REPOSITORY TAG TYPE KEY OUT writes the predicate of the one attestation of
+// a type that a package at $REG has and that a public key verifies.
+func readAttested(ts *testscript.TestScript, _ bool, args []string) {
+	ctx := context.Background()
+	public, err := key.ParsePublic([]byte(ts.ReadFile(args[3])))
+	ts.Check(err)
+	v, err := verify.New(verify.Material{Keys: []verify.Key{{Public: public}}})
+	ts.Check(err)
+	repo, err := client.New(client.Options{}).Repository(ts.Getenv("REG"), args[0])
+	ts.Check(err)
+	d, err := repo.Resolve(ctx, args[1])
+	ts.Check(err)
+	found, err := signing.Find(ctx, client.Signatures(repo), d.Digest)
+	ts.Check(err)
+	var predicates []json.RawMessage
+	for _, f := range found {
+		if p, err := v.Verify(ctx, d.Digest, f); err == nil && attest.Name(p.PredicateType) == args[2] {
+			predicates = append(predicates, p.Predicate)
+		}
+	}
+	if len(predicates) != 1 {
+		ts.Fatalf("%s:%s has %d attestations of the type %s by %s; want 1", args[0], args[1], len(predicates), args[2], args[3])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[4]), predicates[0], 0o644))
 }
 
 // envfrom NAME FILE sets a variable of the environment to what a file has.

@@ -35,6 +35,10 @@ const (
 	TypeCapabilities = "https://wreg.dev/capabilities/v1"
 )
 
+// ProgramURI names wreg and wpkg where a predicate says which program found
+// something out.
+const ProgramURI = "https://wreg.dev"
+
 // Bounds of a predicate.
 const (
 	MaxPredicate = signing.MaxBundle/2 - 64<<10 // bytes; the statement around it has room for the rest
@@ -121,10 +125,22 @@ func known(predicateType string) string {
 // against the format of its type as [Read] does; of a type that this package does
 // not know it has to be a JSON object.
 func Of(predicateType string, predicate []byte, subjects ...signing.Subject) (signing.Statement, error) {
-	if _, err := Read(predicateType, predicate); err != nil {
+	_, err := Read(predicateType, predicate)
+	if isStatement(predicate) {
+		err = fmt.Errorf("%s: %w: it is a whole statement, and only its predicate is wanted", Name(predicateType), ErrFormat)
+	}
+	if err != nil {
 		return signing.Statement{}, err
 	}
 	return statement(predicateType, json.RawMessage(predicate), subjects)
+}
+
+// isStatement reports whether what should be a predicate has a statement around it.
+func isStatement(text []byte) bool {
+	var whole struct {
+		Type string `json:"_type"`
+	}
+	return len(text) <= MaxPredicate && json.Unmarshal(text, &whole) == nil && strings.HasPrefix(whole.Type, "https://in-toto.io/Statement/")
 }
 
 // statement puts a predicate, which marshals to JSON, into a statement.

@@ -53,16 +53,31 @@ func (c *Count) UnmarshalJSON(text []byte) error {
 // Statement is the statement of the summary. The error of one that lacks what SLSA
 // requires is ErrFormat.
 func (s *Summary) Statement(subjects ...signing.Subject) (signing.Statement, error) {
-	if err := s.check(); err != nil {
+	if err := s.complete(); err != nil {
 		return signing.Statement{}, err
 	}
-	out := *s
-	if out.VerifiedLevels == nil {
-		out.VerifiedLevels = []string{}
-	}
-	return statement(TypeSummary, out, subjects)
+	return statement(TypeSummary, s, subjects)
 }
 
+// complete demands of what is written here all that any version of SLSA requires.
+func (s *Summary) complete() error {
+	switch {
+	case s.TimeVerified.IsZero():
+		return fmt.Errorf("vsa: %w: timeVerified is missing", ErrFormat)
+	case s.Policy.URI == "":
+		return fmt.Errorf("vsa: %w: policy.uri is missing", ErrFormat)
+	case len(s.VerifiedLevels) == 0:
+		return fmt.Errorf("vsa: %w: verifiedLevels is missing", ErrFormat)
+	}
+	for i, a := range s.InputAttestations {
+		if len(a.Digest) == 0 {
+			return fmt.Errorf("vsa: %w: inputAttestations[%d] has no digest", ErrFormat, i)
+		}
+	}
+	return s.check()
+}
+
+// check demands what every summary has.
 func (s *Summary) check() error {
 	switch {
 	case s.Verifier.ID == "":

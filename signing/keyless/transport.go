@@ -25,6 +25,8 @@ type transport struct {
 	ctx   context.Context // of the signature: one transport serves one
 	doing string
 	hint  func(status int) string // may be nil
+	raw   bool                    // statuses other than of a busy service are for the caller
+	base  http.RoundTripper       // http.DefaultTransport if nil
 }
 
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -54,7 +56,11 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // once sends a request and reads the whole answer, so that nothing depends on the
 // context any more.
 func (t *transport) once(req *http.Request) (*http.Response, error) {
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	base := t.base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	resp, err := base.RoundTrip(req)
 	if err != nil {
 		return nil, &Error{Doing: t.doing, Err: err}
 	}
@@ -63,8 +69,8 @@ func (t *transport) once(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, &Error{Doing: t.doing, Err: err}
 	}
-	if resp.StatusCode >= 400 {
-		e := &Error{Doing: t.doing, Err: &statusError{resp.StatusCode, said(text)}}
+	if status := (&statusError{resp.StatusCode, said(text)}); status.status >= 400 && (!t.raw || busy(status)) {
+		e := &Error{Doing: t.doing, Err: status}
 		if t.hint != nil {
 			e.Hint = t.hint(resp.StatusCode)
 		}

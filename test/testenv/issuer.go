@@ -93,6 +93,20 @@ func (i *Issuer) mint(claims map[string]any) (string, error) {
 	return jwt.Signed(i.signer).Claims(all).Serialize()
 }
 
+// Read checks a token and returns its claims.
+func (i *Issuer) Read(t testing.TB, raw string) map[string]any {
+	t.Helper()
+	token, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256})
+	claims := map[string]any{}
+	if err == nil {
+		err = token.Claims(i.keys.Keys[0], &claims)
+	}
+	if err != nil {
+		t.Fatalf("token of %s: %v", i.URL, err)
+	}
+	return claims
+}
+
 func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]any{
 		"issuer": i.URL, "jwks_uri": i.URL + "/keys", "authorization_endpoint": i.URL + "/auth", "token_endpoint": i.URL + "/token",

@@ -124,11 +124,21 @@ func (d *Document) Fail(n *yaml.Node, hint, format string, args ...any) {
 	d.report(&Error{Line: n.Line, Column: n.Column, Msg: fmt.Sprintf(format, args...), Hint: hint})
 }
 
+// FailAt reports that something is wrong at a line and column, from 1, of the value
+// of the scalar n.
+func (d *Document) FailAt(n *yaml.Node, line, column int, hint, format string, args ...any) {
+	line, column = d.At(n, line, column)
+	d.report(&Error{Line: line, Column: column, Msg: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// Full reports whether there are as many errors as are kept.
+func (d *Document) Full() bool { return len(d.errs) >= MaxFound }
+
 // Failed reports whether anything was wrong so far.
 func (d *Document) Failed() bool { return len(d.errs) > 0 }
 
 func (d *Document) report(e *Error) {
-	if len(d.errs) < MaxFound {
+	if !d.Full() {
 		e.In = d.In
 		d.errs = append(d.errs, e)
 	}
@@ -179,7 +189,7 @@ func (d *Document) Mapping(n *yaml.Node, fields ...Field) bool {
 			seen[key.Value] = true
 			fields[at].Read(value)
 		}
-		if len(d.errs) >= MaxFound {
+		if d.Full() {
 			return true
 		}
 	}
@@ -209,7 +219,7 @@ func (d *Document) List(n *yaml.Node, limit int, read func(*yaml.Node)) {
 	}
 	for _, item := range n.Content {
 		read(item)
-		if len(d.errs) >= MaxFound {
+		if d.Full() {
 			return
 		}
 	}

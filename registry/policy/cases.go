@@ -146,6 +146,9 @@ func (f *Facts) fill(tree map[string]any) error {
 	if f.Vulnerabilities == nil {
 		f.Vulnerabilities = []Vulnerability{}
 	}
+	if f.Signatures == nil {
+		f.Signatures = []Signature{}
+	}
 	return nil
 }
 

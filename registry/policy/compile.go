@@ -246,6 +246,8 @@ func (n *Needs) add(path string) {
 		n.Licenses = true
 	case root == "vulnerabilities":
 		n.Vulnerabilities = true
+	case slices.Contains(signatureFacts, root):
+		n.Signatures = true
 	}
 }
 
@@ -257,6 +259,7 @@ func (n *Needs) merge(o Needs) {
 	n.Licenses = n.Licenses || o.Licenses
 	n.Vulnerabilities = n.Vulnerabilities || o.Vulnerabilities
 	n.Hashes = n.Hashes || o.Hashes
+	n.Signatures = n.Signatures || o.Signatures
 }
 
 // readsOne reports whether one of reads is fact, below it, or holds it.

@@ -58,6 +58,11 @@ func documentation(t *testing.T) string {
 			b.WriteString("\n### action\n\nWhat is asked for: `push`, `tag`, `pull` or `promote`.\n")
 			continue
 		}
+		if v.name == "publisher" {
+			b.WriteString("\n### publisher\n\nWho of those that signed stands for the package: the name of a key, or the identity of a certificate. " +
+				"It is empty if nobody does.\n")
+			continue
+		}
 		fmt.Fprintf(&b, "\n### %s\n\n", v.name)
 		if of := v.typ; of.Kind() == types.ListKind {
 			b.WriteString("A list; of each entry:\n\n")
@@ -111,6 +116,10 @@ var structs = map[string]reflect.Type{
 	"policy.SBOM":           reflect.TypeFor[SBOM](),
 	"policy.Licenses":       reflect.TypeFor[Licenses](),
 	"policy.Vulnerability":  reflect.TypeFor[Vulnerability](),
+
+	"policy.Signature":        reflect.TypeFor[Signature](),
+	"policy.Attestation":      reflect.TypeFor[Attestation](),
+	"policy.RefusedSignature": reflect.TypeFor[RefusedSignature](),
 }
 
 func (c comments) rows(t *testing.T, b *strings.Builder, typ reflect.Type, prefix string) {
@@ -153,6 +162,8 @@ func word(t reflect.Type) string {
 		return "double"
 	case reflect.Map:
 		return "map of text to text"
+	case reflect.Interface:
+		return "any"
 	default:
 		return strings.ToLower(t.Name())
 	}

@@ -41,6 +41,10 @@ var variables = []variable{
 	{"sbom", cel.ObjectType("policy.SBOM")},
 	{"licenses", cel.ObjectType("policy.Licenses")},
 	{"vulnerabilities", vulnerabilitiesType},
+	{"signatures", signaturesType},
+	{"attestations", attestationsType},
+	{"refusedSignatures", cel.ListType(cel.ObjectType("policy.RefusedSignature"))},
+	{"publisher", cel.StringType},
 }
 
 // listsName is the variable of the lists of a policy, which are no facts.
@@ -108,6 +112,7 @@ var longest = map[string]uint64{
 	"expressions": maxList, "ids": maxList, "missing": maxList, "other": maxList,
 	"notFound": maxList, "notDeclared": maxList, "otherVersion": maxList,
 	"licenses": maxComponentLicences, "aliases": maxAliases, "fixed": maxFixed,
+	"signatures": maxSignatures, "attestations": maxSignatures, "refusedSignatures": maxSignatures,
 }
 
 // usualList is how long lists of facts are taken to be otherwise.
@@ -135,6 +140,8 @@ func (e estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 		}
 	case types.MapKind:
 		size.Max = 100
+	case types.DynKind: // of a predicate
+		size.Max = maxPredicateValues
 	default:
 		return nil
 	}

@@ -83,6 +83,12 @@ func (e *evaluation) gaps() (list []gap) {
 	missing("sbom", f.SBOM == nil, "nobody looked for what is in the file")
 	missing("licenses", f.Licenses == nil, "nobody looked for the licences of what is in the file")
 	missing("vulnerabilities", f.Vulnerabilities == nil, "nobody looked for advisories about what is in the file")
+	for _, fact := range signatureFacts {
+		missing(fact, f.Signatures == nil, "nobody looked for signatures")
+	}
+	if slices.ContainsFunc(f.Attestations, func(a Attestation) bool { return a.Cut }) {
+		add(predicateFact, "one is too long or too deep to be kept")
+	}
 	if f.Report != nil && !f.Report.Valid {
 		for _, name := range unknownIfBroken() {
 			add("report."+name, "the file is not valid WebAssembly: %s", f.Report.Problem)
@@ -172,7 +178,11 @@ func (e *evaluation) ask(r *rule) *Violation {
 }
 
 func (r *rule) violation(f *Facts) Violation {
-	return Violation{Policy: r.policy, Rule: r.name, Mode: r.mode, Severity: r.severity, File: clean(f.File.Path)}
+	v := Violation{Policy: r.policy, Rule: r.name, Mode: r.mode, Severity: r.severity, File: clean(f.File.Path)}
+	if r.needs.Signatures && (f.Action == Push || f.Action == Tag) {
+		v.Hint = hintSign
+	}
+	return v
 }
 
 // broken is the violation of a rule that could not be evaluated.

@@ -134,6 +134,14 @@ func (a *activation) ResolveName(name string) (any, bool) {
 		return cmpOr(a.f.Licenses, &noFacts.licenses), true
 	case "vulnerabilities":
 		return a.f.Vulnerabilities, true
+	case "signatures":
+		return a.f.Signatures, true
+	case "attestations":
+		return a.f.Attestations, true
+	case "refusedSignatures":
+		return a.f.RefusedSignatures, true
+	case "publisher":
+		return types.String(a.f.Publisher), true
 	case listsName:
 		return a.lists, true
 	}
@@ -175,6 +183,7 @@ var details = []struct{ field, of, fact string }{
 	{"hash", "previous.report.exports", "previous." + hashedFact},
 	{"kev", "vulnerabilities", "vulnerabilities.kev"},
 	{"epss", "vulnerabilities", "vulnerabilities.epss"},
+	{"predicate", "attestations", predicateFact},
 }
 
 func isDetail(fact string) bool {

@@ -30,6 +30,17 @@ type Facts struct {
 	Licenses        *Licenses       `json:"licenses,omitempty"`
 	Vulnerabilities []Vulnerability `json:"vulnerabilities,omitzero"`
 
+	// Signatures are what verified signatures prove of the manifest, Attestations what
+	// verified attestations say of it, RefusedSignatures what proves nothing, and
+	// Publisher who of the signers stands for the package: the name of a key or the
+	// identity of a certificate, "" if nobody does. SignatureFacts makes all of them. If
+	// Signatures is nil, nobody looked, and a rule that reads any of these counts as
+	// violated.
+	Signatures        []Signature        `json:"signatures,omitzero"`
+	Attestations      []Attestation      `json:"attestations,omitzero"`
+	RefusedSignatures []RefusedSignature `json:"refusedSignatures,omitzero"`
+	Publisher         string             `json:"publisher,omitempty"`
+
 	// Unknown are facts that could not be found out, and why: a rule that reads one
 	// of them counts as violated. Keys are names of facts such as "previous" or
 	// "previous.capabilities", and cover what is below them. "vulnerabilities.kev" and
@@ -266,4 +277,41 @@ type Vulnerability struct {
 	KEV           bool     `json:"kev"`           // whether CISA lists it as having been used
 	Informational string   `json:"informational"` // "unmaintained", "unsound" or "notice" of what is no vulnerability in itself
 	Declared      bool     `json:"declared"`      // whether only the publisher's bill of materials has the component
+}
+
+// A Signature is what a verified signature of the manifest proves.
+type Signature struct {
+	Form     string            `json:"form"`     // "bundle", or "cosign" for tags sha256-….sig
+	Key      string            `json:"key"`      // name of the key that made it, "" if it is by a certificate
+	KeyID    string            `json:"keyId"`    // SHA-256 of that key, in hexadecimal digits
+	Identity string            `json:"identity"` // of the certificate: an e-mail address or a URI, "" if it is by a key
+	Issuer   string            `json:"issuer"`   // of the identity, "https://token.actions.githubusercontent.com"
+	Claims   map[string]string `json:"claims"`   // of the certificate, as Fulcio names them: "sourceRepositoryURI"
+	Logged   bool              `json:"logged"`   // whether a transparency log that is trusted has it
+	Time     string            `json:"time"`     // when a trusted clock first saw it, in UTC: "2026-03-04T05:06:07Z"; "" if none did
+}
+
+// An Attestation is what a verified attestation says of the manifest.
+type Attestation struct {
+	PredicateType string `json:"predicateType"` // what it is: "https://slsa.dev/provenance/v1"
+	Predicate     any    `json:"predicate"`     // what it says, of any form
+
+	Form     string            `json:"form"`     // as that of signatures; "cosign" for tags sha256-….att
+	Key      string            `json:"key"`      // as that of signatures; "instance" of what this registry attests
+	KeyID    string            `json:"keyId"`    // as that of signatures
+	Identity string            `json:"identity"` // as that of signatures
+	Issuer   string            `json:"issuer"`   // as that of signatures
+	Claims   map[string]string `json:"claims"`   // as that of signatures
+	Logged   bool              `json:"logged"`   // as that of signatures
+	Time     string            `json:"time"`     // as that of signatures
+
+	// Cut says that Predicate is too long or too deep to be kept; a rule that reads
+	// predicates counts as violated.
+	Cut bool `json:"cut,omitempty" cel:"-"`
+}
+
+// A RefusedSignature proves nothing.
+type RefusedSignature struct {
+	Form    string `json:"form"`    // as that of signatures, or "notation"
+	Problem string `json:"problem"` // why, for people
 }

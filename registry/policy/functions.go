@@ -47,6 +47,8 @@ var (
 	exportsType = cel.ListType(cel.ObjectType("policy.Export"))
 
 	vulnerabilitiesType = cel.ListType(cel.ObjectType("policy.Vulnerability"))
+	signaturesType      = cel.ListType(cel.ObjectType("policy.Signature"))
+	attestationsType    = cel.ListType(cel.ObjectType("policy.Attestation"))
 )
 
 // docs/spec/policy.md lists the functions, and a test holds it to this.
@@ -208,6 +210,62 @@ var functions = []function{
 		member: true, args: []*cel.Type{cel.ObjectType("policy.Vulnerability"), cel.StringType}, result: cel.BoolType,
 		call: func(args []ref.Val) ref.Val { return atLeast(args[0], args[1]) }, check: second(checkRating),
 	},
+	{
+		name: "by", overload: "signatures_by",
+		usage:  "signatures.by(pattern)",
+		doc:    "those whose key has a name like the pattern or, if the pattern has a colon or an @, whose certificate has an identity like it",
+		member: true, args: []*cel.Type{signaturesType, cel.StringType}, result: signaturesType,
+		call: func(args []ref.Val) ref.Val { return signedBy[Signature](args[0], args[1], nil) }, check: second(checkGlob),
+	},
+	{
+		name: "by", overload: "signatures_by_any",
+		usage: "signatures.by(patterns)", doc: "the same for a list of patterns, one of which has to fit",
+		member: true, args: []*cel.Type{signaturesType, texts}, result: signaturesType,
+		call: func(args []ref.Val) ref.Val { return signedBy[Signature](args[0], args[1], nil) }, check: second(checkGlob),
+	},
+	{
+		name: "by", overload: "signatures_by_issuer",
+		usage: "signatures.by(identity, issuer)", doc: "those by certificates whose identity and issuer are like two patterns",
+		member: true, args: []*cel.Type{signaturesType, cel.StringType, cel.StringType}, result: signaturesType,
+		call: func(args []ref.Val) ref.Val { return signedBy[Signature](args[0], args[1], args[2]) }, check: patterns,
+	},
+	{
+		name: "by", overload: "attestations_by",
+		usage: "attestations.by(pattern)", doc: "as of signatures",
+		member: true, args: []*cel.Type{attestationsType, cel.StringType}, result: attestationsType,
+		call: func(args []ref.Val) ref.Val { return signedBy[Attestation](args[0], args[1], nil) }, check: second(checkGlob),
+	},
+	{
+		name: "by", overload: "attestations_by_any",
+		usage: "attestations.by(patterns)", doc: "as of signatures",
+		member: true, args: []*cel.Type{attestationsType, texts}, result: attestationsType,
+		call: func(args []ref.Val) ref.Val { return signedBy[Attestation](args[0], args[1], nil) }, check: second(checkGlob),
+	},
+	{
+		name: "by", overload: "attestations_by_issuer",
+		usage: "attestations.by(identity, issuer)", doc: "as of signatures",
+		member: true, args: []*cel.Type{attestationsType, cel.StringType, cel.StringType}, result: attestationsType,
+		call: func(args []ref.Val) ref.Val { return signedBy[Attestation](args[0], args[1], args[2]) }, check: patterns,
+	},
+	{
+		name: "of", overload: "attestations_of",
+		usage:  "attestations.of(type)",
+		doc:    "those with a type of predicate: its URI, or one of the names that `wpkg attest --type` has, `slsaprovenance` or `cyclonedx`",
+		member: true, args: []*cel.Type{attestationsType, cel.StringType}, result: attestationsType,
+		call: func(args []ref.Val) ref.Val { return attestationsOf(args[0], args[1]) }, check: second(checkPredicateType),
+	},
+	{
+		name: "signers", overload: "signatures_signers", linear: true,
+		usage: "signatures.signers()", doc: "who made them, each once: IDs of keys, and identities with their issuers",
+		member: true, args: []*cel.Type{signaturesType}, result: texts,
+		call: func(args []ref.Val) ref.Val { return signers[Signature](args[0]) },
+	},
+	{
+		name: "signers", overload: "attestations_signers", linear: true,
+		usage: "attestations.signers()", doc: "as of signatures",
+		member: true, args: []*cel.Type{attestationsType}, result: texts,
+		call: func(args []ref.Val) ref.Val { return signers[Attestation](args[0]) },
+	},
 }
 
 // second makes a check of the second argument.
@@ -228,6 +286,14 @@ func firstOf(check func(string) error) func(int, string) error {
 		}
 		return nil
 	}
+}
+
+// patterns checks all arguments but the first.
+func patterns(arg int, text string) error {
+	if arg > 0 {
+		return checkGlob(text)
+	}
+	return nil
 }
 
 func checkGlob(pattern string) error {
@@ -533,6 +599,23 @@ func eachOf[T any](list ref.Val, f func(*T) bool) {
 			return
 		}
 	}
+}
+
+// kept gives the facts of a list that fits says true of.
+func kept[T any](list ref.Val, fits func(*T) bool) ref.Val {
+	l, ok := list.(traits.Lister)
+	if !ok {
+		return types.NewErr("no list of facts")
+	}
+	some := []ref.Val{}
+	n, _ := l.Size().(types.Int)
+	for i := types.Int(0); i < n; i++ {
+		one := l.Get(i)
+		if fact, ok := factOf[T](one); ok && fits(fact) {
+			some = append(some, one)
+		}
+	}
+	return types.NewRefValList(types.DefaultTypeAdapter, some)
 }
 
 // factOf gives the fact that a value of an expression is.

@@ -7,7 +7,6 @@ import (
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
-	"cel.dev/cel-go/common/types/traits"
 
 	"github.com/wreg-project/wreg/sbom/evidence"
 	"github.com/wreg-project/wreg/sbom/licence"
@@ -145,20 +144,7 @@ func (l *Licenses) beyond(a *licence.Allowed) []string {
 
 // vexed leaves out what does not concern the package, as somebody states.
 func vexed(list ref.Val) ref.Val {
-	l, ok := list.(traits.Lister)
-	if !ok {
-		return types.NewErr("no list of vulnerabilities")
-	}
-	kept := []ref.Val{}
-	n, _ := l.Size().(types.Int)
-	for i := types.Int(0); i < n; i++ {
-		one := l.Get(i)
-		v, ok := factOf[Vulnerability](one)
-		if ok && v.VEX != string(vex.NotAffected) && v.VEX != string(vex.Fixed) {
-			kept = append(kept, one)
-		}
-	}
-	return types.NewRefValList(types.DefaultTypeAdapter, kept)
+	return kept(list, func(v *Vulnerability) bool { return v.VEX != string(vex.NotAffected) && v.VEX != string(vex.Fixed) })
 }
 
 // ratings are those that something can be held against.

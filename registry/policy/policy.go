@@ -107,6 +107,9 @@ type Violation struct {
 	// File is the path of the file it is about, "" for the package as a whole.
 	File string `json:"file,omitempty"`
 
+	// Hint is what the caller can do about it, "" if the rule itself has to say.
+	Hint string `json:"hint,omitempty"`
+
 	// Error says that the rule could not be evaluated, which counts as violated;
 	// Message tells why.
 	Error bool `json:"error,omitempty"`
@@ -127,6 +130,9 @@ func (v Violation) Reason() string {
 	}
 	if v.File != "" {
 		b.WriteString(" in " + v.File)
+	}
+	if v.Hint != "" {
+		b.WriteString(". " + v.Hint)
 	}
 	return b.String()
 }
@@ -207,6 +213,7 @@ type Needs struct {
 	Licenses        bool // Facts.Licenses
 	Vulnerabilities bool // Facts.Vulnerabilities
 	Hashes          bool // Report.HashExports
+	Signatures      bool // Facts.Signatures, Attestations, RefusedSignatures and Publisher
 }
 
 // Wasm reports whether files have to be inspected.

@@ -9,8 +9,8 @@ import (
 // Each policy that comes with wreg does what its cases say, and has cases.
 func TestReadyPolicies(t *testing.T) {
 	list := Ready()
-	if len(list) < 13 {
-		t.Fatalf("Ready() has %d policies, want at least 13", len(list))
+	if len(list) < 16 {
+		t.Fatalf("Ready() has %d policies, want at least 16", len(list))
 	}
 	for _, r := range list {
 		t.Run(r.Name, func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestReadyPoliciesCompileTogether(t *testing.T) {
 	if !s.Enforces("any/repo", Push) {
 		t.Error("Enforces(any/repo, push) = false, want true")
 	}
-	inside := Needs{Report: true, Capabilities: true, Previous: true, SBOM: true, Licenses: true, Vulnerabilities: true}
+	inside := Needs{Report: true, Capabilities: true, Previous: true, SBOM: true, Licenses: true, Vulnerabilities: true, Signatures: true}
 	if got, want := s.Needs("any/repo", Push), inside; got != want {
 		t.Errorf("Needs(any/repo, push) = %+v, want %+v", got, want)
 	}

@@ -97,6 +97,7 @@ func TestScripts(t *testing.T) {
 			"unhex": unhex, "wasm": writeWasm, "auth": authServer, "cut": cutServer, "liar": liar, "status": status, "same": same,
 			"envsubst": envsubst, "settled": waitForJobs, "advise": advise, "attach": attach,
 			"envfrom": envFrom, "hanging": hanging, "attested": readAttested,
+			"lean": lean,
 		},
 	})
 }
@@ -162,6 +163,32 @@ func distribution(e cleaner) http.Handler {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.Defer(cancel)
 	return handlers.NewApp(ctx, config)
+}
+
+// lean MAX reads the trace of package initialisation that the last command wrote to
+// standard error. No package of ours may allocate more than MAX bytes before main:
+// a table as large is made when it is first used (internal/lazy).
+func lean(ts *testscript.TestScript, _ bool, args []string) {
+	limit, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	var seen int
+	for line := range strings.Lines(ts.ReadFile("stderr")) {
+		// init PACKAGE @START ms, TIME ms clock, BYTES bytes, N allocs
+		f := strings.Fields(line)
+		const ours, server = "github.com/wreg-project/wreg/", ours + "storage/" // which the tests alone have
+		if len(f) != 11 || f[0] != "init" || !strings.HasPrefix(f[1], ours) || strings.HasPrefix(f[1], server) {
+			continue
+		}
+		seen++
+		bytes, err := strconv.Atoi(f[7])
+		ts.Check(err)
+		if bytes > limit {
+			ts.Fatalf("%s allocates %d bytes before main, %d at most", f[1], bytes, limit)
+		}
+	}
+	if seen < 10 {
+		ts.Fatalf("%d of our packages in the trace of initialisation; it is read wrongly", seen)
+	}
 }
 
 // unhex IN OUT turns hexadecimal digits into bytes.

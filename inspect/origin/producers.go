@@ -1,8 +1,9 @@
 package origin
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/wreg-project/wreg/internal/lazy"
 )
 
 // producerRule is the id of what the producers section says.
@@ -86,10 +87,10 @@ var producerLanguages = []producerName{
 }
 
 // cStandards are the names of C with or without a year.
-var cStandards = regexp.MustCompile(`^C(\d\d)?$`)
+var cStandards = lazy.Regexp(`^C(\d\d)?$`)
 
 func languageName(name string) string {
-	if cStandards.MatchString(name) {
+	if cStandards().MatchString(name) {
 		return "C"
 	}
 	for _, p := range producerLanguages {
@@ -114,12 +115,12 @@ func toolName(name string) producerName {
 }
 
 // rustcVersions match "1.98.1 (48a229cea 2026-09-01)".
-var rustcVersions = regexp.MustCompile(`^(\S+) \(([0-9a-f]{9}) \d{4}-\d\d-\d\d\)`)
+var rustcVersions = lazy.Regexp(`^(\S+) \(([0-9a-f]{9}) \d{4}-\d\d-\d\d\)`)
 
 // producerVersion keeps the version of a tool and drops what follows it in
 // parentheses, which for rustc is a commit worth keeping.
 func producerVersion(tool, v string) string {
-	if m := rustcVersions.FindStringSubmatch(v); tool == "rustc" && m != nil {
+	if m := rustcVersions().FindStringSubmatch(v); tool == "rustc" && m != nil {
 		return m[1] + " (" + m[2] + ")"
 	}
 	v, _, _ = strings.Cut(v, " (")

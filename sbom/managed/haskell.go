@@ -2,10 +2,10 @@ package managed
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 
 	"github.com/wreg-project/wreg/inspect/text"
+	"github.com/wreg-project/wreg/internal/lazy"
 	"github.com/wreg-project/wreg/sbom/evidence"
 )
 
@@ -18,7 +18,7 @@ const (
 // what tells builds apart. Cabal writes 64 hexadecimal digits, or 22 of 62
 // letters where paths must be short; GHC's own build four digits; and what was
 // built where it lies is "inplace".
-var unit = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*)*)` +
+var unit = lazy.Regexp(`^([A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*)*)` +
 	`-(\d+(?:\.\d+)*)-(?:([0-9a-f]{64}|[0-9A-Za-z]{22})|[0-9a-f]{4}|inplace)$`)
 
 // A haskell collects the units whose modules are named in the data.
@@ -76,7 +76,7 @@ func (h *haskell) unit(span *text.Span, end int) {
 		return
 	}
 	name := string(data[start:end])
-	m := unit.FindStringSubmatch(name)
+	m := unit().FindStringSubmatch(name)
 	if m == nil {
 		return
 	}

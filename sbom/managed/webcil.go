@@ -3,9 +3,9 @@ package managed
 import (
 	"encoding/binary"
 	"fmt"
-	"regexp"
 	"strings"
 
+	"github.com/wreg-project/wreg/internal/lazy"
 	"github.com/wreg-project/wreg/sbom/evidence"
 )
 
@@ -53,18 +53,18 @@ func webcil(segment []byte, offset int64, c *evidence.Collector) {
 var runtimeOnly = map[string]bool{"System.Private.CoreLib": true, "mscorlib": true, "netstandard": true}
 
 var (
-	semantic = regexp.MustCompile(`^\d+\.\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.-]+)?$`)
-	revision = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	semantic = lazy.Regexp(`^\d+\.\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.-]+)?$`)
+	revision = lazy.Regexp(`^[0-9a-f]{40}$`)
 )
 
 // packageVersion splits an informational version, "10.0.12+95017c71…", as .NET's
 // build writes it. One of another form says nothing sure.
 func packageVersion(informational string) (version, commit string) {
 	version, build, _ := strings.Cut(informational, "+")
-	if !semantic.MatchString(version) {
+	if !semantic().MatchString(version) {
 		return "", ""
 	}
-	if revision.MatchString(build) {
+	if revision().MatchString(build) {
 		commit = build
 	}
 	return version, commit

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/wreg-project/wreg/inspect/text"
+	"github.com/wreg-project/wreg/internal/lazy"
 )
 
 // bares are the texts between zero bytes that begin with a digit and are no
@@ -30,7 +31,7 @@ const (
 // full-text search tells its own; linkers keep one of two texts that end alike.
 const fts5 = "fts5: "
 
-var sourceID = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [0-9a-f]{40,64}(?:alt\d)?$`)
+var sourceID = lazy.Regexp(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [0-9a-f]{40,64}(?:alt\d)?$`)
 
 // scan adds what is in a span.
 func (b *bares) scan(span *text.Span) {
@@ -61,7 +62,7 @@ func (b *bares) add(whole []byte, span *text.Span, at int) {
 	switch {
 	case len(whole) > maxBareText:
 		id := strings.TrimPrefix(string(whole), fts5)
-		if len(b.ids) < maxBare && sourceID.MatchString(id) {
+		if len(b.ids) < maxBare && sourceID().MatchString(id) {
 			_, offset := span.Place(at + len(whole) - len(id))
 			b.ids = append(b.ids, bare{id, offset})
 		}

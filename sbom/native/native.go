@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/wreg-project/wreg/inspect/origin"
 	"github.com/wreg-project/wreg/inspect/text"
@@ -79,7 +80,7 @@ type compiledLibrary struct {
 	needs, unless []int          // indices of anchors
 }
 
-// The table, ready for use. anchors has the texts of both lists, and bannersOf
+// The table, ready for use once prepare was called. anchors has the texts of both lists, and bannersOf
 // the banners that each belongs to.
 var (
 	banners   []compiledBanner
@@ -89,7 +90,8 @@ var (
 	scanner   *origin.Scanner
 )
 
-func init() {
+// prepare makes the table, when the first module is looked at: it takes 2 ms.
+var prepare = sync.OnceFunc(func() {
 	index := map[string]int{}
 	anchor := func(s string) int {
 		i, ok := index[s]
@@ -123,7 +125,7 @@ func init() {
 	if scanner, err = origin.NewScanner(anchors...); err != nil {
 		panic(fmt.Sprintf("sbom/native: table: %v", err)) // a fault of table.go, which every test would show
 	}
-}
+})
 
 // Extract adds the libraries of b, a core module from [wasm.Parse], to c.
 func Extract(b *wasm.Binary, c *evidence.Collector) {
@@ -131,6 +133,7 @@ func Extract(b *wasm.Binary, c *evidence.Collector) {
 		return
 	}
 	needed(b, c)
+	prepare()
 	s := &search{c: c, seen: make([]int64, len(anchors)), versioned: map[string]bool{}, tries: make([]int, len(banners))}
 	for i := range s.seen {
 		s.seen[i] = -1

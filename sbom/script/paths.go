@@ -1,8 +1,9 @@
 package script
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/wreg-project/wreg/internal/lazy"
 )
 
 // maxPath bounds the bytes of a path on either side of an anchor.
@@ -33,9 +34,9 @@ func path(data []byte, at int) (start, end int, ok bool) {
 }
 
 var (
-	sourceFile = regexp.MustCompile(
+	sourceFile = lazy.Regexp(
 		`^((?:@[a-z0-9][a-z0-9._~-]*/)?[a-z0-9][a-z0-9._~-]*)/(?:[^/]+/)*[^/]+\.(?:[cm]?[jt]sx?|json|c|cc|cpp|h|hpp|rs)$`)
-	store  = regexp.MustCompile(`/?\.pnpm/(@?[^@/]+)@(\d+\.\d+\.\d+[0-9A-Za-z.+-]*?)(?:[_(][^/]*)?/$`)
+	store  = lazy.Regexp(`/?\.pnpm/(@?[^@/]+)@(\d+\.\d+\.\d+[0-9A-Za-z.+-]*?)(?:[_(][^/]*)?/$`)
 	sample = map[string]bool{ // names in examples
 		"foo": true, "bar": true, "baz": true, "package": true, "pkg": true, "name": true, "module": true, "example": true,
 	}
@@ -48,41 +49,41 @@ func nodeModules(data []byte, at int) (find, bool) {
 	if !ok {
 		return find{}, false
 	}
-	m := sourceFile.FindSubmatch(data[min(at+len("node_modules/"), end):end])
+	m := sourceFile().FindSubmatch(data[min(at+len("node_modules/"), end):end])
 	if m == nil || sample[string(m[1])] {
 		return find{}, false
 	}
 	f := find{name: string(m[1]), start: start, end: end}
-	if s := store.FindSubmatch(data[start:at]); s != nil && strings.Replace(string(s[1]), "+", "/", 1) == f.name {
+	if s := store().FindSubmatch(data[start:at]); s != nil && strings.Replace(string(s[1]), "+", "/", 1) == f.name {
 		f.version = string(s[2])
 	}
 	return f, true
 }
 
 var (
-	wheel   = regexp.MustCompile(`(?:^|/)([A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?)-(\d[0-9A-Za-z.!+]*)$`)
-	leaving = regexp.MustCompile(`^(?:METADATA|RECORD|WHEEL|INSTALLER|top_level\.txt|entry_points\.txt)`)
-	folded  = regexp.MustCompile(`[-_.]+`)
+	wheel   = lazy.Regexp(`(?:^|/)([A-Za-z0-9](?:[A-Za-z0-9._]*[A-Za-z0-9])?)-(\d[0-9A-Za-z.!+]*)$`)
+	leaving = lazy.Regexp(`^(?:METADATA|RECORD|WHEEL|INSTALLER|top_level\.txt|entry_points\.txt)`)
+	folded  = lazy.Regexp(`[-_.]+`)
 )
 
 // pypi writes a name as PyPI compares it ("Names and normalization", PEP 503).
-func pypi(name string) string { return folded.ReplaceAllString(strings.ToLower(name), "-") }
+func pypi(name string) string { return folded().ReplaceAllString(strings.ToLower(name), "-") }
 
 // distInfo reads the path of a file that an installer of Python's leaves
 // ("Recording installed projects").
 func distInfo(data []byte, at int) (find, bool) {
 	start, end, ok := path(data, at)
-	if !ok || !leaving.Match(data[min(at+len(".dist-info/"), end):end]) {
+	if !ok || !leaving().Match(data[min(at+len(".dist-info/"), end):end]) {
 		return find{}, false
 	}
-	m := wheel.FindSubmatch(data[start:at])
+	m := wheel().FindSubmatch(data[start:at])
 	if m == nil {
 		return find{}, false
 	}
 	return find{pypi(string(m[1])), string(m[2]), start, end}, true
 }
 
-var metadata = regexp.MustCompile(`^Metadata-Version: \d\.\d\r?\nName: ([A-Za-z0-9][A-Za-z0-9._-]*)\r?\nVersion: (\d[0-9A-Za-z.!+]*)\r?\n`)
+var metadata = lazy.Regexp(`^Metadata-Version: \d\.\d\r?\nName: ([A-Za-z0-9][A-Za-z0-9._-]*)\r?\nVersion: (\d[0-9A-Za-z.!+]*)\r?\n`)
 
 // coreMetadata reads the beginning of such a file ("Core metadata
 // specifications").
@@ -90,7 +91,7 @@ func coreMetadata(data []byte, at int) (find, bool) {
 	if at > 0 && data[at-1] >= ' ' && data[at-1] < 0x7f {
 		return find{}, false
 	}
-	m := metadata.FindSubmatch(data[at:min(len(data), at+maxPath)])
+	m := metadata().FindSubmatch(data[at:min(len(data), at+maxPath)])
 	if m == nil {
 		return find{}, false
 	}
@@ -101,8 +102,8 @@ func coreMetadata(data []byte, at int) (find, bool) {
 const gem = `([A-Za-z0-9_][A-Za-z0-9._-]*?)-(\d+(?:\.[0-9A-Za-z]+)*)(?:-[a-z][a-z0-9_-]*)?`
 
 var (
-	unshift = regexp.MustCompile(`^File\.expand_path\("[^"\s]*/gems/` + gem + `(?:/[^"\s]*)?"\)`)
-	gemspec = regexp.MustCompile(`/specifications/` + gem + `\.gemspec$`)
+	unshift = lazy.Regexp(`^File\.expand_path\("[^"\s]*/gems/` + gem + `(?:/[^"\s]*)?"\)`)
+	gemspec = lazy.Regexp(`/specifications/` + gem + `\.gemspec$`)
 )
 
 // bundledGem reads the line by which Bundler's setup.rb puts a gem on Ruby's path.
@@ -111,7 +112,7 @@ func bundledGem(data []byte, at int) (find, bool) {
 	if at < len(line) || string(data[at-len(line):at]) != line {
 		return find{}, false
 	}
-	m := unshift.FindSubmatch(data[at:min(len(data), at+maxPath)])
+	m := unshift().FindSubmatch(data[at:min(len(data), at+maxPath)])
 	if m == nil {
 		return find{}, false
 	}
@@ -125,7 +126,7 @@ func specification(data []byte, at int) (find, bool) {
 	if !ok || start > 0 && data[start-1] != 0 || end < len(data) && data[end] != 0 {
 		return find{}, false
 	}
-	m := gemspec.FindSubmatch(data[at:end])
+	m := gemspec().FindSubmatch(data[at:end])
 	if m == nil {
 		return find{}, false
 	}
@@ -135,14 +136,14 @@ func specification(data []byte, at int) (find, bool) {
 // Composer's lists of what it installed, vendor/composer/installed.json and
 // installed.php.
 var (
-	inJSON = regexp.MustCompile(`"name": "([a-z0-9_.-]+/[a-z0-9_.-]+)",\s+"version": "v?(\d[0-9A-Za-z.+-]*)",\s+$`)
-	inPHP  = regexp.MustCompile(`'([a-z0-9_.-]+/[a-z0-9_.-]+)' => (?:array\(|\[)\s+$`)
-	number = regexp.MustCompile(`^v?(\d+\.\d[0-9A-Za-z.+-]*)'`)
+	inJSON = lazy.Regexp(`"name": "([a-z0-9_.-]+/[a-z0-9_.-]+)",\s+"version": "v?(\d[0-9A-Za-z.+-]*)",\s+$`)
+	inPHP  = lazy.Regexp(`'([a-z0-9_.-]+/[a-z0-9_.-]+)' => (?:array\(|\[)\s+$`)
+	number = lazy.Regexp(`^v?(\d+\.\d[0-9A-Za-z.+-]*)'`)
 )
 
 func installedJSON(data []byte, at int) (find, bool) {
 	start := max(0, at-maxPath)
-	m := inJSON.FindSubmatchIndex(data[start:at])
+	m := inJSON().FindSubmatchIndex(data[start:at])
 	if m == nil {
 		return find{}, false
 	}
@@ -152,9 +153,9 @@ func installedJSON(data []byte, at int) (find, bool) {
 
 func installedPHP(data []byte, at int) (find, bool) {
 	start := max(0, at-maxPath)
-	m := inPHP.FindSubmatchIndex(data[start:at])
+	m := inPHP().FindSubmatchIndex(data[start:at])
 	value := data[at+len("'pretty_version' => '"):]
-	v := number.FindSubmatch(value[:min(len(value), maxPath)])
+	v := number().FindSubmatch(value[:min(len(value), maxPath)])
 	if m == nil || v == nil {
 		return find{}, false
 	}

@@ -3,6 +3,7 @@ package script
 import (
 	"regexp"
 
+	"github.com/wreg-project/wreg/internal/lazy"
 	"github.com/wreg-project/wreg/sbom/evidence"
 )
 
@@ -89,13 +90,13 @@ const (
 func banners() []rule {
 	var list []rule
 	for _, b := range bannerTable {
-		re := regexp.MustCompile(b.pattern)
+		re := lazy.Regexp(b.pattern)
 		reach := beforeBanner
 		if b.name == "lodash" {
 			reach = beforeLodash
 		}
 		list = append(list, rule{evidence.NPM, evidence.Banner, sureBanner, b.anchors, func(data []byte, at int) (find, bool) {
-			return b.match(re, data, max(0, at-reach), at)
+			return b.match(re(), data, max(0, at-reach), at)
 		}})
 	}
 	return list

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/andybalholm/brotli"
@@ -33,14 +34,16 @@ const (
 	maxSource = 8 << 20 // bytes of unpacked JavaScript; what is beyond is not looked at
 )
 
-// rulesOf has the rules that each anchor belongs to, by their indices.
+// rulesOf has the rules that each anchor belongs to, by their indices, once prepare
+// was called.
 var (
 	anchors []string
 	rulesOf [][]int
 	scanner *origin.Scanner
 )
 
-func init() {
+// prepare makes the tables, when the first module is looked at.
+var prepare = sync.OnceFunc(func() {
 	index := map[string]int{}
 	for i, r := range rules {
 		for _, a := range r.anchors {
@@ -56,13 +59,14 @@ func init() {
 	if scanner, err = origin.NewScanner(anchors...); err != nil {
 		panic(fmt.Sprintf("sbom/script: rules: %v", err)) // a fault of rules.go, which every test would show
 	}
-}
+})
 
 // Extract adds the packages of b, a core module from [wasm.Parse], to c.
 func Extract(b *wasm.Binary, c *evidence.Collector) {
 	if b.Module == nil {
 		return
 	}
+	prepare()
 	s := search{c: c, tries: make([]int, len(rules))}
 	for span := range text.Spans(text.Segments(b)) {
 		s.scan(span.Bytes, "data", func(at int) int64 { _, offset := span.Place(at); return offset })

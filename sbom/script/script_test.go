@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,6 +14,19 @@ import (
 	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/sbom/evidence"
 )
+
+// Patterns are compiled when they are first needed: each has to be one.
+func TestBannerPatterns(t *testing.T) {
+	if len(bannerTable) < 20 {
+		t.Fatalf("%d banners; the table was lost", len(bannerTable))
+	}
+	for _, b := range bannerTable {
+		re, err := regexp.Compile(b.pattern)
+		if err != nil || re.NumSubexp() > 2 || len(b.anchors) == 0 {
+			t.Errorf("banner %q %q: %v, %d anchors; want a pattern of at most 2 groups", b.name, b.pattern, err, len(b.anchors))
+		}
+	}
+}
 
 // section writes a section with its size.
 func section(id byte, body []byte) []byte {

@@ -1,12 +1,13 @@
 package version
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/wreg-project/wreg/internal/lazy"
 )
 
 // pep440 is the pattern in appendix B of PEP 440, without its named groups.
-var pep440 = regexp.MustCompile(`^v?(?:([0-9]+)!)?([0-9]+(?:\.[0-9]+)*)` +
+var pep440 = lazy.Regexp(`^v?(?:([0-9]+)!)?([0-9]+(?:\.[0-9]+)*)` +
 	`(?:[-_.]?(alpha|a|beta|b|preview|pre|c|rc)[-_.]?([0-9]*))?` +
 	`(?:-([0-9]+)|[-_.]?(post|rev|r)[-_.]?([0-9]*))?` +
 	`(?:[-_.]?(dev)[-_.]?([0-9]*))?` +
@@ -16,7 +17,7 @@ var pep440 = regexp.MustCompile(`^v?(?:([0-9]+)!)?([0-9]+(?:\.[0-9]+)*)` +
 // implementation, packaging.version, gives: a development release is before the
 // pre-releases of what it leads to, a post-release after the release.
 func (k *key) pypi(s string) bool {
-	m := pep440.FindStringSubmatch(strings.ToLower(s))
+	m := pep440().FindStringSubmatch(strings.ToLower(s))
 	if m == nil {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 )
@@ -19,8 +20,12 @@ type Signer interface {
 }
 
 // Sign makes the bundle of a statement, in JSON. It is the same for the same
-// statement if the signature is: see key.Private.
+// statement if the signature is: see key.Private. The errors are ErrFormat, of a
+// statement that is about nothing, and ErrLimit.
 func Sign(ctx context.Context, st Statement, by Signer) ([]byte, error) {
+	if err := st.check(); err != nil {
+		return nil, err
+	}
 	if st.Predicate == nil {
 		st.Predicate = struct{}{}
 	}
@@ -55,4 +60,26 @@ func Sign(ctx context.Context, st Statement, by Signer) ([]byte, error) {
 		return nil, fmt.Errorf("sign %s: %w", st.PredicateType, err)
 	}
 	return compact.Bytes(), nil
+}
+
+// check refuses what would be signed in vain: nobody could hold it against
+// anything. The error is ErrFormat.
+func (st *Statement) check() error {
+	if st.PredicateType == "" {
+		return fmt.Errorf("statement: %w: it has no predicateType", ErrFormat)
+	}
+	if len(st.Subject) == 0 {
+		return fmt.Errorf("statement %s: %w: it is about nothing", st.PredicateType, ErrFormat)
+	}
+	for i, s := range st.Subject {
+		if len(s.Digest) == 0 {
+			return fmt.Errorf("statement %s: %w: subject %d has no digest", st.PredicateType, ErrFormat, i)
+		}
+		for algorithm, hex := range s.Digest {
+			if err := digest.NewDigestFromEncoded(digest.Algorithm(algorithm), hex).Validate(); err != nil {
+				return fmt.Errorf("statement %s: %w: subject %d: %q: %w", st.PredicateType, ErrFormat, i, algorithm+":"+hex, err)
+			}
+		}
+	}
+	return nil
 }

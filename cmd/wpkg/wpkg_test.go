@@ -175,7 +175,8 @@ func lean(ts *testscript.TestScript, _ bool, args []string) {
 	for line := range strings.Lines(ts.ReadFile("stderr")) {
 		// init PACKAGE @START ms, TIME ms clock, BYTES bytes, N allocs
 		f := strings.Fields(line)
-		const ours, server = "github.com/wreg-project/wreg/", ours + "storage/" // which the tests alone have
+		const ours = "github.com/wreg-project/wreg/"
+		const server = ours + "storage/" // which the tests alone have
 		if len(f) != 11 || f[0] != "init" || !strings.HasPrefix(f[1], ours) || strings.HasPrefix(f[1], server) {
 			continue
 		}

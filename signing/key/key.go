@@ -286,9 +286,9 @@ func (p *Private) GetPublicKey() crypto.PublicKey { return p.Key }
 func (p *Private) GetPublicKeyPem() (string, error) { return string(p.PEM()), nil }
 
 // SignData signs data and gives the signature and what was signed: the hash, but
-// for Ed25519 the data. A key in memory gives the same signature for the same data
-// unless it is RSA (RFC 6979 for ECDSA), so that no weak source of randomness
-// betrays it and what is signed twice is stored once.
+// for Ed25519 the data. A key in memory gives the same signature for the same data,
+// by RFC 6979 if it is of ECDSA, so that no weak source of randomness betrays it and
+// what is signed twice is stored once. RSA signs with PKCS #1 v1.5.
 func (p *Private) SignData(_ context.Context, data []byte) (sig, signed []byte, err error) {
 	h := p.detail.GetHashType()
 	signed = data

@@ -133,12 +133,24 @@ func TestParseRefuses(t *testing.T) {
 		{name: "no JSON", mediaType: notation.MediaTypeJWS, content: []byte("<"), want: "invalid character"},
 		{name: "no CBOR", mediaType: notation.MediaTypeCOSE, want: "CBOR at byte 0: it ends early"},
 		{name: "no certificate", mediaType: notation.MediaTypeJWS, content: jws(t, header, payload), want: "0 certificates, and 1 to 16"},
-		{name: "a chain without end", mediaType: notation.MediaTypeCOSE, content: cose(t, payload, make([][]byte, 17)...), want: "17 certificates"},
-		{name: "a certificate that is none", mediaType: notation.MediaTypeJWS, content: jws(t, header, payload, []byte("x")), want: "certificate: x509"},
+		{
+			name: "a chain without end", mediaType: notation.MediaTypeCOSE, content: cose(t, payload, make([][]byte, 17)...),
+			want: "17 certificates",
+		},
+		{
+			name: "a certificate that is none", mediaType: notation.MediaTypeJWS, content: jws(t, header, payload, []byte("x")),
+			want: "certificate: x509",
+		},
 		{name: "a payload of another type", mediaType: notation.MediaTypeJWS, content: jws(t, nil, payload, cert), want: `a payload of type ""`},
 		{name: "a payload without digest", mediaType: notation.MediaTypeCOSE, content: cose(t, []byte("{}"), cert), want: `digest ""`},
-		{name: "a list without end", mediaType: notation.MediaTypeCOSE, content: []byte{0x9b, 255, 255, 255, 255, 255, 255, 255, 255}, want: "it ends early"},
-		{name: "a string without end", mediaType: notation.MediaTypeCOSE, content: []byte{0x7b, 255, 255, 255, 255, 255, 255, 255, 255}, want: "it ends early"},
+		{
+			name: "a list without end", mediaType: notation.MediaTypeCOSE, content: []byte{0x9b, 255, 255, 255, 255, 255, 255, 255, 255},
+			want: "it ends early",
+		},
+		{
+			name: "a string without end", mediaType: notation.MediaTypeCOSE, content: []byte{0x7b, 255, 255, 255, 255, 255, 255, 255, 255},
+			want: "it ends early",
+		},
 		{name: "lists in lists", mediaType: notation.MediaTypeCOSE, content: bytes.Repeat([]byte{0x81}, 1000), want: "it nests deeper than 16"},
 		{
 			name: "many values", mediaType: notation.MediaTypeCOSE, content: append(head(4, 5000), make([]byte, 5000)...),
@@ -151,7 +163,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if s, err := notation.Parse(tt.mediaType, tt.content); s != nil || !errors.Is(err, notation.ErrFormat) || !strings.Contains(err.Error(), tt.want) {
+			s, err := notation.Parse(tt.mediaType, tt.content)
+			if s != nil || !errors.Is(err, notation.ErrFormat) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Parse(%s) = %+v, %v; want ErrFormat with %q", tt.mediaType, s, err, tt.want)
 			}
 		})

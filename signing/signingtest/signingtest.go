@@ -31,6 +31,8 @@ type Config struct {
 	IntermediateNotAfter time.Time // of the authority that signs certificates; zero: a year from Now
 	RootOnly             bool      // the trusted root does not have the intermediate certificate
 	NoCT                 bool      // there is no certificate transparency log
+	AuthorityUntil       time.Time // the end of the authority's time as one, in the trusted root; zero: none
+	StamperUntil         time.Time // the same of the timestamp authority
 	LogFrom, LogUntil    time.Time // the life of the log's key; zero: a year before and after Now
 }
 
@@ -91,21 +93,23 @@ func New(t testing.TB, c Config) *Sigstore {
 // Root is what trusts the Sigstore.
 func (s *Sigstore) Root(t testing.TB) *root.TrustedRoot {
 	t.Helper()
-	authority := &root.FulcioCertificateAuthority{Root: s.root}
+	authority := &root.FulcioCertificateAuthority{Root: s.root, ValidityPeriodEnd: s.config.AuthorityUntil}
 	if !s.config.RootOnly {
 		authority.Intermediates = []*x509.Certificate{s.intermediate}
 	}
 	ct := map[string]*root.TransparencyLog{}
 	if !s.config.NoCT {
 		id := keyID(t, s.ct)
-		ct[hex.EncodeToString(id)] = &root.TransparencyLog{ID: id, PublicKey: s.ct.Public(), HashFunc: crypto.SHA256, SignatureHashFunc: crypto.SHA256}
+		ct[hex.EncodeToString(id)] = &root.TransparencyLog{
+			ID: id, PublicKey: s.ct.Public(), HashFunc: crypto.SHA256, SignatureHashFunc: crypto.SHA256,
+		}
 	}
 	id := keyID(t, s.log)
 	logs := map[string]*root.TransparencyLog{hex.EncodeToString(id): {
 		BaseURL: LogURL, ID: id, PublicKey: s.log.Public(), HashFunc: crypto.SHA256, SignatureHashFunc: crypto.SHA256,
 		ValidityPeriodStart: s.config.LogFrom, ValidityPeriodEnd: s.config.LogUntil,
 	}}
-	stamper := &root.SigstoreTimestampingAuthority{Root: s.root, Leaf: s.stamper, URI: StamperURL}
+	stamper := &root.SigstoreTimestampingAuthority{Root: s.root, Leaf: s.stamper, URI: StamperURL, ValidityPeriodEnd: s.config.StamperUntil}
 	r, err := root.NewTrustedRoot(root.TrustedRootMediaType01, []root.CertificateAuthority{authority}, ct,
 		[]root.TimestampingAuthority{stamper}, logs)
 	if err != nil {

@@ -32,7 +32,8 @@ func BenchmarkVerify(b *testing.B) {
 func BenchmarkVerifyLarge(b *testing.B) {
 	s, k := signingtest.New(b, signingtest.Config{}), generate(b, key.P256)
 	v := newVerifier(b, s.Root(b), verify.Key{Name: "release", Public: k.Public})
-	statement := signingtest.Statement(b, app, "https://cyclonedx.org/bom", map[string]any{"components": strings.Repeat("x", signing.MaxBundle/2)})
+	large := map[string]any{"components": strings.Repeat("x", signing.MaxBundle/2)}
+	statement := signingtest.Statement(b, app, "https://cyclonedx.org/bom", large)
 	f := signingtest.Found(b, app, s.Bundle(b, signingtest.Signing{Key: k, NoLog: true, NoStamp: true}, statement))
 	b.ReportAllocs()
 	b.SetBytes(int64(len(f.Content)))

@@ -227,9 +227,9 @@ func (e *entity) log(logs map[string]*root.TransparencyLog, at []Time) (*Log, er
 		}
 		if first == nil {
 			first = &Log{ID: id, URL: log.BaseURL, Index: entry.LogIndex(), Proven: entry.HasInclusionProof()}
-			if _, _, v1 := checkpoint(entry.TransparencyLogEntry().GetInclusionProof().GetCheckpoint().GetEnvelope()); v1 && !entry.HasInclusionPromise() {
-				// Nothing covers the index over all trees; that in the tree is proven.
-				first.Index = entry.TransparencyLogEntry().GetInclusionProof().GetLogIndex()
+			proof := entry.TransparencyLogEntry().GetInclusionProof()
+			if _, _, v1 := checkpoint(proof.GetCheckpoint().GetEnvelope()); v1 && !entry.HasInclusionPromise() {
+				first.Index = proof.GetLogIndex() // nothing covers the index over all trees, but that in the tree is proven
 			}
 		}
 	}

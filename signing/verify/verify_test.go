@@ -87,10 +87,7 @@ func TestCosignSignatures(t *testing.T) {
 	for _, algorithm := range []string{key.P256, key.Ed25519, key.RSA3072} {
 		t.Run(algorithm, func(t *testing.T) {
 			k, stranger := generate(t, algorithm), generate(t, key.P256)
-			v, err := verify.New(verify.Material{Keys: []verify.Key{{Name: "stranger", Public: stranger.Public}, {Name: "release", Public: k.Public}}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			v := newVerifier(t, nil, verify.Key{Name: "stranger", Public: stranger.Public}, verify.Key{Name: "release", Public: k.Public})
 			f := simple(t, k, d)
 			p, err := v.Verify(t.Context(), d, f)
 			if err != nil || p.Key == nil || p.Key.Name != "release" || p.PredicateType != signing.PredicateSignature {

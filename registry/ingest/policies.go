@@ -74,6 +74,7 @@ func (r *rules) needs(repo string, actions ...policy.Action) policy.Needs {
 		n.Licenses = n.Licenses || one.Licenses
 		n.Vulnerabilities = n.Vulnerabilities || one.Vulnerabilities
 		n.Hashes = n.Hashes || one.Hashes
+		n.Signatures = n.Signatures || one.Signatures
 	}
 	return n
 }

@@ -153,6 +153,11 @@ func (s *Service) facts(
 			base.Unknown = map[string]string{"previous": "the version before this one cannot be looked at: " + err.Error()}
 		}
 	}
+	if needs.Signatures {
+		if err := s.signatureFacts(ctx, sub, &base); err != nil {
+			return nil, err
+		}
+	}
 	if len(sub.files) == 0 {
 		base.Previous = before.facts(nil)
 		return []*policy.Facts{&base}, nil

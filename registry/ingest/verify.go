@@ -17,6 +17,7 @@ import (
 
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/attached/stored"
+	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/signing/verify"
 	"github.com/wreg-project/wreg/storage/meta"
@@ -26,8 +27,25 @@ import (
 type Trusted struct {
 	Verifier *verify.Verifier
 
-	// Version tells the material of one Trusted from that of another. It is not "".
+	// Version tells one Trusted from another. It is not "".
 	Version string
+
+	// Publisher says who of those whose signatures were verified stands for a manifest
+	// of repo, "" if nobody does. If it is nil, that is the first trusted key that
+	// signed it: a certificate can be had by anybody.
+	Publisher func(ctx context.Context, repo string, subject digest.Digest, proofs []*verify.Proof) (string, error)
+}
+
+func (t Trusted) publisher(ctx context.Context, sub *subject, proofs []*verify.Proof) (string, error) {
+	if t.Publisher != nil {
+		return t.Publisher(ctx, sub.Repo, sub.Digest, proofs)
+	}
+	for _, p := range proofs {
+		if p.PredicateType == signing.PredicateSignature && p.Key != nil {
+			return p.Key.Name, nil
+		}
+	}
+	return "", nil
 }
 
 // trustNobody is what is trusted where nothing else is said.
@@ -42,8 +60,8 @@ var trustNobody = func() Trusted {
 // signatures are what hangs on a manifest and says that it is a signature or
 // attestation, verified or refused.
 type signatures struct {
-	version  string // of what they were verified against
-	carriers string // see carriers
+	trusted  Trusted // that they were verified against
+	carriers string  // see carriers
 	rows     []meta.Signature
 }
 
@@ -57,7 +75,7 @@ func (s *Service) verify(ctx context.Context, sub *subject) error {
 		return nil
 	}
 	trusted := s.o.Trust()
-	list := &signatures{version: trusted.Version}
+	list := &signatures{trusted: trusted}
 	var err error
 	// What hangs on it is listed first: what comes later is seen when what follows is
 	// written.
@@ -82,6 +100,30 @@ func (s *Service) verify(ctx context.Context, sub *subject) error {
 	}
 	sub.signatures = list
 	return nil
+}
+
+// signatureFacts adds what is known of signatures to what policies are asked about.
+func (s *Service) signatureFacts(ctx context.Context, sub *subject, to *policy.Facts) error {
+	if err := s.verify(ctx, sub); err != nil {
+		return err
+	}
+	var all policy.Signed
+	for _, row := range sub.signatures.rows {
+		if !row.Verified() {
+			all.Refused = append(all.Refused, policy.RefusedSignature{Form: row.Form, Problem: row.Problem})
+			continue
+		}
+		p := &verify.Proof{Predicate: row.Predicate}
+		if err := json.Unmarshal(row.Proof, p); err != nil {
+			return fmt.Errorf("proof of %s in %s: %w", row.Carrier, sub.Repo, err)
+		}
+		all.Proofs = append(all.Proofs, p)
+	}
+	var err error
+	if all.Publisher, err = sub.signatures.trusted.publisher(ctx, sub, all.Proofs); err != nil {
+		return fmt.Errorf("publisher of %s in %s: %w", sub.Digest, sub.Repo, err)
+	}
+	return to.SignatureFacts(all)
 }
 
 // place is where a bundle lies.
@@ -248,8 +290,8 @@ func (s *Service) signaturesCurrent(ctx context.Context, tx meta.Tx, sub *subjec
 	if sub.signatures == nil {
 		return nil
 	}
-	if v := s.o.Trust().Version; v != sub.signatures.version {
-		return fmt.Errorf("what is trusted is of version %s, not %s: %w", v, sub.signatures.version, registry.ErrOutdated)
+	if v := s.o.Trust().Version; v != sub.signatures.trusted.Version {
+		return fmt.Errorf("what is trusted is of version %s, not %s: %w", v, sub.signatures.trusted.Version, registry.ErrOutdated)
 	}
 	now, err := s.carriers(ctx, tx, sub.Repo, sub.Digest)
 	if err == nil && now != sub.signatures.carriers {
@@ -263,7 +305,7 @@ func (s *Service) putSignatures(ctx context.Context, tx meta.Tx, sub *subject) e
 	if err := s.signaturesCurrent(ctx, tx, sub); err != nil {
 		return err
 	}
-	return tx.PutSignatures(ctx, sub.Repo, sub.Digest, sub.signatures.version, sub.signatures.rows)
+	return tx.PutSignatures(ctx, sub.Repo, sub.Digest, sub.signatures.trusted.Version, sub.signatures.rows)
 }
 
 // followTrust has verified again what was by other material than is trusted now.

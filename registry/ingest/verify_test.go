@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/wreg-project/wreg/registry/ingest"
+	"github.com/wreg-project/wreg/registry/jobs"
+	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/signing/attest"
 	"github.com/wreg-project/wreg/signing/key"
@@ -427,6 +430,163 @@ func (e *env) judged(repo string, d digest.Digest) {
 		}
 		if time.Now().After(deadline) {
 			e.Fatalf("the verdict on %s in %s is stale", d, repo)
+		}
+	}
+}
+
+// onlySigned is a policy that wants packages signed by a key called release.
+func onlySigned(actions string) string {
+	return "name: signed\nscope: {actions: [" + actions + "]}\nrules:\n- name: release\n" +
+		"  require: pkg.referrer || signatures.exists(s, s.key == 'release')\n  message: the release key has not signed it\n"
+}
+
+func TestOnlySignedPackagesAreAdmitted(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, open func(testing.TB) meta.DB) {
+		release, stranger := newKey(t), newKey(t)
+		tr := trusting(t, map[string]*key.Private{"release": release})
+		e := newEnv(t, setup{db: open(t), options: ingest.Options{Trust: tr.get}})
+		e.policy("signed", onlySigned("push, tag"))
+		alice := e.as("alice")
+		m := alice.pack("prod/app", layer{typeWasm, harmless, "app.wasm"})
+		d := digest.FromBytes(m.text(t))
+		r, _ := alice.put("prod/app", "1.0.0", m)
+		got := alice.refused(r, http.StatusForbidden, "DENIED")
+		for _, want := range []string{"signed/release", "the release key has not signed it", "wpkg push --sign", "wpkg copy --promote"} {
+			if !strings.Contains(got.Message, want) {
+				t.Errorf("message %q, want it to say %q", got.Message, want)
+			}
+		}
+		alice.sign("prod/app", d, stranger)
+		r, _ = alice.put("prod/app", "1.0.0", m)
+		alice.refused(r, http.StatusForbidden, "DENIED")
+		alice.sign("prod/app", digest.FromString("other"), release)
+		r, _ = alice.put("prod/app", "1.0.0", m)
+		alice.refused(r, http.StatusForbidden, "DENIED")
+		alice.sign("prod/app", d, release)
+		r, _ = alice.put("prod/app", "1.0.0", m)
+		alice.want(r, http.StatusCreated)
+		e.wait()
+		e.as("bob").want(e.as("bob").get("prod/app", "1.0.0"), http.StatusOK)
+		if got := e.signatures("prod/app", d); len(got) != 2 || got[0] != "bundle by release" {
+			t.Errorf("signatures = %q, want that of release and a refused one", got)
+		}
+	})
+}
+
+// The verdict on what is stored follows signatures and trust, as they come and go.
+func TestTheVerdictFollowsSignaturesAndTrust(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, open func(testing.TB) meta.DB) {
+		release := newKey(t)
+		tr := trusting(t, map[string]*key.Private{"release": release})
+		o := signingWith(newKey(t), ingest.AttestVSA)
+		o.Trust = tr.get
+		e := newEnv(t, setup{db: open(t), options: o})
+		alice, bob := e.as("alice"), e.as("bob")
+		d := alice.push("team/app", "1.0.0", layer{typeWasm, harmless, "app.wasm"})
+		e.wait()
+		served := func(when string, status, summaries int) {
+			t.Helper()
+			if got := bob.get("team/app", "1.0.0").status; got != status {
+				t.Errorf("pull %s = %d, want %d", when, got, status)
+			}
+			refs, err := e.db.Referrers(t.Context(), "team/app", d, signing.MediaTypeBundle, meta.Page{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			refs = slices.DeleteFunc(refs, func(r meta.Referrer) bool { return r.Annotations["io.wreg.derived"] == "" })
+			if len(refs) != summaries {
+				t.Errorf("%d summaries %s, want %d", len(refs), when, summaries)
+			}
+		}
+		served("without a policy", http.StatusOK, 0)
+		e.policy("signed", onlySigned("pull"))
+		e.judged("team/app", d)
+		served("of what nobody signed", http.StatusForbidden, 0)
+		carrier := alice.sign("team/app", d, release)
+		e.wait()
+		served("once it is signed", http.StatusOK, 1)
+		tr.set(t, "2", nil)
+		e.matchedTrust("team/app", d, "2")
+		served("once the key is trusted no more", http.StatusForbidden, 0)
+		tr.set(t, "3", map[string]*key.Private{"release": release})
+		e.matchedTrust("team/app", d, "3")
+		served("once the key is trusted again", http.StatusOK, 1)
+		alice.want(alice.do(http.MethodDelete, "/v2/team/app/manifests/"+carrier.String(), nil), http.StatusAccepted)
+		e.wait()
+		served("once the signature is gone", http.StatusForbidden, 0)
+	})
+}
+
+// The publisher is a key that signed, whatever certificates anybody got for it, and
+// attestations are no signatures.
+func TestThePublisher(t *testing.T) {
+	release := newKey(t)
+	named := ingest.Trusted{Publisher: func(_ context.Context, repo string, _ digest.Digest, proofs []*verify.Proof) (string, error) {
+		return fmt.Sprintf("%s, of %d", repo, len(proofs)), nil
+	}}
+	tests := []struct {
+		name, predicateType string
+		by                  func(context.Context, string, digest.Digest, []*verify.Proof) (string, error)
+		want                string
+	}{
+		{"the key of a signature", signing.PredicateSignature, nil, "release"},
+		{"nobody who only attests", "https://example.org/built", nil, ""},
+		{"whom the rules say", "https://example.org/built", named.Publisher, "team/app, of 1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := trusting(t, map[string]*key.Private{"release": release})
+			now := tr.get()
+			now.Publisher = tt.by
+			tr.now.Store(&now)
+			e := newEnv(t, setup{options: ingest.Options{Trust: tr.get}})
+			alice := e.as("alice")
+			d := alice.push("team/app", "1.0.0", layer{typeWasm, harmless, "app.wasm"})
+			alice.hang("team/app", d, bundle(t, release, d, tt.predicateType, map[string]string{}))
+			e.wait()
+			facts, err := e.svc.Facts(t.Context(), "team/app", d, policy.Pull, policy.Needs{Signatures: true})
+			if err != nil || len(facts) != 1 || facts[0].Publisher != tt.want {
+				t.Errorf("Facts() = %+v, %v; want the publisher %q", facts, err, tt.want)
+			}
+		})
+	}
+}
+
+// Wherever it is cut off, in the end everything is verified, attested and judged,
+// and nothing twice.
+func TestAFaultAtAnyWriteLeavesTheAttestationsWhole(t *testing.T) {
+	release, own := newKey(t), newKey(t)
+	quick := jobs.Options{Workers: 1, Lease: 300 * time.Millisecond, Poll: 20 * time.Millisecond, Backoff: time.Millisecond}
+	for write := 1; ; write++ {
+		db := &faultyDB{DB: openSQLite(t)}
+		o := signingWith(own, ingest.Attestations()...)
+		o.Jobs, o.Trust = quick, trusting(t, map[string]*key.Private{"release": release}).get
+		e := newEnv(t, setup{db: db, stopped: true, options: o})
+		e.policy("signed", onlySigned("push, tag, pull"))
+		alice := e.as("alice")
+		m := alice.pack("team/app", layer{typeWasm, harmless, "app.wasm"})
+		d := digest.FromBytes(m.text(t))
+		alice.sign("team/app", d, release)
+		r, _ := alice.put("team/app", "1.0.0", m)
+		alice.want(r, http.StatusCreated)
+		db.countdown.Store(int64(write))
+		e.start()
+		e.wait()
+		e.halt()
+		failed := db.failed.Load()
+		t.Run(fmt.Sprintf("write %d", write), func(t *testing.T) {
+			again := &env{TB: t, db: e.db, url: e.url, user: e.user}
+			again.wantSignatures("in the end", "team/app", d, "bundle by release")
+			got := again.attestations("team/app", d, own)
+			if len(got["vsa"]) != 1 || len(got["cyclonedx"]) != 1 || len(got["capabilities"]) != 1 {
+				t.Errorf("attestations = %v, want one of each", got)
+			}
+		})
+		if t.Failed() || !failed {
+			if write < 5 {
+				t.Errorf("there are %d writes, want more", write)
+			}
+			break
 		}
 	}
 }

@@ -106,7 +106,7 @@ func BinaryOf(rep *inspect.Report, name string, digest map[string]string) Binary
 	b.names(rep)
 	b.Requires = b.list("requires", rep.Requires, maxSmall)
 	b.modules(rep)
-	b.capabilities(rep.Analysis.Capabilities)
+	b.capabilities(rep.Capabilities)
 	b.origin(rep)
 	return b
 }
@@ -237,8 +237,11 @@ func (c *Capabilities) check() error {
 		return fmt.Errorf("capabilities: %w: %d binaries; it takes 1 to %d", ErrFormat, len(c.Binaries), MaxBinaries)
 	}
 	for i, b := range c.Binaries {
-		if err := checkDigests(b.Digest); err != nil || len(b.Digest) == 0 {
-			return fmt.Errorf("capabilities: %w: binaries[%d] has no valid digest (%v)", ErrFormat, i, err) // it may be nil
+		if len(b.Digest) == 0 {
+			return fmt.Errorf("capabilities: %w: binaries[%d] has no digest", ErrFormat, i)
+		}
+		if err := checkDigests(b.Digest); err != nil {
+			return fmt.Errorf("capabilities: %w: binaries[%d]: %w", ErrFormat, i, err)
 		}
 		switch b.Kind {
 		case inspect.KindModule, inspect.KindComponent, inspect.KindWITPackage:

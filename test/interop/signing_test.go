@@ -1,0 +1,332 @@
+//go:build interop
+
+package interop
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+
+	registryclient "github.com/wreg-project/wreg/registry/client"
+	"github.com/wreg-project/wreg/signing"
+	"github.com/wreg-project/wreg/signing/key"
+	"github.com/wreg-project/wreg/signing/keyless"
+	"github.com/wreg-project/wreg/signing/verify"
+	"github.com/wreg-project/wreg/test/testenv"
+)
+
+// predicateType is of the attestations that the matrix makes.
+const predicateType = "https://example.com/predicate/v1"
+
+// A cell is one way to sign: who, with what, in which form, and what.
+type cell struct{ by, with, form, what string }
+
+func (c cell) String() string { return c.by + " " + c.with + " " + c.form + " " + c.what }
+
+var (
+	tools = []string{"wpkg", "cosign2", "cosign3"}
+	withs = []string{"key", "keyless"}
+	forms = []string{"bundle", "legacy"}
+	whats = []string{"signature", "attestation"}
+)
+
+// An exception is what does not work, why, and what the program says then. The
+// test fails as well when it begins to work, so that the list stays true. "*" is
+// everything.
+type exception struct {
+	cell
+	verifier string // "": it cannot even be made
+	attested bool   // only where wreg signs attestations of its own
+	why      string
+	says     string // "": there is no way to ask for it
+}
+
+var exceptions = []exception{
+	{
+		cell: cell{"cosign2", "keyless", "bundle", "*"}, says: "hashedrekord",
+		why: "cosign 2 sends the log an entry of kind dsse, which Rekor 2 does not take any more",
+	},
+	{
+		cell: cell{"wpkg", "keyless", "legacy", "*"},
+		why:  "the older form has no place for timestamps, without which Rekor 2 proves no time",
+	},
+	{
+		cell: cell{"cosign2", "keyless", "legacy", "*"},
+		why:  "the older form is logged by Rekor 1 only, which needs Trillian and MySQL",
+	},
+	{cell: cell{"cosign3", "keyless", "legacy", "*"}, why: "likewise"},
+	{cell: cell{"wpkg", "key", "legacy", "attestation"}, why: "wpkg writes attestations as bundles only"},
+	{
+		cell: cell{"cosign2", "key", "legacy", "*"}, verifier: "cosign2", attested: true, says: "accepted signatures do not match threshold",
+		why: "cosign 2 reads the tags only where no bundle hangs, and wreg's own attestations are bundles; signing.attest: none leaves them out",
+	},
+	{
+		cell: cell{"cosign3", "key", "legacy", "*"}, verifier: "cosign2", attested: true, says: "accepted signatures do not match threshold",
+		why: "likewise",
+	},
+}
+
+func (e exception) is(c cell, verifier string, attested bool) bool {
+	match := func(pattern, s string) bool { return pattern == "*" || pattern == s }
+	return match(e.by, c.by) && match(e.with, c.with) && match(e.form, c.form) && match(e.what, c.what) &&
+		e.verifier == verifier && (attested || !e.attested)
+}
+
+func (m *matrix) exception(c cell, verifier string) *exception {
+	i := slices.IndexFunc(exceptions, func(e exception) bool { return e.is(c, verifier, m.attested) })
+	if i < 0 {
+		return nil
+	}
+	return &exceptions[i]
+}
+
+// A matrix is where everything is signed and verified.
+type matrix struct {
+	reg   registry
+	sh    *shell
+	stack *testenv.Sigstore
+	bin   map[string]string
+	token string
+
+	attested bool // wreg signs attestations of its own
+}
+
+// newMatrix starts a wreg, which attests what it knows of packages or does not.
+func newMatrix(t *testing.T, attested bool) *matrix {
+	var args []string
+	if !attested {
+		args = []string{"--signing-attest", "none"}
+	}
+	m := &matrix{
+		attested: attested, reg: startWreg(t, args...), sh: newShell(t, "COSIGN_PASSWORD=a phrase", "COSIGN_YES=true"), stack: startSigstore(t),
+		bin: map[string]string{"wpkg": program(t, "bin", "wpkg"), "cosign2": client(t, "cosign"), "cosign3": client(t, "cosign-v3")},
+	}
+	m.token = m.stack.Issuer.Mint(t, nil)
+	m.sh.run(m.bin["cosign2"], "generate-key-pair")
+	if err := os.WriteFile(m.sh.file("predicate.json"), []byte(`{"said": "so"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// ref is the package that a cell is of.
+func (m *matrix) ref(c cell) string { return m.reg.ref(strings.ReplaceAll(c.String(), " ", "-")) }
+
+// sign has the program of the cell sign a package.
+func (m *matrix) sign(c cell, of string) error {
+	args := []string{m.bin[c.by], "sign"}
+	if c.what == "attestation" {
+		args = []string{m.bin[c.by], "attest", "--predicate", "predicate.json", "--type", predicateType}
+	}
+	if c.by == "wpkg" {
+		args = append(args, "--quiet")
+	} else {
+		args = append(args, "--yes", "--allow-http-registry")
+	}
+	switch {
+	case c.with == "key":
+		args = append(args, "--key", "cosign.key")
+		if c.by != "wpkg" {
+			args = append(args, "--tlog-upload=false")
+		}
+		if c.by == "cosign3" {
+			args = append(args, "--use-signing-config=false")
+		}
+	case c.form == "bundle":
+		args = append(args, "--identity-token", m.token, "--signing-config", m.stack.SigningConfig)
+		if c.by != "cosign2" {
+			args = append(args, "--trusted-root", m.stack.TrustedRoot)
+		}
+	}
+	switch {
+	case c.by == "wpkg" && c.form == "legacy":
+		args = append(args, "--legacy-sig")
+	case c.by == "cosign2" && c.form == "bundle":
+		args = append(args, "--new-bundle-format")
+	case c.by == "cosign3" && c.form == "legacy":
+		args = append(args, "--new-bundle-format=false")
+	}
+	_, err := m.sh.try(append(args, of)...)
+	return err
+}
+
+// cosignVerifies has one of cosign's versions verify what a cell signed.
+func (m *matrix) cosignVerifies(version string, c cell, of string) error {
+	args := []string{m.bin[version], "verify", "--allow-http-registry"}
+	if c.what == "attestation" {
+		args = []string{m.bin[version], "verify-attestation", "--type", predicateType, "--allow-http-registry"}
+	}
+	if c.with == "key" {
+		args = append(args, "--key", "cosign.pub", "--insecure-ignore-tlog=true")
+	} else {
+		args = append(args, "--certificate-identity", "alice@example.com", "--certificate-oidc-issuer", m.stack.Issuer.URL, "--use-signed-timestamps")
+	}
+	switch {
+	case version == "cosign2" && c.form == "bundle":
+		args = append(args, "--new-bundle-format")
+	case version == "cosign3" && c.form == "legacy":
+		args = append(args, "--new-bundle-format=false")
+	}
+	args = append(args, "--trusted-root", m.stack.TrustedRoot)
+	_, err := m.sh.try(append(args, of)...)
+	return err
+}
+
+// wpkgVerifies reads what hangs on the package as wpkg does, and wants one proof
+// of the cell's form, signer and predicate.
+func (m *matrix) wpkgVerifies(t *testing.T, c cell, of string) error {
+	t.Helper()
+	name, d, _ := strings.Cut(strings.TrimPrefix(of, m.reg.host+"/"), "@")
+	repo, err := registryclient.New(registryclient.Options{}).Repository(m.reg.host, name)
+	if err != nil {
+		return err
+	}
+	subject := digest.Digest(d)
+	found, err := signing.Find(t.Context(), registryclient.Signatures(repo), subject)
+	if err != nil {
+		return err
+	}
+	public, err := key.ParsePublic(m.sh.read("cosign.pub"))
+	if err != nil {
+		return err
+	}
+	root, err := keyless.ReadRoot(m.stack.TrustedRoot)
+	if err != nil {
+		return err
+	}
+	v, err := verify.New(verify.Material{Root: root, Keys: []verify.Key{{Name: "release", Public: public}}})
+	if err != nil {
+		return err
+	}
+	var all []string
+	for _, f := range found {
+		p, err := v.Verify(t.Context(), subject, f)
+		if err != nil {
+			all = append(all, err.Error())
+			continue
+		}
+		all = append(all, fmt.Sprintf("%+v", p))
+		if proves(p, c) {
+			return nil
+		}
+	}
+	return fmt.Errorf("of %d signatures none is what was made: %s", len(found), strings.Join(all, "; "))
+}
+
+// proves reports whether a proof is of what a cell made.
+func proves(p *verify.Proof, c cell) bool {
+	form, predicate := signing.FormBundle, signing.PredicateSignature
+	if c.form == "legacy" {
+		form = signing.FormCosign
+	}
+	if c.what == "attestation" {
+		predicate = predicateType
+		if !strings.Contains(string(p.Predicate), `"said"`) {
+			return false
+		}
+	}
+	by := p.Key != nil && p.Key.Name == "release"
+	if c.with == "keyless" {
+		by = p.Certificate != nil && p.Certificate.Identity == "alice@example.com" && p.Log != nil && len(p.Times) > 0
+	}
+	return by && p.Form == form && p.PredicateType == predicate
+}
+
+func (m *matrix) verify(t *testing.T, verifier string, c cell, of string) error {
+	t.Helper()
+	if verifier == "wpkg" {
+		return m.wpkgVerifies(t, c, of)
+	}
+	return m.cosignVerifies(verifier, c, of)
+}
+
+// Everyone verifies what everyone signs, in every form, but for the exceptions;
+// and does so when the services that took part have ended.
+func TestSigningMatrix(t *testing.T) {
+	for name, attested := range map[string]bool{"beside attestations of wreg": true, "alone": false} {
+		t.Run(name, func(t *testing.T) {
+			m := newMatrix(t, attested)
+			made := m.make(t)
+			unsigned := m.reg.ref("unsigned") + "@" + m.sh.push(m.reg.ref("unsigned:1.0.0")).Digest
+			m.stack.Stop()
+			for _, verifier := range tools {
+				for _, with := range withs {
+					c := cell{"nobody", with, "bundle", "signature"}
+					if err := m.verify(t, verifier, c, unsigned); err == nil {
+						t.Errorf("%s verifies what nobody signed with a %s", verifier, with)
+					}
+				}
+			}
+			for c := range cells() {
+				of, ok := made[c]
+				if !ok {
+					continue
+				}
+				for _, verifier := range tools {
+					t.Run(c.String()+" verified by "+verifier, func(t *testing.T) { m.check(t, verifier, c, of) })
+				}
+			}
+		})
+	}
+}
+
+// make pushes a package for each cell and signs it.
+func (m *matrix) make(t *testing.T) map[cell]string {
+	t.Helper()
+	made := map[cell]string{}
+	for c := range cells() {
+		out := m.exception(c, "")
+		if out != nil && out.says == "" {
+			continue
+		}
+		of := m.ref(c) + "@" + m.sh.push(m.ref(c)+":1.0.0").Digest
+		switch err := m.sign(c, of); {
+		case out == nil && err != nil:
+			t.Errorf("%s: %v", c, err)
+		case out == nil:
+			made[c] = of
+		case err == nil:
+			t.Errorf("%s works, and should not, for %s", c, out.why)
+		case !strings.Contains(err.Error(), out.says):
+			t.Errorf("%s: %v; want %q, for %s", c, err, out.says, out.why)
+		}
+	}
+	if m.attested {
+		m.reg.settle(t) // until wreg's own attestations are there
+	}
+	return made
+}
+
+// check verifies one cell.
+func (m *matrix) check(t *testing.T, verifier string, c cell, of string) {
+	err, out := m.verify(t, verifier, c, of), m.exception(c, verifier)
+	switch {
+	case out == nil && err != nil:
+		t.Errorf("%s by %s: %v", c, verifier, err)
+	case out != nil && err == nil:
+		t.Errorf("%s by %s works, and should not, for %s", c, verifier, out.why)
+	case out != nil && !strings.Contains(err.Error(), out.says):
+		t.Errorf("%s by %s: %v; want %q, for %s", c, verifier, err, out.says, out.why)
+	}
+}
+
+// cells are all ways to sign.
+func cells() func(yield func(cell) bool) {
+	return func(yield func(cell) bool) {
+		for _, by := range tools {
+			for _, with := range withs {
+				for _, form := range forms {
+					for _, what := range whats {
+						if !yield(cell{by, with, form, what}) {
+							return
+						}
+					}
+				}
+			}
+		}
+	}
+}

@@ -146,8 +146,9 @@ func of(form Form, mediaType string) bool {
 		return IsBundle(mediaType)
 	case FormCosign:
 		return mediaType == MediaTypeSimpleSigning || mediaType == MediaTypeDSSE
+	case FormNotation: // which have one layer, JWS or COSE
 	}
-	return true // Notation's have one layer, JWS or COSE
+	return true
 }
 
 func (f *finder) layer(form Form, manifest digest.Digest, l ocispec.Descriptor) error {

@@ -24,6 +24,7 @@ import (
 	"github.com/wreg-project/wreg/internal/term"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
 	"github.com/wreg-project/wreg/registry/client"
+	"github.com/wreg-project/wreg/signing/keyless"
 )
 
 // A usageError is a command line that makes no sense: exit status 2.
@@ -150,7 +151,7 @@ func answered(e *errcode.ErrorResponse) string {
 	}
 	var parts []string
 	for _, one := range e.Errors[:min(len(e.Errors), 5)] {
-		s := one.Message
+		s := strings.TrimSuffix(one.Message, ". Hint: "+hintOf(one)) // which is shown apart
 		if s == "" {
 			s = strings.ToLower(strings.ReplaceAll(one.Code, "_", " "))
 		}
@@ -174,6 +175,25 @@ func refusedByPolicy(err error) bool {
 		fields, ok := one.Detail.(map[string]any)
 		return ok && one.Code == errcode.ErrorCodeDenied && fields["violations"] != nil
 	})
+}
+
+// registryHint is what a registry says to do about its refusal, "" for nothing.
+func registryHint(err error) string {
+	if answer, ok := errors.AsType[*errcode.ErrorResponse](err); ok {
+		for _, one := range answer.Errors {
+			if h := hintOf(one); h != "" {
+				return h
+			}
+		}
+	}
+	return ""
+}
+
+// hintOf is the hint in the detail of a registry's error, "" if it has none.
+func hintOf(one errcode.Error) string {
+	fields, _ := one.Detail.(map[string]any)
+	hint, _ := fields["hint"].(string)
+	return hint
 }
 
 // detail is what the detail of a registry's error adds to its message, in at
@@ -246,6 +266,9 @@ func hint(err error) string {
 		name   *net.DNSError
 		cert   x509.UnknownAuthorityError
 	)
+	if service, ok := errors.AsType[*keyless.Error](err); ok {
+		return service.Hint
+	}
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
@@ -261,6 +284,8 @@ func hint(err error) string {
 		return "wpkg login " + answer.URL.Host
 	case wantsCredential(err) != "":
 		return "wpkg login " + wantsCredential(err)
+	case refusedByPolicy(err) && registryHint(err) != "":
+		return registryHint(err)
 	case refusedByPolicy(err):
 		return "wpkg quarantine list shows it to those who may let it pass with wpkg approve"
 	case errors.As(err, &answer):

@@ -36,8 +36,9 @@ bundle that refers to the manifest; wpkg copy takes it along. What the key has
 signed already is not signed again.
 
 With --key and --signing-config a log and a clock witness the signature. With
---identity-token there is no key to keep: an authority vouches for one that lives
-for a moment.
+--keyless or --identity-token there is no key to keep: an authority vouches for one
+that lives for a moment. Without --signing-config it is Sigstore's public one, and
+the signature is public with the identity, for ever.
 
    wpkg sign demo/app:1.0.0 --key release.key
    wpkg sign demo/app:1.0.0 --identity-token env://TOKEN --signing-config sc.json --trusted-root root.json`,

@@ -2,12 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
+	sigroot "github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/urfave/cli/v2"
 
+	"github.com/wreg-project/wreg/internal/term"
 	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/signing/key"
 	"github.com/wreg-project/wreg/signing/keyless"
@@ -16,7 +22,7 @@ import (
 // signerFlags say who signs, and in which forms.
 type signerFlags struct {
 	key, token, config, root string
-	legacy                   bool
+	keyless, device, legacy  bool
 }
 
 func (o *signerFlags) flags() []cli.Flag {
@@ -26,8 +32,16 @@ func (o *signerFlags) flags() []cli.Flag {
 			Name: "key", Usage: "sign with the private key `KEY`: a file, env://NAME, pkcs11:… or a key service", Category: category,
 			Destination: &o.key, TakesFile: true,
 		},
+		&cli.BoolFlag{
+			Name: "keyless", Usage: "sign without a key, for the identity of this CI job or of whom you log in as", Category: category,
+			Destination: &o.keyless, DisableDefaultText: true,
+		},
+		&cli.BoolFlag{
+			Name: "device", Usage: "with --keyless, log in by a code, on whichever machine", Category: category, Destination: &o.device,
+			DisableDefaultText: true,
+		},
 		&cli.StringFlag{
-			Name: "identity-token", Usage: "sign without a key, for the identity of `TOKEN`: the token, env://NAME, a file, or - for standard input",
+			Name: "identity-token", Usage: "the same for the identity of `TOKEN`: the token, env://NAME, a file, or - for standard input",
 			Category: category, Destination: &o.token,
 		},
 		&cli.StringFlag{
@@ -50,12 +64,14 @@ func (o *signerFlags) given() bool { return *o != signerFlags{} }
 // check refuses flags that do not go together.
 func (o *signerFlags) check() error {
 	switch {
-	case o.key == "" && o.token == "":
-		return &usageError{text: "sign: with which key?", hint: "--key FILE; wpkg key generate makes one"}
-	case o.key != "" && o.token != "":
-		return usagef("--key and --identity-token are two signers")
-	case o.key == "" && o.config == "":
-		return &usageError{text: "--identity-token without --signing-config", hint: "it names the services that vouch for the identity"}
+	case o.key == "" && o.token == "" && !o.keyless:
+		return &usageError{text: "sign: with which key?", hint: "--key FILE; wpkg key generate makes one, --keyless needs none"}
+	case o.key != "" && (o.token != "" || o.keyless):
+		return usagef("--key and --keyless or --identity-token are two signers")
+	case o.device && (!o.keyless || o.token != ""):
+		return usagef("--device goes with --keyless, without --identity-token")
+	case o.key == "" && (o.config == "") != (o.root == ""):
+		return &usageError{text: "--signing-config and --trusted-root go together", hint: "without both, Sigstore's public instance is asked"}
 	case o.legacy && o.key == "":
 		return &usageError{
 			text: "--legacy-sig without --key", hint: "cosign's older form has no place for what vouches for an identity today; leave it out",
@@ -89,32 +105,78 @@ func (t *tool) author(ctx context.Context, o signerFlags) (*author, error) {
 		}
 		a.Signer = a.key
 	}
-	if o.config != "" {
-		a.Signer, err = services(o, a.key)
+	if o.config != "" || a.key == nil {
+		a.Signer, err = t.services(ctx, o, a.key)
 	}
 	return a, err
 }
 
 // services sign, or witness what the key k signs, as a signing configuration says.
-func services(o signerFlags, k *key.Private) (signing.Signer, error) {
-	with := keyless.Options{}
-	var err error
-	if with.Config, err = keyless.ReadConfig(o.config); err != nil {
+func (t *tool) services(ctx context.Context, o signerFlags, k *key.Private) (signing.Signer, error) {
+	var with keyless.Options
+	err := t.sigstore(ctx, o, &with)
+	if err != nil {
 		return nil, err
-	}
-	if o.root != "" {
-		trusted, err := keyless.ReadRoot(o.root)
-		if err != nil {
-			return nil, err
-		}
-		with.Root = trusted
 	}
 	if k != nil {
 		with.Key = k
-	} else {
-		with.Tokens = keyless.Given(o.token)
+	} else if with.Tokens, err = t.identity(o, with.Config); err != nil {
+		return nil, err
 	}
 	return keyless.New(with)
+}
+
+// sigstore reads which services there are, or asks for those of the public
+// instance.
+func (t *tool) sigstore(ctx context.Context, o signerFlags, to *keyless.Options) (err error) {
+	if o.config == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return err
+		}
+		c, r, err := keyless.Public(ctx, filepath.Join(cache, "wpkg"))
+		if err != nil {
+			return err
+		}
+		t.warn("%s", "the signature goes to Sigstore's public log, with the identity, for ever")
+		to.Config, to.Root = c, r
+		return nil
+	}
+	if to.Config, err = keyless.ReadConfig(o.config); err != nil || o.root == "" {
+		return err
+	}
+	r, err := keyless.ReadRoot(o.root)
+	if err != nil {
+		return err
+	}
+	to.Root = r
+	return nil
+}
+
+// identity is whom to sign for: of the token that is given, else of the CI job, else
+// of the person, who logs in.
+func (t *tool) identity(o signerFlags, c *sigroot.SigningConfig) (keyless.TokenSource, error) {
+	if o.token != "" {
+		return keyless.Given(o.token), nil
+	}
+	if !o.device {
+		src, _, err := keyless.Ambient()
+		if err == nil || !errors.Is(err, keyless.ErrNotAmbient) {
+			return src, err
+		}
+		if !term.IsTerminal(t.in) {
+			return nil, &hinted{err, "--identity-token gives one; at a terminal you log in"}
+		}
+	}
+	issuer, err := keyless.Issuer(c)
+	if err != nil {
+		return nil, err
+	}
+	login := keyless.Login{Issuer: issuer, Tell: func(line string) { fmt.Fprintln(t.err, term.Clean(line)) }}
+	if o.device {
+		return login.Device(), nil
+	}
+	return login.Browser(), nil
 }
 
 // sign is the signature of the manifest d as a bundle, made once. It names no

@@ -182,7 +182,8 @@ func TestAFailureLeavesNoPackage(t *testing.T) {
 			tt.o.Tags = []string{"1.0.0"}
 			_, err := Copy(ctx, src, "1.0.0", dst, tt.o)
 			var answer *errcode.ErrorResponse
-			if !errors.Is(err, broken) && !(errors.As(err, &answer) && answer.StatusCode == tt.status) {
+			refused := errors.As(err, &answer) && answer.StatusCode == tt.status
+			if !refused && !errors.Is(err, broken) {
 				t.Errorf("Copy = %v, want the refusal", err)
 			}
 			if _, err := dst.Resolve(ctx, "1.0.0"); !errors.Is(err, ErrNotFound) {

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/big"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -171,11 +172,38 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// seeds are envelopes by media type. UPDATE=1 makes them anew.
+var seeds = map[string]string{notation.MediaTypeJWS: "testdata/envelope.jws", notation.MediaTypeCOSE: "testdata/envelope.cose"}
+
+func TestSeeds(t *testing.T) {
+	cert := certificate(t)
+	header := map[string]any{"cty": "application/vnd.cncf.notary.payload.v1+json", "io.cncf.notary.signingScheme": "notary.x509"}
+	made := map[string][]byte{notation.MediaTypeJWS: jws(t, header, payload, cert), notation.MediaTypeCOSE: cose(t, payload, cert)}
+	for mediaType, path := range seeds {
+		if os.Getenv("UPDATE") != "" {
+			if err := os.WriteFile(path, made[mediaType], 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := notation.Parse(mediaType, content); err != nil || s.Subject != app {
+			t.Errorf("Parse of %s = %+v, %v; want one of %s", path, s, err, app)
+		}
+	}
+}
+
 // What is read has a digest and a certificate, and is nothing that was cut short.
 func FuzzParse(f *testing.F) {
-	cert := certificate(f)
-	f.Add(true, cose(f, payload, cert))
-	f.Add(false, jws(f, map[string]any{"cty": "application/vnd.cncf.notary.payload.v1+json"}, payload, cert))
+	for mediaType, path := range seeds {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(mediaType == notation.MediaTypeCOSE, content)
+	}
 	f.Fuzz(func(t *testing.T, isCOSE bool, content []byte) {
 		mediaType := notation.MediaTypeJWS
 		if isCOSE {

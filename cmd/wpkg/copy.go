@@ -27,13 +27,15 @@ type copied struct {
 func (t *tool) copyCommand() *cli.Command {
 	var o client.CopyOptions
 	var promote bool
+	var trust trustFlags
 	return &cli.Command{
 		Name:      "copy",
 		Aliases:   []string{"cp"},
 		Usage:     "copy a package between registries and layouts",
 		ArgsUsage: "SRC DST [--referrers] [--promote]",
 		Description: `Copies a manifest or index with all it consists of, byte for byte. DST without a
-tag gets the tag of SRC. What is at DST already is not sent again.
+tag gets the tag of SRC. What is at DST already is not sent again. If the trust
+policy has an entry for SRC, its signatures are verified before anything is copied.
 
 Signatures and attestations go along, before the package itself: those that refer
 to it and those that cosign keeps under tags. What DST has of these stays.
@@ -45,7 +47,7 @@ tried. Clients that know no signatures push to the first repository, and
 
    wpkg sign staging/app:1.0.0 --key release.key
    wpkg copy --promote staging/app:1.0.0 prod/app`,
-		Flags: []cli.Flag{
+		Flags: append(trust.flags(), []cli.Flag{
 			&cli.BoolFlag{
 				Name: "signatures", Usage: "copy signatures and attestations too; --signatures=false does not", Value: true, Destination: &o.Signatures,
 				DisableDefaultText: true,
@@ -59,7 +61,7 @@ tried. Clients that know no signatures push to the first repository, and
 			&cli.BoolFlag{
 				Name: "promote", Usage: "take a signed package over into another repository of its registry", Destination: &promote, DisableDefaultText: true,
 			},
-		},
+		}...),
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 2, 2); err != nil {
 				return err
@@ -71,12 +73,12 @@ tried. Clients that know no signatures push to the first repository, and
 				return usagef("copy: --derived without --referrers")
 			}
 			o.Referrers = o.Referrers || promote
-			return t.copy(c, o, promote)
+			return t.copy(c, o, promote, trust)
 		},
 	}
 }
 
-func (t *tool) copy(c *cli.Context, o client.CopyOptions, promote bool) error {
+func (t *tool) copy(c *cli.Context, o client.CopyOptions, promote bool, trust trustFlags) error {
 	from, to := c.Args().Get(0), c.Args().Get(1)
 	if isFile(from) {
 		return &usageError{text: "copy: " + from + " is a file", hint: fmt.Sprintf("wpkg push %s %s", to, from)}
@@ -105,6 +107,15 @@ func (t *tool) copy(c *cli.Context, o client.CopyOptions, promote bool) error {
 		if err := promotable(c.Context, src, dst); err != nil {
 			return err
 		}
+	}
+	// A layout has no name of its own that a policy is about: what comes out of one
+	// is held to what it becomes.
+	name := src.ref
+	if name.Layout != "" {
+		name = dst
+	}
+	if err := t.trusted(c.Context, src, name, trust); err != nil {
+		return err
 	}
 	target, err := t.target(c.Context, dst, true)
 	if err != nil {

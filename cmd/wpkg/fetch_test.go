@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// trust makes the default transport trust a test server.
-func trust(t *testing.T, s *httptest.Server) {
+// believe makes the default transport trust a test server.
+func believe(t *testing.T, s *httptest.Server) {
 	t.Helper()
 	before := http.DefaultTransport
 	http.DefaultTransport = s.Client().Transport
@@ -33,7 +33,7 @@ func TestFetchingTheURLOfACheckfile(t *testing.T) {
 	mux.HandleFunc("/long", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("#", maxPolicy+1)) })
 	s := httptest.NewTLSServer(mux)
 	t.Cleanup(s.Close)
-	trust(t, s)
+	believe(t, s)
 	right := fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
 
 	tests := []struct {

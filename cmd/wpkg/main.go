@@ -21,6 +21,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/wreg-project/wreg/internal/term"
+	"github.com/wreg-project/wreg/signing/trust"
 )
 
 // Exit statuses.
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return exitFinding
 	case ctx.Err() != nil:
 		t.complain(errors.New("interrupted"))
-	case refusedByPolicy(err):
+	case refusedByPolicy(err), errors.Is(err, trust.ErrRefused):
 		t.complain(err)
 		return exitFinding
 	default:
@@ -96,6 +97,8 @@ file is a file; oci: in front makes it a reference. Flags may come anywhere.`,
 			t.packCommand(),
 			t.pushCommand(),
 			t.pullCommand(),
+			t.verifyCommand(),
+			t.trustCommand(),
 			t.copyCommand(),
 			t.signCommand(),
 			t.attestCommand(),

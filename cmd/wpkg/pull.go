@@ -21,22 +21,28 @@ type pulled struct {
 
 func (t *tool) pullCommand() *cli.Command {
 	var to string
+	var trust trustFlags
 	return &cli.Command{
 		Name:      "pull",
 		Usage:     "write the Wasm of a package to a file",
 		ArgsUsage: "REF [-o PATH]",
 		Description: `REF names a tag, a digest, or a range: demo:hello@^1.2. Without any, the newest
 release is pulled. The file appears when all of it is there and verified; what
-was there before is replaced.`,
-		Flags: []cli.Flag{
+was there before is replaced. If the trust policy has an entry for the package, its
+signatures are verified before anything is written.`,
+		Flags: append(
+			trust.flags(),
 			&cli.StringFlag{Name: "o", Usage: "write to the file or folder `PATH`; by default the current folder", Destination: &to},
-		},
+		),
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 1, 1); err != nil {
 				return err
 			}
 			s, err := t.selected(c.Context, c.Args().First())
 			if err != nil {
+				return err
+			}
+			if err := t.trusted(c.Context, s, s.ref, trust); err != nil {
 				return err
 			}
 			progress, stop := t.progress(c.Context)

@@ -183,7 +183,7 @@ func (p *Policy) Evaluate(ctx context.Context, q Question) (Result, error) {
 
 // rule holds the proofs against one rule.
 func (p *Policy) rule(ctx context.Context, q *Question, rule *Rule) (RuleResult, error) {
-	r := RuleResult{Name: rule.Name, Want: rule.Count, Wants: rule.wants(), By: []Counted{}, Missed: []Missed{}}
+	r := RuleResult{Name: rule.Name, Want: rule.Count, Wants: rule.Wants(), By: []Counted{}, Missed: []Missed{}}
 	var edges []Counted
 	for _, proof := range q.Proofs {
 		found, reason := p.counts(ctx, q, rule, proof)
@@ -201,8 +201,8 @@ func (p *Policy) rule(ctx context.Context, q *Question, rule *Rule) (RuleResult,
 	return r, nil
 }
 
-// wants says what a rule wants, for people.
-func (rule *Rule) wants() string {
+// Wants says what a rule wants, for people: "signed by release".
+func (rule Rule) Wants() string {
 	what := "signed"
 	if rule.Attestation != "" {
 		what = "attested (" + attest.Name(rule.Attestation) + ")"

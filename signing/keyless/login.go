@@ -116,8 +116,11 @@ func (l Login) browser(ctx context.Context, _ string) (string, error) {
 	state, nonce := rand.Text(), rand.Text()
 	back := make(chan answer, 1)
 	server := &http.Server{Handler: callback(state, back), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 64 << 10}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(listener) // ends with Shutdown or Close; that nobody answers is found out by waiting
+	}()
 	defer func() {
 		stop, done := context.WithTimeout(context.WithoutCancel(ctx), time.Second) // the page that thanks is on its way
 		defer done()

@@ -96,7 +96,9 @@ func Workflow(repository, file, ref string) map[string]any {
 }
 
 // Identity is the identity that certificates of a workflow's tokens have.
-func Identity(claims map[string]any) string { return "https://github.com/" + claims["job_workflow_ref"].(string) }
+func Identity(claims map[string]any) string {
+	return "https://github.com/" + claims["job_workflow_ref"].(string)
+}
 
 // fulcioConfig says which issuers Fulcio believes, and how certificates come of
 // their claims; of GitHub's as the public instance does it.

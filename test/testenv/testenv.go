@@ -26,8 +26,9 @@ const upTime = 20 * time.Second
 func Ports(t testing.TB, n int) []string {
 	t.Helper()
 	ports := make([]string, n)
+	var lc net.ListenConfig
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +51,9 @@ type service struct {
 // run starts a program that answers at url, and ends it with the test.
 func run(t testing.TB, dir, url, program string, args ...string) *service {
 	t.Helper()
-	s := &service{name: program, cmd: exec.Command(program, args...), done: make(chan struct{})}
+	s := &service{name: program, done: make(chan struct{})}
+	// It has to outlive the test's context, which ends before the cleanup.
+	s.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = dir, &s.out, &s.out
 	s.cmd.Env = []string{"HOME=" + dir}
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

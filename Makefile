@@ -76,6 +76,11 @@ clients: ## build the real clients and peers that tests and benchmarks run
 interop: setup build clients corpus ## real clients against wreg, and wpkg against another registry
 	go test -count=1 -tags interop -timeout 20m ./test/interop/...
 
+.PHONY: keys
+keys: setup ## keys in tokens (SoftHSM) and services, and wpkg with all kinds of keys
+	CGO_ENABLED=1 go vet -tags kms,pkcs11key ./cmd/wpkg ./signing/keyref
+	CGO_ENABLED=1 go test -count=1 -tags kms,pkcs11key ./signing/keyref
+
 .PHONY: crash
 crash: build ## kill -9 under load, full disks and failing reads, with a checker (KILLS=100)
 	go test -count=1 -tags crash -timeout 30m ./test/crash -run 'TestKill|TestFault' -kills $(KILLS) $(CRASHFLAGS)
@@ -112,7 +117,7 @@ generate: golden ## regenerate and show what changed
 	git diff --exit-code -- '*.golden' docs
 
 .PHONY: check
-check: test lint race vuln fuzz api crash powerloss interop ## what CI runs
+check: test lint race vuln fuzz api crash powerloss interop keys ## what CI runs
 
 .PHONY: soak
 soak: setup build ## the long runs: 1,000 kills, 10 minutes of fuzzing a target, 100,000 operations

@@ -102,23 +102,13 @@ func (r *Registry) violations(ctx context.Context, m meta.Manifest, mode policy.
 // maxRefusals bounds the violations that one answer lists.
 const maxRefusals = 20
 
-// signingHint is for those whose client cannot sign before it pushes.
-const signingHint = "sign it as it is pushed (wpkg push --sign), or push it to another repository, " +
-	"sign it there and take it over (wpkg copy --promote)"
-
 // Refusal is the error of a manifest that policy refuses: the first violation
-// is in its message, the others are in its detail. If the first is about
-// signatures, both say what to do.
+// is in its message, the others are in its detail.
 func Refusal(repo string, d digest.Digest, what string, broken []policy.Violation) *Error {
 	e := &Error{Code: Denied, Message: what, Detail: fields{"name": repo, "digest": d}}
 	if len(broken) > 0 {
 		e.Message += ": " + broken[0].Reason()
-		detail := fields{"name": repo, "digest": d, "violations": broken[:min(len(broken), maxRefusals)]}
-		if broken[0].Signing {
-			e.Message += ". Hint: " + signingHint
-			detail["hint"] = signingHint
-		}
-		e.Detail = detail
+		e.Detail = fields{"name": repo, "digest": d, "violations": broken[:min(len(broken), maxRefusals)]}
 	}
 	return e
 }

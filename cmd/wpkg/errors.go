@@ -151,7 +151,7 @@ func answered(e *errcode.ErrorResponse) string {
 	}
 	var parts []string
 	for _, one := range e.Errors[:min(len(e.Errors), 5)] {
-		s := strings.TrimSuffix(one.Message, ". Hint: "+hintOf(one)) // which is shown apart
+		s := strings.TrimSuffix(one.Message, ". "+hintOf(one)) // which is shown apart
 		if s == "" {
 			s = strings.ToLower(strings.ReplaceAll(one.Code, "_", " "))
 		}
@@ -189,10 +189,16 @@ func registryHint(err error) string {
 	return ""
 }
 
-// hintOf is the hint in the detail of a registry's error, "" if it has none.
+// hintOf is the hint of the first violation of policy in a registry's error, which
+// its message ends in, "" if it has none.
 func hintOf(one errcode.Error) string {
 	fields, _ := one.Detail.(map[string]any)
-	hint, _ := fields["hint"].(string)
+	broken, _ := fields["violations"].([]any)
+	if len(broken) == 0 {
+		return ""
+	}
+	first, _ := broken[0].(map[string]any)
+	hint, _ := first["hint"].(string)
 	return hint
 }
 

@@ -116,10 +116,6 @@ type Violation struct {
 
 	// Approved says that somebody let it pass, so that it has no effect.
 	Approved bool `json:"approved,omitempty"`
-
-	// Signing says that the rule reads what signatures prove: signing the package may
-	// be what it takes.
-	Signing bool `json:"signing,omitempty"`
 }
 
 // ID names the rule as approvals do, "policy/rule".

@@ -64,7 +64,6 @@ signers:
 
 // A repository is a Source in memory.
 type repository struct {
-	found []signing.Found
 	err   error
 	asked int
 }
@@ -122,13 +121,43 @@ func TestEvaluate(t *testing.T) {
 		by      string // signers of the first rule
 	}{
 		{name: "signed by the one key", policy: one("by: [anna]"), found: []signing.Found{sign(by("anna"))}, allowed: true, by: "anna"},
-		{name: "signed by another key that is known", policy: one("by: [anna]"), found: []signing.Found{sign(by("bert"))}, reason: "none of 1 verified signatures counts"},
-		{name: "signed by a key that is not known", policy: one("by: [anna]"), found: []signing.Found{sign(by("carl"))}, reason: "no signature can be verified (1 refused)"},
+		{
+			name:   "signed by another key that is known",
+			policy: one("by: [anna]"),
+			found:  []signing.Found{sign(by("bert"))},
+			reason: "none of 1 verified signatures counts",
+		},
+		{
+			name:   "signed by a key that is not known",
+			policy: one("by: [anna]"),
+			found:  []signing.Found{sign(by("carl"))},
+			reason: "no signature can be verified (1 refused)",
+		},
 		{name: "not signed", policy: one("by: [anna]"), reason: "signed: it has to be signed by anna, and nothing is signed"},
-		{name: "two of two", policy: one("by: [anna, bert], count: 2"), found: []signing.Found{sign(by("anna")), sign(by("bert"))}, allowed: true, by: "anna bert"},
-		{name: "one of two", policy: one("by: [anna, bert], count: 2"), found: []signing.Found{sign(by("anna"))}, reason: "1 of 2 signers count", by: "anna"},
-		{name: "one that signs twice is one", policy: one("by: [anna, bert], count: 2"), found: []signing.Found{sign(by("anna")), sign(by("anna"))}, reason: "1 of 2 signers count", by: "anna"},
-		{name: "one key with two names is one", policy: one("by: [anna, anna-again], count: 2"), found: []signing.Found{sign(by("anna")), sign(by("anna"))}, reason: "1 of 2 signers count", by: "anna"},
+		{
+			name:    "two of two",
+			policy:  one("by: [anna, bert], count: 2"),
+			found:   []signing.Found{sign(by("anna")), sign(by("bert"))},
+			allowed: true, by: "anna bert",
+		},
+		{
+			name:   "one of two",
+			policy: one("by: [anna, bert], count: 2"),
+			found:  []signing.Found{sign(by("anna"))},
+			reason: "1 of 2 signers count", by: "anna",
+		},
+		{
+			name:   "one that signs twice is one",
+			policy: one("by: [anna, bert], count: 2"),
+			found:  []signing.Found{sign(by("anna")), sign(by("anna"))},
+			reason: "1 of 2 signers count", by: "anna",
+		},
+		{
+			name:   "one key with two names is one",
+			policy: one("by: [anna, anna-again], count: 2"),
+			found:  []signing.Found{sign(by("anna")), sign(by("anna"))},
+			reason: "1 of 2 signers count", by: "anna",
+		},
 		{
 			name: "two people of one pattern are one signer", policy: one("by: [people, anna], count: 2"),
 			found:  []signing.Found{sign(signingtest.Signing{Identity: "x@example.com"}), sign(signingtest.Signing{Identity: "y@example.com"})},
@@ -170,30 +199,48 @@ func TestEvaluate(t *testing.T) {
 			name: "a certificate that need not be in a log", policy: one("by: [people], log: optional"), allowed: true, by: "people",
 			found: []signing.Found{sign(signingtest.Signing{NoLog: true})},
 		},
-		{name: "a key whose signature has to be in a log", policy: one("by: [anna], log: required"), found: []signing.Found{sign(by("anna"))}, reason: "no transparency log"},
 		{
-			name: "a key whose signature is in a log and dated", policy: one("by: [anna], log: required, timestamp: required"), allowed: true, by: "anna",
+			name:   "a key whose signature has to be in a log",
+			policy: one("by: [anna], log: required"),
+			found:  []signing.Found{sign(by("anna"))},
+			reason: "no transparency log",
+		},
+		{
+			name:   "a key whose signature is in a log and dated",
+			policy: one("by: [anna], log: required, timestamp: required"), allowed: true, by: "anna",
 			found: []signing.Found{sign(signingtest.Signing{Key: w.keys["anna"]})},
 		},
-		{name: "a key whose signature has to be dated", policy: one("by: [anna], timestamp: required"), found: []signing.Found{sign(by("anna"))}, reason: "no trusted clock"},
 		{
-			name: "an attestation is no signature", policy: one("by: [anna]"), reason: "it is of type slsaprovenance, and https://sigstore.dev/cosign/sign/v1 is wanted",
-			found: []signing.Found{attested(by("anna"), "https://slsa.dev/provenance/v1", provenance)},
+			name:   "a key whose signature has to be dated",
+			policy: one("by: [anna], timestamp: required"),
+			found:  []signing.Found{sign(by("anna"))},
+			reason: "no trusted clock",
 		},
 		{
-			name: "a signature is no attestation", policy: one("by: [anna], attestation: slsaprovenance"), reason: "slsaprovenance is wanted",
-			found: []signing.Found{sign(by("anna"))},
+			name:   "an attestation is no signature",
+			policy: one("by: [anna]"),
+			reason: "it is of type slsaprovenance, and https://sigstore.dev/cosign/sign/v1 is wanted",
+			found:  []signing.Found{attested(by("anna"), "https://slsa.dev/provenance/v1", provenance)},
 		},
 		{
-			name: "an attestation", policy: one(`by: [anna], attestation: slsaprovenance, where: 'predicate.buildDefinition.buildType == "https://example.com/wasm/v1"'`),
+			name:   "a signature is no attestation",
+			policy: one("by: [anna], attestation: slsaprovenance"),
+			reason: "slsaprovenance is wanted",
+			found:  []signing.Found{sign(by("anna"))},
+		},
+		{
+			name:    "an attestation",
+			policy:  one(`by: [anna], attestation: slsaprovenance, where: 'predicate.buildDefinition.buildType == "https://example.com/wasm/v1"'`),
 			allowed: true, by: "anna", found: []signing.Found{attested(by("anna"), "https://slsa.dev/provenance/v1", provenance)},
 		},
 		{
-			name: "an attestation that says something else", policy: one(`by: [anna], attestation: slsaprovenance, where: 'predicate.buildDefinition.buildType == "other"'`),
+			name:   "an attestation that says something else",
+			policy: one(`by: [anna], attestation: slsaprovenance, where: 'predicate.buildDefinition.buildType == "other"'`),
 			reason: "where does not hold", found: []signing.Found{attested(by("anna"), "https://slsa.dev/provenance/v1", provenance)},
 		},
 		{
-			name: "an attestation that does not say it", policy: one(`by: [anna], attestation: slsaprovenance, where: 'predicate.nothing'`),
+			name:   "an attestation that does not say it",
+			policy: one(`by: [anna], attestation: slsaprovenance, where: 'predicate.nothing'`),
 			reason: "where: no such key", found: []signing.Found{attested(by("anna"), "https://slsa.dev/provenance/v1", provenance)},
 		},
 		{
@@ -201,23 +248,68 @@ func TestEvaluate(t *testing.T) {
 			found: []signing.Found{attested(by("anna"), "https://spdx.dev/Document/v2.3", map[string]any{})},
 		},
 		{
-			name: "an expression that takes too long", policy: one(`by: [anna], attestation: slsaprovenance, where: 'predicate.l.all(a, predicate.l.all(b, predicate.l.all(c, a <= b + c)))'`),
-			reason: "it takes more than", found: []signing.Found{attested(by("anna"), "https://slsa.dev/provenance/v1", map[string]any{"l": make([]int, 500)})},
+			name:   "an expression that takes too long",
+			policy: one(`by: [anna], attestation: slsaprovenance, where: 'predicate.l.all(a, predicate.l.all(b, predicate.l.all(c, a <= b + c)))'`),
+			reason: "it takes more than",
+			found:  []signing.Found{attested(by("anna"), "https://slsa.dev/provenance/v1", map[string]any{"l": make([]int, 500)})},
 		},
 		{
 			name: "an expression about the package", allowed: true, by: "workflow",
 			policy: one(`by: [workflow], where: 'host == "registry.example.com" && repository == "prod/" + claims.sourceRepositoryURI.replace("https://github.com/acme/", "")'`),
 			found:  []signing.Found{sign(signingtest.Signing{Identity: workflow, Extensions: acme})},
 		},
-		{name: "all rules have to be satisfied", policy: `packages: [{match: prod/**, rules: [{by: [anna]}, {name: second, by: [bert]}]}]`, found: []signing.Found{sign(by("anna"))}, reason: "second: it has to be signed by bert", by: "anna"},
-		{name: "no entry is about it", policy: `packages: [{match: other/**, rules: [{by: [anna]}]}]`, allowed: true, reason: "the default is accept"},
-		{name: "no entry is about it, and the default is to deny", policy: "default: deny\npackages: [{match: other/**, rules: [{by: [anna]}]}]", reason: "the default is deny"},
-		{name: "an entry with the host", policy: `packages: [{match: registry.example.com/prod/**, rules: [{by: [anna]}]}]`, reason: "nothing is signed"},
-		{name: "an entry with another host", policy: `packages: [{match: other.example.com/prod/**, rules: [{by: [anna]}]}]`, allowed: true, reason: "no entry"},
-		{name: "an exception", policy: `packages: [{match: [prod/**, "!prod/app"], rules: [{by: [anna]}]}]`, allowed: true, reason: "no entry"},
-		{name: "the first entry counts", policy: `packages: [{match: prod/*, accept: unsigned}, {match: "**", accept: nothing}]`, allowed: true, reason: "accepts what is unsigned"},
-		{name: "nothing is accepted", policy: `packages: [{match: prod/*, accept: nothing}]`, found: []signing.Found{sign(by("anna"))}, reason: "accepts nothing"},
-		{name: "a pin without a place for it", policy: `packages: [{match: prod/*, pin: first-use}]`, found: []signing.Found{sign(by("anna"))}, reason: "there is no place for that here"},
+		{
+			name:   "all rules have to be satisfied",
+			policy: `packages: [{match: prod/**, rules: [{by: [anna]}, {name: second, by: [bert]}]}]`,
+			found:  []signing.Found{sign(by("anna"))},
+			reason: "second: it has to be signed by bert", by: "anna",
+		},
+		{
+			name:    "no entry is about it",
+			policy:  `packages: [{match: other/**, rules: [{by: [anna]}]}]`,
+			allowed: true,
+			reason:  "the default is accept",
+		},
+		{
+			name:   "no entry is about it, and the default is to deny",
+			policy: "default: deny\npackages: [{match: other/**, rules: [{by: [anna]}]}]",
+			reason: "the default is deny",
+		},
+		{
+			name:   "an entry with the host",
+			policy: `packages: [{match: registry.example.com/prod/**, rules: [{by: [anna]}]}]`,
+			reason: "nothing is signed",
+		},
+		{
+			name:    "an entry with another host",
+			policy:  `packages: [{match: other.example.com/prod/**, rules: [{by: [anna]}]}]`,
+			allowed: true,
+			reason:  "no entry",
+		},
+		{
+			name:    "an exception",
+			policy:  `packages: [{match: [prod/**, "!prod/app"], rules: [{by: [anna]}]}]`,
+			allowed: true,
+			reason:  "no entry",
+		},
+		{
+			name:    "the first entry counts",
+			policy:  `packages: [{match: prod/*, accept: unsigned}, {match: "**", accept: nothing}]`,
+			allowed: true,
+			reason:  "accepts what is unsigned",
+		},
+		{
+			name:   "nothing is accepted",
+			policy: `packages: [{match: prod/*, accept: nothing}]`,
+			found:  []signing.Found{sign(by("anna"))},
+			reason: "accepts nothing",
+		},
+		{
+			name:   "a pin without a place for it",
+			policy: `packages: [{match: prod/*, pin: first-use}]`,
+			found:  []signing.Found{sign(by("anna"))},
+			reason: "there is no place for that here",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -279,7 +371,12 @@ func TestPins(t *testing.T) {
 	}{
 		{name: "the same key again", uses: [][]signing.Found{{anna}, {anna}}, want: []bool{true, true}},
 		{name: "another key", uses: [][]signing.Found{{anna}, {bert}, {anna}}, want: []bool{true, false, true}},
-		{name: "another key, named with the first", uses: [][]signing.Found{{anna}, {bert}}, want: []bool{true, false}, says: w.keys["anna"].ID()[:16]},
+		{
+			name: "another key, named with the first",
+			uses: [][]signing.Found{{anna}, {bert}},
+			want: []bool{true, false},
+			says: w.keys["anna"].ID()[:16],
+		},
 		{name: "both, of which one is pinned", uses: [][]signing.Found{{anna}, {bert, anna}}, want: []bool{true, true}},
 		{name: "nothing signed pins nothing", uses: [][]signing.Found{{}, {bert}}, want: []bool{false, true}},
 		{name: "the workflow at its next tag", uses: [][]signing.Found{{one}, {two}}, want: []bool{true, true}},

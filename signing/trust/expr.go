@@ -66,7 +66,9 @@ func newEnvironment(variables map[string]*cel.Type) *environment {
 		ext.Strings(),
 		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateHomogeneousAggregateLiterals()),
 	}
-	e := &environment{names: []string{"size", "has", "matches", "contains", "startsWith", "endsWith", "all", "exists", "exists_one", "map", "filter"}}
+	e := &environment{names: []string{
+		"size", "has", "matches", "contains", "startsWith", "endsWith", "all", "exists", "exists_one", "map", "filter",
+	}}
 	for name, t := range variables {
 		options = append(options, cel.Variable(name, t))
 		e.names = append(e.names, name)

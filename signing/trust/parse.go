@@ -235,7 +235,7 @@ func (r *reader) signer(name, n *yaml.Node) {
 		r.Fail(n, "issuer: https://token.actions.githubusercontent.com", "who vouches for the identity has to be named")
 	case s.Key == nil && s.Identity == "" && where == nil:
 		r.Fail(n, "identity: NAME", "an issuer alone is everybody who has an account there")
-	case s.Key == nil && !(s.NotBefore.IsZero() && s.NotAfter.IsZero()):
+	case s.Key == nil && (!s.NotBefore.IsZero() || !s.NotAfter.IsZero()):
 		r.Fail(n, "certificates say themselves when they are good", "notBefore and notAfter are for keys")
 	}
 	if where != nil {

@@ -106,26 +106,31 @@ func (e *env) plain() {
 	e.url = srv.URL
 }
 
-// What the stages cost beyond the analysis: every repository gets the same
-// module, which is analysed once.
+// What the stages cost beyond the analysis: every repository gets the same module,
+// which is analysed once. With attestations, those that every package gets.
 func BenchmarkIngest(b *testing.B) {
-	e := newEnv(b, setup{stopped: true, options: ingest.Options{}})
-	alice := e.as("alice")
-	file := component(b)
-	n := 0
-	for b.Loop() {
-		n++
-		m := alice.pack(fmt.Sprintf("team/app%d", n), layer{typeWasm, file, "app.wasm"})
-		r, _ := alice.put(fmt.Sprintf("team/app%d", n), "1.0.0", m)
-		alice.want(r, http.StatusCreated)
+	file, k := component(b), newKey(b)
+	for name, o := range map[string]ingest.Options{"plain": {}, "attested": signingWith(k, ingest.Attestations()...)} {
+		b.Run(name, func(b *testing.B) {
+			e := newEnv(b, setup{stopped: true, options: o})
+			e.policy("titles", warnAll)
+			alice := e.as("alice")
+			n := 0
+			for b.Loop() {
+				n++
+				m := alice.pack(fmt.Sprintf("team/app%d", n), layer{typeWasm, file, "app.wasm"})
+				r, _ := alice.put(fmt.Sprintf("team/app%d", n), "1.0.0", m)
+				alice.want(r, http.StatusCreated)
+			}
+			began, used := time.Now(), cpu()
+			e.start()
+			for done := int64(0); done < int64(n); done = e.svc.Runner().Counts()[ingest.JobIngest].Done {
+				<-time.After(10 * time.Millisecond)
+			}
+			b.ReportMetric(float64((cpu()-used).Microseconds())/float64(n), "µs-CPU/ingest")
+			b.ReportMetric(float64(time.Since(began).Microseconds())/float64(n), "µs/ingest")
+		})
 	}
-	began, used := time.Now(), cpu()
-	e.start()
-	for done := int64(0); done < int64(n); done = e.svc.Runner().Counts()[ingest.JobIngest].Done {
-		<-time.After(10 * time.Millisecond)
-	}
-	b.ReportMetric(float64((cpu()-used).Microseconds())/float64(n), "µs-CPU/ingest")
-	b.ReportMetric(float64(time.Since(began).Microseconds())/float64(n), "µs/ingest")
 }
 
 // What the bill of materials adds to the analysis of a file: extraction, symbols,

@@ -111,7 +111,7 @@ func (s Signatures) Blob(ctx context.Context, d ocispec.Descriptor, limit int64)
 	if _, err := io.Copy(&text, io.LimitReader(body, limit+1)); err != nil {
 		return nil, fmt.Errorf("blob %s of %s: %w", d.Digest, s.Name, err)
 	}
-	if digest.Digest(d.Digest.Algorithm().FromBytes(text.Bytes())) != d.Digest {
+	if d.Digest.Algorithm().FromBytes(text.Bytes()) != d.Digest {
 		return nil, fmt.Errorf("blob %s of %s: its bytes are others: %w", d.Digest, s.Name, signing.ErrNotFound)
 	}
 	return text.Bytes(), nil

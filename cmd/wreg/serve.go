@@ -151,7 +151,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *server, 
 		return nil, errors.Join(err, s.stores.Close())
 	}
 	s.trust, err = trust.Open(ctx, trust.Options{
-		Roots: cfg.Trust.Roots, Keys: cfg.Trust.Keys, Meta: journaled, Own: s.ownKeys, Log: log,
+		Roots: cfg.Trust.Roots, Keys: cfg.Trust.Keys, Policy: cfg.Trust.Policy, Meta: journaled, Own: s.ownKeys, Log: log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.stores.Close())

@@ -181,6 +181,11 @@ type Trust struct {
 	// Public keys, each NAME=FILE with the key in PEM. Policies know the signer by the
 	// name. They are read again when they change.
 	Keys []string `key:"keys" default:""`
+
+	// File of a trust policy, as wpkg trust writes it. It says who publishes which
+	// package; its roots and keys are trusted beside the others. It is read again when
+	// it or a file beside it changes.
+	Policy string `key:"policy" default:""`
 }
 
 // Advisories are what packages are compared with to find vulnerabilities.

@@ -33,6 +33,7 @@ var manual = map[string]string{
 	"signing.attest":          "Attestations that are signed of each package. vsa says that policy admitted it, sbom lists what it is made of, vulnerabilities what is known of that, and capabilities what it may do; none signs nothing.",
 	"trust.roots":             "Files of Sigstore trusted roots, as JSON. They say which certificates, logs and timestamps are believed. They are read again when they change.",
 	"trust.keys":              "Public keys, each NAME=FILE with the key in PEM. Policies know the signer by the name. They are read again when they change.",
+	"trust.policy":            "File of a trust policy, as wpkg trust writes it. It says who publishes which package; its roots and keys are trusted beside the others. It is read again when it or a file beside it changes.",
 	"advisories.feeds":        "Feeds of advisories in the OSV format. Each is a zip, a folder or a record: a path on the server, or an address at https, which is asked for changes every interval. One that ends in #sha256=HEX is good for that content only. What is imported from feeds that are not listed any more stays.",
 	"advisories.interval":     "Time between two imports of a feed. Servers over the same database share the work, and wait up to a tenth longer or shorter.",
 	"advisories.epss":         "File of FIRST's EPSS scores, as CSV, compressed by gzip or not. A path or an address like a feed.",

@@ -18,6 +18,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 
 	"github.com/wreg-project/wreg/signing/key"
+	"github.com/wreg-project/wreg/signing/trust"
 	"github.com/wreg-project/wreg/signing/verify"
 	"github.com/wreg-project/wreg/storage/meta"
 )
@@ -116,12 +117,12 @@ func fromStored(s meta.TrustEntry) (Entry, error) {
 }
 
 // newMaterial makes a verifier of entries that are parsed.
-func newMaterial(all []Entry) (*Material, error) {
+func newMaterial(all []Entry, policy *trust.Policy) (*Material, error) {
 	order := []Origin{OriginConfig, OriginAPI, OriginInstance}
 	slices.SortStableFunc(all, func(a, b Entry) int {
 		return cmp.Or(slices.Index(order, a.Origin)-slices.Index(order, b.Origin), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
 	})
-	m := &Material{entries: all}
+	m := &Material{entries: all, policy: policy}
 	var roots root.TrustedMaterialCollection
 	var parts []string
 	for _, e := range all {
@@ -133,6 +134,12 @@ func newMaterial(all []Entry) (*Material, error) {
 			roots = append(roots, e.root)
 			parts = append(parts, "root "+e.ID)
 		}
+	}
+	if policy != nil {
+		if r := policy.Material().Root; r != nil {
+			roots = append(roots, r)
+		}
+		parts = append(parts, "policy "+policy.Version())
 	}
 	trusted := verify.Material{Keys: m.keys}
 	if len(roots) > 0 {

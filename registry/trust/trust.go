@@ -16,13 +16,18 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
+	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/signing/key"
+	"github.com/wreg-project/wreg/signing/trust"
 	"github.com/wreg-project/wreg/signing/verify"
 	"github.com/wreg-project/wreg/storage/meta"
 )
@@ -45,6 +50,11 @@ const Every = time.Second
 type Options struct {
 	Roots []string // paths of Sigstore trusted roots, JSON
 	Keys  []string // public keys: NAME=PATH of one in PEM
+
+	// Policy is the path of a trust policy, "" for none. It says who publishes what;
+	// its roots and keys are trusted beside the others. Files beside it, which it may
+	// name, are followed with it.
+	Policy string
 
 	Meta meta.DB // has what was added over the API
 	// Own are the keys of the installation, former ones too; nil for none. They are
@@ -177,8 +187,24 @@ func (t *Trust) paths() []string {
 			paths = append(paths, path)
 		}
 	}
+	if t.o.Policy == "" {
+		return paths
+	}
+	paths = append(paths, t.o.Policy)
+	beside, err := os.ReadDir(filepath.Dir(t.o.Policy))
+	if err != nil {
+		return paths // the policy itself cannot be read either, which is told then
+	}
+	for _, e := range beside[:min(len(beside), maxBeside)] {
+		if !e.IsDir() {
+			paths = append(paths, filepath.Join(filepath.Dir(t.o.Policy), e.Name()))
+		}
+	}
 	return paths
 }
+
+// maxBeside bounds the files beside a policy that are looked at each second.
+const maxBeside = 256
 
 // read makes the material of all that there is.
 func (t *Trust) read(ctx context.Context) (*Material, error) {
@@ -206,6 +232,10 @@ func (t *Trust) read(ctx context.Context) (*Material, error) {
 		}
 		all = append(all, e)
 	}
+	policy, err := t.policy(&all, names)
+	if err != nil {
+		return nil, err
+	}
 	stored, err := t.o.Meta.TrustEntries(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("trusted keys and roots: %w", err)
@@ -224,7 +254,34 @@ func (t *Trust) read(ctx context.Context) (*Material, error) {
 	for _, k := range t.o.Own() {
 		all = append(all, Entry{Name: Instance, Kind: KindKey, Origin: OriginInstance, ID: k.ID(), Algorithm: k.Algorithm(), Content: k.PEM(), key: k})
 	}
-	return newMaterial(all)
+	return newMaterial(all, policy)
+}
+
+// policy reads the trust policy, nil if there is none, and adds its keys. A key that
+// is named alike elsewhere has to be the same.
+func (t *Trust) policy(all *[]Entry, names map[string]bool) (*trust.Policy, error) {
+	if t.o.Policy == "" {
+		return nil, nil
+	}
+	p, err := trust.Load(t.o.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("trust policy: %w", err)
+	}
+	for _, k := range p.Material().Keys {
+		same := slices.ContainsFunc(*all, func(e Entry) bool { return e.Kind == KindKey && e.Name == k.Name && e.ID == k.ID() })
+		if same {
+			continue
+		}
+		if names[k.Name] {
+			return nil, fmt.Errorf("trust policy %s: key %s: the name is taken by another key", t.o.Policy, k.Name)
+		}
+		names[k.Name] = true
+		*all = append(*all, Entry{
+			Name: k.Name, Kind: KindKey, Origin: OriginConfig, ID: k.ID(), Algorithm: k.Algorithm(), Content: k.PEM(),
+			NotBefore: k.NotBefore, NotAfter: k.NotAfter, key: k.Public,
+		})
+	}
+	return p, nil
 }
 
 // A Material is what signatures are verified against. It does not change.
@@ -233,6 +290,7 @@ type Material struct {
 	entries  []Entry
 	keys     []verify.Key
 	verifier *verify.Verifier
+	policy   *trust.Policy // nil if there is none
 }
 
 // Version tells this material from any other, by a hash of all of it.
@@ -240,6 +298,35 @@ func (m *Material) Version() string { return m.version }
 
 // Verifier verifies signatures against it.
 func (m *Material) Verifier() *verify.Verifier { return m.verifier }
+
+// Publisher says who of those whose signatures were verified stands for a manifest
+// of repo, by the name of a key or the identity of a certificate: the first that the
+// trust policy counts or, without one, the first whose key was added by name. It is
+// "" if nobody does. The keys of the installation, which sign what it finds out,
+// publish nothing.
+func (m *Material) Publisher(ctx context.Context, repo string, subject digest.Digest, proofs []*verify.Proof) (string, error) {
+	others := slices.DeleteFunc(slices.Clone(proofs), func(p *verify.Proof) bool { return p.Key != nil && p.Key.Name == Instance })
+	if m.policy == nil {
+		for _, p := range others {
+			if p.Key != nil && p.PredicateType == signing.PredicateSignature {
+				return p.Key.Name, nil
+			}
+		}
+		return "", nil
+	}
+	r, err := m.policy.Evaluate(ctx, trust.Question{Repository: repo, Subject: subject, Proofs: others})
+	if err != nil {
+		return "", fmt.Errorf("trust policy: %w", err)
+	}
+	by := r.Publisher()
+	switch {
+	case by == nil:
+		return "", nil
+	case by.Principal.Identity != "":
+		return by.Principal.Identity, nil
+	}
+	return by.Signer, nil
+}
 
 // Entries are the keys and roots, by where they come from and by name.
 func (m *Material) Entries() []Entry { return slices.Clone(m.entries) }

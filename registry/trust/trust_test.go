@@ -216,6 +216,52 @@ func TestChangedFilesAreReadAgain(t *testing.T) {
 	}
 }
 
+func TestPublisher(t *testing.T) {
+	k, own, listed := generate(t), generate(t), generate(t)
+	path := file(t, "trust.yaml", []byte("version: 1\nsigners: {listed: {key: listed.pub}}\n"+
+		"packages: [{match: [\"prod/**\"], rules: [{name: signed, by: [listed]}]}]\n"))
+	write(t, filepath.Join(filepath.Dir(path), "listed.pub"), listed.PEM())
+	proof := func(k *key.Private, name, predicateType string) *verify.Proof {
+		return &verify.Proof{Key: &verify.SignedByKey{ID: k.ID(), Name: name}, PredicateType: predicateType}
+	}
+	installation := proof(own, trust.Instance, signing.PredicateSignature)
+	anyone := &verify.Proof{Certificate: &verify.Certificate{Identity: "eve@example.com", Issuer: "https://issuer.example"}, PredicateType: signing.PredicateSignature}
+	without := open(t, trust.Options{Meta: database(t), Keys: []string{"release=" + file(t, "r.pub", k.PEM())}})
+	with := open(t, trust.Options{Meta: database(t), Keys: []string{"release=" + file(t, "r.pub", k.PEM())}, Policy: path})
+	for _, tt := range []struct {
+		name   string
+		tr     *trust.Trust
+		repo   string
+		proofs []*verify.Proof
+		want   string
+	}{
+		{"a key that was added", without, "prod/app", []*verify.Proof{installation, anyone, proof(k, "release", signing.PredicateSignature)}, "release"},
+		{"an attestation publishes nothing", without, "prod/app", []*verify.Proof{proof(k, "release", "https://cyclonedx.org/bom")}, ""},
+		{"nor does a certificate that anybody can have", without, "prod/app", []*verify.Proof{anyone}, ""},
+		{"nor does the installation", without, "prod/app", []*verify.Proof{installation}, ""},
+		{"a signer of the policy", with, "prod/app", []*verify.Proof{installation, proof(listed, "listed", signing.PredicateSignature)}, "listed"},
+		{"a key that the policy does not list", with, "prod/app", []*verify.Proof{proof(k, "release", signing.PredicateSignature)}, ""},
+		{"a package that the policy is not about", with, "lab/app", []*verify.Proof{proof(listed, "listed", signing.PredicateSignature)}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := tt.tr.Current().Publisher(t.Context(), tt.repo, digest.FromString("app"), tt.proofs)
+			if err != nil || got != tt.want {
+				t.Errorf("Publisher() = %q, %v; want %q", got, err, tt.want)
+			}
+		})
+	}
+	wantTrusted(t, with, "config key listed", "config key release")
+	if got := verifies(t, with, listed); got != "listed" {
+		t.Errorf("a signature of the policy's key is by %s", got)
+	}
+	version := with.Current().Version()
+	write(t, filepath.Join(filepath.Dir(path), "listed.pub"), append(own.PEM(), '\n'))
+	refresh(t, with)
+	if with.Current().Version() == version || verifies(t, with, listed) != "refused" {
+		t.Error("a key beside the policy was replaced, and the old one is trusted")
+	}
+}
+
 // Another server over the same database adds a key.
 func TestEntriesOfOtherServersAreSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -103,6 +103,11 @@ const (
 // file and all that it names, in hexadecimal.
 func (p *Policy) Version() string { return p.version }
 
+// Material is the roots and keys of the policy, for who verifies with others too.
+func (p *Policy) Material() verify.Material {
+	return verify.Material{Root: p.material.Root, Keys: slices.Clone(p.material.Keys)}
+}
+
 // Verifier verifies with the roots and keys of the policy.
 func (p *Policy) Verifier() *verify.Verifier { return p.verifier }
 

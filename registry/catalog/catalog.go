@@ -25,7 +25,9 @@ import (
 	"github.com/wreg-project/wreg/registry/auth"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
 	"github.com/wreg-project/wreg/registry/ingest"
+	"github.com/wreg-project/wreg/registry/instance"
 	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/registry/trust"
 	"github.com/wreg-project/wreg/sbom/vuln"
 	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/meta"
@@ -51,6 +53,12 @@ type Options struct {
 
 	// Advisories are those that versions are compared with; nil is those of Meta.
 	Advisories vuln.Source
+
+	// Trust is what signatures are verified against, nil if none are, and Keys gives
+	// the public keys by which the installation signs, and did, from memory; nil for
+	// none.
+	Trust *trust.Trust
+	Keys  func() []instance.Key
 
 	// Likelihood gives what is known of how vulnerabilities are used; nil if nothing
 	// is. It answers from memory.

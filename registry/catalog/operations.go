@@ -60,7 +60,7 @@ func limitParam(def, most int64) param {
 func operations() []*operation {
 	var all []*operation
 	for _, group := range [][]*operation{
-		documentOperations(), searchOperations(), packageOperations(), versionOperations(), advisoryOperations(), noticeOperations(), policyOperations(),
+		documentOperations(), searchOperations(), packageOperations(), versionOperations(), advisoryOperations(), noticeOperations(), policyOperations(), trustOperations(),
 		decisionOperations(), maintenanceOperations(),
 	} {
 		all = append(all, group...)
@@ -239,6 +239,14 @@ func versionOperations() []*operation {
 			answer: wire.VulnerabilityReport{}, fails: []wire.Code{wire.CodeNotAnalysed}, serve: (*API).getVulnerabilities,
 		},
 		{
+			id: "getSignatures", method: http.MethodGet, path: base + "/signatures",
+			summary: "Say who signed a version, what is attested of it, and which signatures prove nothing.",
+			query: []param{
+				{name: "predicate", kind: kindFlag, def: "false", doc: "Whether to give what attestations say, where that is no longer than 64 KiB."},
+			},
+			answer: wire.Signatures{}, serve: (*API).getSignatures,
+		},
+		{
 			id: "listFunctions", method: http.MethodGet, path: base + "/functions", heavy: true, summary: "List the functions of a version.",
 			query: page(), answer: wire.List[wire.Function]{}, fails: []wire.Code{wire.CodeNotAnalysed}, serve: (*API).listFunctions,
 		},
@@ -348,6 +356,31 @@ func policyOperations() []*operation {
 			id: "listPolicyVersions", method: http.MethodGet, path: "/policies/{name}/versions", action: policy.Administer,
 			summary: "List all versions of a policy, newest first.", query: page(), answer: wire.List[wire.Policy]{},
 			serve: (*API).listPolicyVersions,
+		},
+	}
+}
+
+func trustOperations() []*operation {
+	return []*operation{
+		{
+			id: "listKeys", method: http.MethodGet, path: "/keys", public: true,
+			summary: "Give the public keys by which this installation signs, the one in use first, and former ones.",
+			answer:  wire.KeyList{}, serve: (*API).listKeys,
+		},
+		{
+			id: "getTrust", method: http.MethodGet, path: "/trust", action: policy.Administer,
+			summary: "List the keys and roots that signatures are verified against.", answer: wire.Trust{}, fails: []wire.Code{wire.CodeNotFound},
+			serve: (*API).getTrust,
+		},
+		{
+			id: "putTrust", method: http.MethodPut, path: "/trust/{entry}", action: policy.Administer,
+			summary: "Trust a key or root, or replace one that was added here.",
+			detail:  "What was verified before is verified again. Removing a key takes its word back for everything that it ever signed.",
+			body:    wire.TrustRequest{}, maxBody: largeBody, answer: wire.TrustEntry{}, fails: []wire.Code{wire.CodeConflict}, serve: (*API).putTrust,
+		},
+		{
+			id: "deleteTrust", method: http.MethodDelete, path: "/trust/{entry}", action: policy.Administer, status: http.StatusNoContent,
+			summary: "Trust a key or root no longer that was added here.", serve: (*API).deleteTrust,
 		},
 	}
 }

@@ -67,6 +67,7 @@ var pathParams = map[string]param{
 	},
 	"version": {name: "version", kind: kindVersion, doc: "A tag or a digest. Write a version's + as _, as tags do."},
 	"name":    {name: "name", kind: kindText, pattern: policyName, maxLen: 100, doc: "A policy's name."},
+	"entry":   {name: "entry", kind: kindText, pattern: `^[a-z0-9][a-z0-9._-]{0,63}$`, maxLen: 64, doc: "The name of a trusted key or root."},
 	"id":      {name: "id", kind: kindNumber, min: 1, max: 1<<63 - 1, doc: "A job's id."},
 	"advisory": {
 		name: "advisory", kind: kindText, maxLen: 256,

@@ -35,7 +35,7 @@ func (s *server) openIngest(ctx context.Context, db meta.DB) (*ingest.Service, e
 	return ingest.New(ctx, ingest.Options{
 		Signer: signer, Attest: attest, Trust: func() ingest.Trusted {
 			m := s.trust.Current()
-			return ingest.Trusted{Verifier: m.Verifier(), Version: m.Version()}
+			return ingest.Trusted{Verifier: m.Verifier(), Version: m.Version(), Publisher: m.Publisher}
 		},
 		Meta: db, Blobs: blobs, Producer: producer, Log: s.log,
 		Limits: limits, Memory: int64(cfg.Ingest.Memory), StoreBroken: cfg.Registry.BrokenWasm == "store",

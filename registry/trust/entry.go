@@ -173,6 +173,9 @@ type Change struct {
 // event, and trusts it from then on; created is false if it replaced one. The
 // errors are ErrFormat, ErrConfigured, and meta.ErrConflict if there are too many.
 func (t *Trust) Put(ctx context.Context, s meta.TrustEntry) (e Entry, created bool, err error) {
+	for _, t := range []*time.Time{&s.NotBefore, &s.NotAfter, &s.Created} {
+		*t = t.Truncate(time.Microsecond) // as it is stored
+	}
 	if e, err = fromStored(s); err != nil {
 		return Entry{}, false, err
 	}

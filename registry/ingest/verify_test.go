@@ -412,7 +412,8 @@ func TestTheSummaryIsTakenBack(t *testing.T) {
 	}
 }
 
-// judged returns once the verdict on d is of the policies of now.
+// judged returns once the verdict on d is of the policies of now, and what follows
+// from it is done.
 func (e *env) judged(repo string, d digest.Digest) {
 	e.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(5 * time.Millisecond) {
@@ -420,16 +421,16 @@ func (e *env) judged(repo string, d digest.Digest) {
 		if err != nil {
 			e.Fatal(err)
 		}
-		stale, err := e.db.StaleVerdicts(e.Context(), revision, meta.ManifestKey{}, 1)
+		v, err := e.db.Verdict(e.Context(), repo, d)
 		if err != nil {
 			e.Fatal(err)
 		}
-		if len(stale) == 0 {
+		if v.Revision == revision {
 			e.wait()
 			return
 		}
 		if time.Now().After(deadline) {
-			e.Fatalf("the verdict on %s in %s is stale", d, repo)
+			e.Fatalf("the verdict on %s in %s is of revision %d, want %d", d, repo, v.Revision, revision)
 		}
 	}
 }

@@ -127,7 +127,8 @@ func TestRulesAboutSignatures(t *testing.T) {
 	facts := Facts{
 		Action: Push, RefusedSignatures: []RefusedSignature{}, Publisher: "release-2026",
 		Signatures: []Signature{
-			{Form: "bundle", Key: "release-2026", KeyID: "aa"}, {Form: "cosign", Key: "release-2026", KeyID: "aa", Logged: true},
+			{Form: "bundle", Key: "release-2026", KeyID: "aa"},
+			{Form: "cosign", Key: "release-2026", KeyID: "aa", Logged: true},
 			{Identity: "https://ci.example/acme/app@refs/tags/v1", Issuer: "https://issuer.example", Claims: map[string]string{"buildTrigger": "push"}},
 		},
 		Attestations: []Attestation{

@@ -12,6 +12,8 @@ import (
 	"github.com/wreg-project/wreg/inspect"
 	"github.com/wreg-project/wreg/registry/jobs"
 	"github.com/wreg-project/wreg/registry/search"
+	"github.com/wreg-project/wreg/signing"
+	"github.com/wreg-project/wreg/signing/attest"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -62,8 +64,10 @@ func (s *Service) describe(ctx context.Context, sub *subject, verdict meta.Verdi
 	if len(src.Files) == 0 {
 		return nil, nil
 	}
-	src.Materials = sub.materials.terms()
 	var err error
+	if src.Materials, err = s.materialTerms(ctx, sub); err != nil {
+		return nil, err
+	}
 	if src.State, err = s.state(ctx, sub, verdict, m); err != nil {
 		return nil, err
 	}
@@ -85,13 +89,40 @@ func (s *Service) redescribed(ctx context.Context, sub *subject, verdict meta.Ve
 	if err != nil {
 		return nil, err
 	}
+	materials, err := s.materialTerms(ctx, sub)
+	if err != nil {
+		return nil, err
+	}
 	if doc, err = search.Update(doc, st); err == nil {
-		doc, err = search.UpdateMaterials(doc, sub.materials.terms())
+		doc, err = search.UpdateMaterials(doc, materials)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("document of %s in %s: %w", sub.Digest, sub.Repo, err)
 	}
 	return &doc, nil
+}
+
+// materialTerms are what a package is made of and who vouches for it, as searches
+// find them.
+func (s *Service) materialTerms(ctx context.Context, sub *subject) (search.Materials, error) {
+	m := sub.materials.terms()
+	if err := s.verify(ctx, sub); err != nil {
+		return m, err
+	}
+	for _, row := range sub.signatures.rows {
+		switch {
+		case !row.Verified():
+		case row.PredicateType != signing.PredicateSignature:
+			m.Attested = append(m.Attested, attest.Name(row.PredicateType), row.PredicateType)
+		default:
+			for _, name := range []string{row.KeyName, row.KeyID, row.Identity} {
+				if name != "" {
+					m.Signers = append(m.Signers, name)
+				}
+			}
+		}
+	}
+	return m, nil
 }
 
 // state is what changes about a manifest after its push.

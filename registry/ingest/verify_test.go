@@ -141,15 +141,19 @@ func TestSignaturesAreVerifiedAndKept(t *testing.T) {
 		alice.want(r, http.StatusCreated)
 		e.wait()
 		e.wantSignatures("after the push", "team/app", d, "bundle by release")
+		e.wantFound("after the push", "signed:true signed-by:release", "team/app")
 
 		alice.hang("team/app", d, bundle(t, release, d, "https://example.org/built", map[string]string{"by": "ci"}))
 		e.wait()
 		e.wantSignatures("with an attestation that came later", "team/app", d,
 			`bundle by release`, `bundle by release: https://example.org/built {"by":"ci"}`)
+		e.wantFound("with an attestation that came later", "attested:https://example.org/built", "team/app")
 
 		alice.want(alice.do(http.MethodDelete, "/v2/team/app/manifests/"+carrier.String(), nil), http.StatusAccepted)
 		e.wait()
 		e.wantSignatures("without the signature", "team/app", d, `bundle by release: https://example.org/built {"by":"ci"}`)
+		e.wantFound("without the signature", "signed:true")
+		e.wantFound("without the signature", "signed:false", "team/app")
 
 		alice.sign("team/app", d, stranger)
 		e.wait()
@@ -162,7 +166,16 @@ func TestSignaturesAreVerifiedAndKept(t *testing.T) {
 		e.matchedTrust("team/app", d, "2")
 		e.wantSignatures("once the stranger is trusted", "team/app", d,
 			"bundle by friend", `bundle by release: https://example.org/built {"by":"ci"}`)
+		e.wantFound("once the stranger is trusted", "signed-by:friend", "team/app")
 	})
+}
+
+// wantFound checks the names of the packages that a search finds.
+func (e *env) wantFound(when, query string, want ...string) {
+	e.Helper()
+	if got := e.found(query); !slices.Equal(got, want) {
+		e.Errorf("found by %q %s = %q, want %q", query, when, got, want)
+	}
 }
 
 // matchedTrust returns once the signatures of d were verified by material of a

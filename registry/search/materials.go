@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/wreg-project/wreg/sbom/evidence"
@@ -28,6 +29,13 @@ type Materials struct {
 	// Findings are of those components, without those that a VEX statement rules
 	// out.
 	Findings []Finding
+
+	// Signers are who signed the package: of a key its name and its id, else the
+	// identity of a certificate. Attested are the types of the predicates that
+	// somebody attests of it, by their short name and by their URI. Either has only
+	// what was verified.
+	Signers  []string
+	Attested []string
 }
 
 // A Component is a part of a package.
@@ -103,11 +111,12 @@ func UpdateMaterials(doc meta.Document, m Materials) (meta.Document, error) {
 }
 
 // materialOperators are those whose terms follow from Materials.
-var materialOperators = []string{"dep", "dep-license", "sbom", "vuln", "vuln-severity", "vuln-reachable"}
+var materialOperators = []string{"dep", "dep-license", "sbom", "vuln", "vuln-severity", "vuln-reachable", "signed", "signed-by", "attested"}
 
 // materials adds what Materials say, to terms and listing.
 func (d *describer) materials(m Materials) {
 	d.listing.Materials = nil
+	d.signatures(m)
 	if !m.Derived && !m.Published {
 		return
 	}
@@ -118,6 +127,17 @@ func (d *describer) materials(m Materials) {
 	l.Vulnerabilities = d.findings(m.Findings)
 	l.Truncated = d.truncated
 	d.listing.Materials = l
+}
+
+// signatures adds who signed the package and what is attested of it.
+func (d *describer) signatures(m Materials) {
+	d.add("signed", strconv.FormatBool(len(m.Signers) > 0), maxOther)
+	for _, s := range m.Signers {
+		d.add("signed-by", s, maxOther)
+	}
+	for _, a := range m.Attested {
+		d.add("attested", a, maxOther)
+	}
 }
 
 // bills adds which bills of materials there are.

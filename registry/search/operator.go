@@ -37,8 +37,7 @@ const (
 	dependencies
 )
 
-// operators are all there are. Those of the last lines have no terms yet: who
-// asks for them finds nothing, and everything by their negation.
+// operators are all there are.
 var operators = []operator{
 	{name: "text", kind: words},
 	{name: "name", kind: words},
@@ -78,15 +77,15 @@ var operators = []operator{
 	{name: "vuln-severity", facet: true},
 	{name: "vuln-reachable", facet: true},
 
+	{name: "signed"},
+	{name: "signed-by"},
+	{name: "attested"},
+
 	{name: "is", facet: true},
 	{name: "verdict", facet: true},
 	{name: "size", kind: sizes, column: meta.ColumnSize},
 	{name: "pulls", kind: counts, column: meta.ColumnPulls},
 	{name: "updated", kind: dates, column: meta.ColumnUpdated},
-
-	{name: "signed"},
-	{name: "signed-by"},
-	{name: "attested"},
 }
 
 func lookUp(name string) (operator, bool) {

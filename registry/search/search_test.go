@@ -132,6 +132,8 @@ func packages() []Source {
 					{Names: []string{"RUSTSEC-2024-0001", "CVE-2024-1"}, Rating: vuln.Medium, Reach: reach.Reachable},
 					{Names: []string{"RUSTSEC-2024-0002"}, Informational: "unmaintained"},
 				},
+				Signers:  []string{"Release-2026", "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1"},
+				Attested: []string{"slsaprovenance", "https://slsa.dev/provenance/v1"},
 			},
 		},
 		{
@@ -295,8 +297,15 @@ func TestSearchFinds(t *testing.T) {
 		{"updated:>=2026-01-05T12:00:00Z", []string{"jq 1.7.1"}},
 		{"updated:2026", all},
 		{"updated:<2026-01", []string{}},
-		{"signed:true", []string{}},
-		{"-signed:true", all},
+		{"signed:true", []string{"http-proxy 1.2.0"}},
+		{"signed:false signed:true", []string{}},
+		{"-signed:true -signed:false", []string{}},
+		{"signed-by:release-2026", []string{"http-proxy 1.2.0"}},
+		{"signed-by:release", []string{}},
+		{"signed-by:https://github.com/acme/*", []string{"http-proxy 1.2.0"}},
+		{"attested:slsaprovenance", []string{"http-proxy 1.2.0"}},
+		{"attested:https://slsa.dev/provenance/v1", []string{"http-proxy 1.2.0"}},
+		{"attested:cyclonedx", []string{}},
 		{"dep:serde", []string{"gofmt", "http-proxy 1.2.0"}},
 		{"dep:pkg:cargo/serde", []string{"http-proxy 1.2.0"}},
 		{"dep:pkg:cargo/SERDE@1.0.190", []string{"http-proxy 1.2.0"}},
@@ -517,7 +526,7 @@ func TestPlanTellsHow(t *testing.T) {
 func TestWhyNamesTermsAndValues(t *testing.T) {
 	db := filled(t)
 	res, err := Search(t.Context(), db, Request{
-		Query: mustParse(t, "(lang:c OR proxy) imports:wasi:sock* size:<1MB -signed:true updated:2026"), Visibility: everything,
+		Query: mustParse(t, "(lang:c OR proxy) imports:wasi:sock* size:<1MB -signed:false updated:2026"), Visibility: everything,
 	})
 	if err != nil || len(res.Hits) != 1 {
 		t.Fatalf("Search() = %d hits, %v; want one", len(res.Hits), err)
@@ -526,7 +535,7 @@ func TestWhyNamesTermsAndValues(t *testing.T) {
 		{Clause: "proxy", Terms: []string{"text:proxy"}},
 		{Clause: "imports:wasi:sock*", Terms: []string{"imports:wasi:sockets/*"}},
 		{Clause: "size:<1MB", Terms: []string{"size:3000"}},
-		{Clause: "-signed:true"},
+		{Clause: "-signed:false"},
 		{Clause: "updated:2026", Terms: []string{"updated:2026-01-03T12:00:00Z"}},
 	}
 	if diff := cmp.Diff(want, res.Hits[0].Why); diff != "" {

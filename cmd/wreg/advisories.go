@@ -103,7 +103,7 @@ func (s *server) advisoryMetrics(m *obs.Metrics) {
 }
 
 func advisoriesCommand() *cli.Command {
-	parent := &cli.Command{
+	return group(&cli.Command{
 		Name:      "advisories",
 		Usage:     "import advisories, and tell how old they are",
 		ArgsUsage: "COMMAND",
@@ -128,19 +128,7 @@ func advisoriesCommand() *cli.Command {
 				Action: statusAction,
 			},
 		},
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() && c.Args().First() != "help" {
-				return &usageError{"advisories ", fmt.Errorf("there is no command %q", c.Args().First())}
-			}
-			return cli.ShowSubcommandHelp(c)
-		},
-	}
-	for _, c := range parent.Subcommands {
-		c.HideHelpCommand = true
-		c.Action = noArguments(c)
-		c.OnUsageError = func(c *cli.Context, err error, _ bool) error { return &usageError{"advisories ", err} }
-	}
-	return parent
+	})
 }
 
 func importAction(c *cli.Context) error {

@@ -51,7 +51,7 @@ func (s *server) ownKeys() []*key.Public {
 }
 
 func keyCommand() *cli.Command {
-	parent := &cli.Command{
+	return group(&cli.Command{
 		Name:      "key",
 		Usage:     "show and rotate the key of the installation",
 		ArgsUsage: "COMMAND",
@@ -75,19 +75,7 @@ func keyCommand() *cli.Command {
 				Action: func(c *cli.Context) error { return withKeys(c, rotate) },
 			},
 		},
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() && c.Args().First() != "help" {
-				return &usageError{"key ", fmt.Errorf("there is no command %q", c.Args().First())}
-			}
-			return cli.ShowSubcommandHelp(c)
-		},
-	}
-	for _, c := range parent.Subcommands {
-		c.HideHelpCommand = true
-		c.Action = noArguments(c)
-		c.OnUsageError = func(c *cli.Context, err error, _ bool) error { return &usageError{"key ", err} }
-	}
-	return parent
+	})
 }
 
 func rotate(ctx context.Context, keys *instance.Ring) error {

@@ -104,6 +104,23 @@ func noArguments(c *cli.Command) cli.ActionFunc {
 	}
 }
 
+// group makes parent a command that does nothing but have subcommands.
+func group(parent *cli.Command) *cli.Command {
+	word := parent.Name + " "
+	parent.Action = func(c *cli.Context) error {
+		if c.Args().Present() && c.Args().First() != "help" {
+			return &usageError{word, fmt.Errorf("there is no command %q", c.Args().First())}
+		}
+		return cli.ShowSubcommandHelp(c)
+	}
+	for _, c := range parent.Subcommands {
+		c.HideHelpCommand = true
+		c.Action = noArguments(c)
+		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return &usageError{word, err} }
+	}
+	return parent
+}
+
 // usageError is a command line that makes no sense.
 type usageError struct {
 	command string // with a space behind it, "" for wreg itself

@@ -217,7 +217,7 @@ func TestRead(t *testing.T) {
 				s.attach(cdx, nil, file{cdx, "{"}, file{cdx, cdxText}, file{MediaTypeOpenVEX, "{}"}, file{cdx, cdxWrong})
 			},
 			want: []string{
-				`sbom application/vnd.cyclonedx+json ! read CycloneDX: not a bill of materials of this format: unexpected end of JSON input`,
+				`sbom application/vnd.cyclonedx+json ! read CycloneDX: not a bill of materials of this format: not usable JSON: unexpected end of JSON input`,
 				"sbom application/vnd.cyclonedx+json pkg:cargo/serde@1.0.1",
 				"sbom application/vnd.cyclonedx+json",
 				"vex application/vnd.openvex+json ! not a VEX document: neither OpenVEX nor CycloneDX",

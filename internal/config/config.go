@@ -161,8 +161,10 @@ type Signing struct {
 
 	// Attestations that are signed of each package. vsa says that policy admitted
 	// it, sbom lists what it is made of, vulnerabilities what is known of that, and
-	// capabilities what it may do; none signs nothing.
-	Attest []string `key:"attest" default:"vsa,sbom,vulnerabilities,capabilities"`
+	// capabilities what it may do; none signs nothing. They are bundles, and cosign
+	// reads signatures in its older form (tags) only of packages without any, which
+	// is why they are off unless asked for.
+	Attest []string `key:"attest" default:"none"`
 }
 
 // AttestNone turns attestations off; the others are in Attestations.

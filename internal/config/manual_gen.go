@@ -30,7 +30,7 @@ var manual = map[string]string{
 	"ingest.event_days":       "Days for which events are kept for those who follow them.",
 	"ingest.function_entries": "Entries of the index of functions, each about 40 bytes. Beyond it every package is found by fewer of its functions.",
 	"signing.key":             "Private key of the installation, unencrypted PEM in a file, or env:NAME for a variable with it. It is read again when it changes. Without it one is made on first start and kept in the storage; wreg key rotate replaces that.",
-	"signing.attest":          "Attestations that are signed of each package. vsa says that policy admitted it, sbom lists what it is made of, vulnerabilities what is known of that, and capabilities what it may do; none signs nothing.",
+	"signing.attest":          "Attestations that are signed of each package. vsa says that policy admitted it, sbom lists what it is made of, vulnerabilities what is known of that, and capabilities what it may do; none signs nothing. They are bundles, and cosign reads signatures in its older form (tags) only of packages without any, which is why they are off unless asked for.",
 	"trust.roots":             "Files of Sigstore trusted roots, as JSON. They say which certificates, logs and timestamps are believed. They are read again when they change.",
 	"trust.keys":              "Public keys, each NAME=FILE with the key in PEM. Policies know the signer by the name. They are read again when they change.",
 	"trust.policy":            "File of a trust policy, as wpkg trust writes it. It says who publishes which package; its roots and keys are trusted beside the others. It is read again when it or a file beside it changes.",

@@ -95,11 +95,14 @@ type matrix struct {
 	attested bool // wreg signs attestations of its own
 }
 
+// attestations are all that a server can be told to make.
+const attestations = "vsa,sbom,vulnerabilities,capabilities"
+
 // newMatrix starts a wreg, which attests what it knows of packages or does not.
 func newMatrix(t *testing.T, attested bool) *matrix {
 	var args []string
-	if !attested {
-		args = []string{"--signing-attest", "none"}
+	if attested {
+		args = []string{"--signing-attest", attestations}
 	}
 	m := &matrix{
 		attested: attested, reg: startWreg(t, args...), sh: newShell(t, "COSIGN_PASSWORD=a phrase", "COSIGN_YES=true"), stack: startSigstore(t),

@@ -38,6 +38,14 @@ const examplePolicy = `rules:
     message: packages have less than 5 MiB
 `
 
+var exampleTrust = wire.TrustRequest{
+	Kind: "key",
+	Content: "-----BEGIN PUBLIC KEY-----\n" +
+		"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAERnBJ3IK3o+sDEfT9Z551e438X5vS\n" +
+		"3zt54IzVr/pgoqjF2vdHj/nTIb4N50ZhI83HVuyz50h4s3nfMbRrKt3Btw==\n" +
+		"-----END PUBLIC KEY-----\n",
+}
+
 var exampleApproval = wire.ApprovalRequest{
 	Package: "demo:app", Digest: "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", Rule: "no-network/sockets",
 	Reason: "it speaks to our own proxy only",
@@ -376,7 +384,8 @@ func trustOperations() []*operation {
 			id: "putTrust", method: http.MethodPut, path: "/trust/{entry}", action: policy.Administer,
 			summary: "Trust a key or root, or replace one that was added here.",
 			detail:  "What was verified before is verified again. Removing a key takes its word back for everything that it ever signed.",
-			body:    wire.TrustRequest{}, maxBody: largeBody, answer: wire.TrustEntry{}, fails: []wire.Code{wire.CodeConflict}, serve: (*API).putTrust,
+			body:    wire.TrustRequest{}, example: exampleTrust, maxBody: largeBody, answer: wire.TrustEntry{}, fails: []wire.Code{wire.CodeConflict},
+			serve: (*API).putTrust,
 		},
 		{
 			id: "deleteTrust", method: http.MethodDelete, path: "/trust/{entry}", action: policy.Administer, status: http.StatusNoContent,

@@ -273,7 +273,7 @@ func TestEntriesOfOtherServersAreSeen(t *testing.T) {
 		if _, _, err := there.Put(t.Context(), put("added", generate(t))); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * trust.Every) // of the bubble
+		<-time.After(2 * trust.Every) // of the bubble
 		synctest.Wait()
 		wantTrusted(t, here, "api key added")
 		stop()

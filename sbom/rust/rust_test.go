@@ -24,9 +24,9 @@ func TestPaths(t *testing.T) {
 		data string
 		want []string
 	}{
-		{"a registry", "/home/u/.cargo/" + index + "serde_json-1.0.149/src/ser.rs", []string{"proven serde_json@1.0.149 source-path 0.9"}},
+		{"a registry", "/build/.cargo/" + index + "serde_json-1.0.149/src/ser.rs", []string{"proven serde_json@1.0.149 source-path 0.9"}},
 		{
-			"text before and after without a break", "usize::MAX/home/u/.cargo/" + index + "nom-8.0.0/src/lib.rscalled `Option::unwrap()`",
+			"text before and after without a break", "usize::MAX/build/.cargo/" + index + "nom-8.0.0/src/lib.rscalled `Option::unwrap()`",
 			[]string{"proven nom@8.0.0 source-path 0.9"},
 		},
 		{
@@ -38,7 +38,7 @@ func TestPaths(t *testing.T) {
 		{"two versions", index + "rand_core-0.6.4/src/le.rs" + index + "rand_core-0.9.5/src/le.rs", []string{
 			"proven rand_core@0.6.4 source-path 0.9", "proven rand_core@0.9.5 source-path 0.9",
 		}},
-		{"a checkout", "/home/u/.cargo/git/checkouts/lol-html-f516a2180b0bf1e3/f32bd14/src/base/bytes.rs", []string{
+		{"a checkout", "/build/.cargo/git/checkouts/lol-html-f516a2180b0bf1e3/f32bd14/src/base/bytes.rs", []string{
 			"named lol-html@#f32bd14 source-path 0.6",
 		}},
 		{"a crate vendored with its version", "/src/vendor/rand_chacha-0.3.1/src/guts.rs", []string{"proven rand_chacha@0.3.1 source-path 0.7"}},
@@ -71,10 +71,10 @@ func TestPaths(t *testing.T) {
 				"/usr/local/cargo/" + index + "hashbrown-0.14.3/src/raw/mod.rs",
 			[]string{"proven hashbrown@0.14.3 source-path 0.9", "proven nom@7.1.3 source-path 0.9"},
 		},
-		{"an allocator of an old library", rust177 + "/root/.cargo/" + index + "dlmalloc-0.2.6/src/dlmalloc.rs", []string{
+		{"an allocator of an old library", rust177 + "/build/.cargo/" + index + "dlmalloc-0.2.6/src/dlmalloc.rs", []string{
 			"std proven dlmalloc@0.2.6 source-path 0.9",
 		}},
-		{"an allocator of a program", rust192 + "/root/.cargo/" + index + "dlmalloc-0.2.6/src/dlmalloc.rs", []string{
+		{"an allocator of a program", rust192 + "/build/.cargo/" + index + "dlmalloc-0.2.6/src/dlmalloc.rs", []string{
 			"proven dlmalloc@0.2.6 source-path 0.9",
 		}},
 		{"nothing", "", []string{}},
@@ -115,7 +115,7 @@ func TestPathsTellTheirPlace(t *testing.T) {
 }
 
 func TestDebuggingInformationNamesDirectories(t *testing.T) {
-	dir := "/home/u/.cargo/" + index + "nom-8.0.0\x00clang"
+	dir := "/build/.cargo/" + index + "nom-8.0.0\x00clang"
 	got := briefs(extract(parse(t, file(custom(".debug_str", []byte(dir))))))
 	if d := cmp.Diff([]string{"proven nom@8.0.0 source-path 0.9"}, got); d != "" {
 		t.Fatalf("Extract(.debug_str %q) (-want +got):\n%s", dir, d)

@@ -141,20 +141,6 @@ func (e Expression) each(visit func(*node)) {
 	}
 }
 
-// Satisfies reports whether a user who accepts only the allowed licences may use
-// something under the expression; see [Allow].
-func Satisfies(allowed []string, expression string) (bool, error) {
-	e, err := Parse(expression)
-	if err != nil {
-		return false, err
-	}
-	a, err := Allow(allowed)
-	if err != nil {
-		return false, err
-	}
-	return a.Satisfy(e), nil
-}
-
 // Allowed are the licences that a user accepts. It is not safe for concurrent use.
 type Allowed struct {
 	families []Family

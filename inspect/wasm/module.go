@@ -284,6 +284,9 @@ func (d *moduleDecoder) decode(r *reader, id byte) {
 		m.DataCount = int64(r.u32())
 		d.m.used |= FeatureBulkMemory
 	default:
+		if id == SectionTag { // which engines without the proposal refuse, even empty
+			d.m.used |= featureTags
+		}
 		n := d.prepare(r, id)
 		r.each(n, func(int) { d.entry(r, id) })
 	}

@@ -80,3 +80,15 @@ func (t Target) RunsOn(host Target) bool {
 	}
 	return t.OS == host.OS && t.Arch == host.Arch && slices.Index(levels, t.Level) <= slices.Index(levels, host.Level)
 }
+
+// MarshalText writes a target as [Target.String] does.
+func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText reads what [Parse] reads.
+func (t *Target) UnmarshalText(text []byte) error {
+	parsed, err := Parse(string(text))
+	if err == nil {
+		*t = parsed
+	}
+	return err
+}

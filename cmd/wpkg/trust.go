@@ -113,8 +113,9 @@ func (s selection) question(r ref.Reference) (trust.Question, error) {
 	return q, err
 }
 
-// trusted is nil if the trust policy allows a selection under the name of r. Ask
-// before anything of it is written.
+// trusted is nil if the trust policy allows a selection under the name of r, and
+// manifest and config are what is signed; layers are for who reads them. Ask before
+// anything of it is written.
 func (t *tool) trusted(ctx context.Context, s selection, r ref.Reference, f trustFlags) error {
 	p, err := f.load()
 	if p == nil || err != nil {
@@ -137,6 +138,9 @@ func (t *tool) trusted(ctx context.Context, s selection, r ref.Reference, f trus
 	}
 	if errors.Is(err, trust.ErrRefused) {
 		return &hinted{fmt.Errorf("%s: %w", s.named(), err), refusedTrust(q, result, s.named())}
+	}
+	if err == nil {
+		_, err = client.Whole(ctx, s.Target, s.desc, false)
 	}
 	return err
 }
@@ -380,7 +384,7 @@ the policy refuses the package.`,
 			if err != nil {
 				return err
 			}
-			return t.verify(c.Context, s, p)
+			return t.verify(c.Context, s, p, false)
 		},
 	}
 }

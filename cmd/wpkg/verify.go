@@ -22,6 +22,7 @@ import (
 type verified struct {
 	Reference string        `json:"reference"`
 	Digest    digest.Digest `json:"digest"`
+	Read      int64         `json:"read"` // bytes of the package that were held against their digests
 	trust.Result
 }
 
@@ -29,6 +30,7 @@ type verified struct {
 type verifyFlags struct {
 	trustFlags
 	key, identity, issuer, root, predicate string
+	signaturesOnly                         bool
 }
 
 func (f *verifyFlags) flags() []cli.Flag {
@@ -47,6 +49,10 @@ func (f *verifyFlags) flags() []cli.Flag {
 		},
 		&cli.StringFlag{
 			Name: "type", Usage: "attested with a predicate of `TYPE`, as slsaprovenance or a URI", Category: category, Destination: &f.predicate,
+		},
+		&cli.BoolFlag{
+			Name: "signatures-only", Usage: "leave the bytes of the package to who fetches them", Destination: &f.signaturesOnly,
+			DisableDefaultText: true,
 		},
 	}
 }
@@ -111,6 +117,9 @@ func (t *tool) verifyCommand() *cli.Command {
 but where the package lies: logs and clocks have signed what is needed. What is
 refused is shown with the reason of each signature, and the exit status is 3.
 
+A signature is of the digest of the manifest, which names all else by digest. So
+manifest, config and layers are read as well and held against these.
+
    wpkg verify prod/app:1.0.0 --key release.pub
    wpkg verify prod/app:1.0.0 --type slsaprovenance --key builder.pub`,
 		Flags: f.flags(),
@@ -126,14 +135,15 @@ refused is shown with the reason of each signature, and the exit status is 3.
 			if err != nil {
 				return err
 			}
-			return t.verify(c.Context, s, p)
+			return t.verify(c.Context, s, p, !f.signaturesOnly)
 		},
 	}
 }
 
-// verify shows what a policy makes of a package, and pins nothing. A package that
-// the policy does not want signed was not verified, which is an error.
-func (t *tool) verify(ctx context.Context, s selection, p *trust.Policy) error {
+// verify shows what a policy makes of a package, and pins nothing. With content, the
+// bytes of a package that is allowed have to be what is signed. A package that the
+// policy does not want signed was not verified, which is an error.
+func (t *tool) verify(ctx context.Context, s selection, p *trust.Policy, content bool) error {
 	q, err := s.question(s.ref)
 	if err != nil {
 		return err
@@ -149,6 +159,11 @@ func (t *tool) verify(ctx context.Context, s selection, p *trust.Policy) error {
 		return &hinted{fmt.Errorf("%s: %s: nothing was verified", s.named(), r.Reason), "wpkg verify --key FILE verifies without a policy"}
 	}
 	out := verified{Reference: s.named().String(), Digest: s.desc.Digest, Result: r}
+	if r.Allowed && content {
+		if out.Read, err = client.Whole(ctx, s.Target, s.desc, true); err != nil {
+			return fmt.Errorf("%s: its signatures are good, and its content is not what they are of: %w", s.named(), err)
+		}
+	}
 	if err := t.emit(out, verifiedRows(r)); err != nil {
 		return err
 	}

@@ -48,10 +48,12 @@ import (
 	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/signing/attest"
 	"github.com/wreg-project/wreg/signing/key"
+	"github.com/wreg-project/wreg/signing/signingtest"
 	"github.com/wreg-project/wreg/signing/verify"
 	"github.com/wreg-project/wreg/storage/blob/mem"
 	"github.com/wreg-project/wreg/storage/meta"
 	"github.com/wreg-project/wreg/storage/meta/sqlite"
+	"github.com/wreg-project/wreg/test/testenv"
 )
 
 func TestMain(m *testing.M) {
@@ -59,12 +61,15 @@ func TestMain(m *testing.M) {
 }
 
 // Each script has a wreg at $REG and distribution's registry at $OTHER, and a
-// home of its own.
+// home of its own. $SIGNING_CONFIG and $TRUSTED_ROOT are of a Sigstore that
+// certifies whom tokens of $ISSUER name, as $TOKEN.
 func TestScripts(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(scripts) < 15 {
 		t.Fatalf("%d scripts, %v: a subcommand has lost its own", len(scripts), err)
 	}
+	issuer := testenv.StartIssuer(t)
+	sigstore := signingtest.New(t, signingtest.Live()).Serve(t, issuer.URL)
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("UPDATE") != "",
@@ -81,6 +86,10 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("INSPECT", data)
 			e.Setenv("OTHER", start(e, distribution(e)))
+			e.Setenv("ISSUER", issuer.URL)
+			e.Setenv("TOKEN", issuer.Mint(t, nil)) // of alice@example.com
+			e.Setenv("SIGNING_CONFIG", sigstore.SigningConfig)
+			e.Setenv("TRUSTED_ROOT", sigstore.TrustedRoot)
 			for name, dir := range map[string]string{"HOME": "home", "XDG_CONFIG_HOME": "config", "DOCKER_CONFIG": "docker", "TMPDIR": "tmp"} {
 				dir = filepath.Join(e.WorkDir, dir)
 				e.Setenv(name, dir)

@@ -17,9 +17,9 @@ import (
 	"github.com/google/certificate-transparency-go/x509util"
 )
 
-// leaf certifies the key of a signing, with a timestamp of the certificate
+// leaf certifies the public key of a signing, with a timestamp of the certificate
 // transparency log (RFC 6962, section 3.3).
-func (s *Sigstore) leaf(t testing.TB, g Signing, k *ecdsa.PrivateKey) *x509.Certificate {
+func (s *Sigstore) leaf(t testing.TB, g Signing, k *ecdsa.PublicKey) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(3), NotBefore: g.NotBefore, NotAfter: g.NotAfter,

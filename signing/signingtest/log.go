@@ -31,21 +31,27 @@ import (
 func (s *Sigstore) entry(t testing.TB, p *part) *protorekor.TransparencyLogEntry {
 	t.Helper()
 	body, version := s.body(t, p)
-	sibling := rfc6962.DefaultHasher.HashLeaf([]byte("the entry before"))
-	top := rfc6962.DefaultHasher.HashChildren(sibling, rfc6962.DefaultHasher.HashLeaf(body))
-	e := &protorekor.TransparencyLogEntry{
-		LogIndex: 1, LogId: &protocommon.LogId{KeyId: keyID(t, s.log)}, KindVersion: version, CanonicalizedBody: body,
-		InclusionProof: &protorekor.InclusionProof{
-			LogIndex: 1, TreeSize: 2, RootHash: top, Hashes: [][]byte{sibling},
-			Checkpoint: &protorekor.Checkpoint{Envelope: s.Checkpoint(t, 2, top, p.LogV1)},
-		},
-	}
+	e := s.include(t, body, version, p.LogV1)
 	if p.LogV1 {
 		e.LogIndex = 1001 // over all trees of the log
 		e.IntegratedTime = p.LogTime.Unix()
 		e.InclusionPromise = &protorekor.InclusionPromise{SignedEntryTimestamp: s.promise(t, e)}
 	}
 	return e
+}
+
+// include is the proof that the second of two entries has a body.
+func (s *Sigstore) include(t testing.TB, body []byte, version *protorekor.KindVersion, v1 bool) *protorekor.TransparencyLogEntry {
+	t.Helper()
+	sibling := rfc6962.DefaultHasher.HashLeaf([]byte("the entry before"))
+	top := rfc6962.DefaultHasher.HashChildren(sibling, rfc6962.DefaultHasher.HashLeaf(body))
+	return &protorekor.TransparencyLogEntry{
+		LogIndex: 1, LogId: &protocommon.LogId{KeyId: keyID(t, s.log)}, KindVersion: version, CanonicalizedBody: body,
+		InclusionProof: &protorekor.InclusionProof{
+			LogIndex: 1, TreeSize: 2, RootHash: top, Hashes: [][]byte{sibling},
+			Checkpoint: &protorekor.Checkpoint{Envelope: s.Checkpoint(t, 2, top, v1)},
+		},
+	}
 }
 
 // Checkpoint is a signed tree head, as one version of Rekor writes it.
@@ -89,7 +95,7 @@ func (s *Sigstore) body(t testing.TB, p *part) ([]byte, *protorekor.KindVersion)
 	verifier := base64.StdEncoding.EncodeToString(p.verifier())
 	switch {
 	case !p.LogV1:
-		return s.bodyV2(t, p, sum[:]), &protorekor.KindVersion{Kind: "hashedrekord", Version: "0.0.2"}
+		return s.bodyV2(t, p, sum[:]), hashedVersion()
 	case p.payload != nil:
 		return []byte(text(t, map[string]any{"apiVersion": "0.0.1", "kind": "dsse", "spec": map[string]any{
 			"envelopeHash": hash(p.payload), "payloadHash": hash(p.payload),
@@ -123,11 +129,16 @@ func (s *Sigstore) bodyV2(t testing.TB, p *part, sum []byte) []byte {
 		t.Fatal(err)
 	}
 	verifier.KeyDetails = details.GetSignatureAlgorithm()
+	return hashed(t, details.GetProtoHashType(), sum, &tilespb.Signature{Content: p.sig, Verifier: verifier})
+}
+
+// hashed is the body of an entry of version 2.
+func hashed(t testing.TB, by protocommon.HashAlgorithm, sum []byte, sig *tilespb.Signature) []byte {
+	t.Helper()
 	entry, err := protojson.Marshal(&tilespb.Entry{
 		Kind: "hashedrekord", ApiVersion: "0.0.2",
 		Spec: &tilespb.Spec{Spec: &tilespb.Spec_HashedRekordV002{HashedRekordV002: &tilespb.HashedRekordLogEntryV002{
-			Data:      &protocommon.HashOutput{Algorithm: details.GetProtoHashType(), Digest: sum},
-			Signature: &tilespb.Signature{Content: p.sig, Verifier: verifier},
+			Data: &protocommon.HashOutput{Algorithm: by, Digest: sum}, Signature: sig,
 		}}},
 	})
 	if err != nil {
@@ -138,6 +149,10 @@ func (s *Sigstore) bodyV2(t testing.TB, p *part, sum []byte) []byte {
 		t.Fatal(err)
 	}
 	return out
+}
+
+func hashedVersion() *protorekor.KindVersion {
+	return &protorekor.KindVersion{Kind: "hashedrekord", Version: "0.0.2"}
 }
 
 // promise is the log's signature of an entry that it is going to include.

@@ -211,7 +211,7 @@ func (s *Sigstore) sign(t testing.TB, g Signing, message []byte) *part {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.sig, p.cert = sig, s.leaf(t, p.Signing, k)
+		p.sig, p.cert = sig, s.leaf(t, p.Signing, &k.PublicKey)
 		if p.Chain {
 			p.chain = []*x509.Certificate{s.intermediate}
 		}
@@ -229,8 +229,14 @@ func (s *Sigstore) sign(t testing.TB, g Signing, message []byte) *part {
 func (s *Sigstore) Stamp(t testing.TB, sig []byte, at time.Time) []byte {
 	t.Helper()
 	sum := sha256.Sum256(sig)
+	return s.stamp(t, sum[:], at)
+}
+
+// stamp is a timestamp of what has a hash.
+func (s *Sigstore) stamp(t testing.TB, sum []byte, at time.Time) []byte {
+	t.Helper()
 	ts := timestamp.Timestamp{
-		HashAlgorithm: crypto.SHA256, HashedMessage: sum[:], Time: at, Policy: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2},
+		HashAlgorithm: crypto.SHA256, HashedMessage: sum, Time: at, Policy: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2},
 	}
 	out, err := ts.CreateResponseWithOpts(s.stamper, s.stamps, crypto.SHA256)
 	if err != nil {

@@ -5,6 +5,7 @@
 //
 // A [Signing] says how one signature differs from a good one: when it was stamped,
 // which part is missing. What is made can be taken apart and forged further.
+// [Sigstore.Serve] is for programs that ask services themselves.
 package signingtest
 
 import (
@@ -76,9 +77,9 @@ func New(t testing.TB, c Config) *Sigstore {
 			KeyUsage: x509.KeyUsageCertSign, BasicConstraintsValid: true, IsCA: true,
 		}
 	}
-	template := authority("root", Now.Add(10*year))
-	s.root = certify(t, template, template, rootKey, rootKey)
-	s.intermediate = certify(t, authority("intermediate", c.IntermediateNotAfter), s.root, s.signs, rootKey)
+	template := authority("root", Now.Add(100*year))
+	s.root = certify(t, template, template, &rootKey.PublicKey, rootKey)
+	s.intermediate = certify(t, authority("intermediate", c.IntermediateNotAfter), s.root, &s.signs.PublicKey, rootKey)
 	s.stamper = certify(t, &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "timestamps"}, NotBefore: Now.Add(-year),
 		NotAfter: Now.Add(100 * year), // what makes timestamps puts the time of the test into them as well
@@ -86,7 +87,7 @@ func New(t testing.TB, c Config) *Sigstore {
 		ExtraExtensions: []pkix.Extension{ // extended key usage of timestamps, and critical (RFC 3161, section 2.3)
 			{Id: []int{2, 5, 29, 37}, Critical: true, Value: der(t, [][]int{{1, 3, 6, 1, 5, 5, 7, 3, 8}})},
 		},
-	}, s.root, s.stamps, rootKey)
+	}, s.root, &s.stamps.PublicKey, rootKey)
 	return s
 }
 
@@ -138,9 +139,9 @@ func keyID(t testing.TB, k *ecdsa.PrivateKey) []byte {
 	return sum[:]
 }
 
-func certify(t testing.TB, template, parent *x509.Certificate, k, by *ecdsa.PrivateKey) *x509.Certificate {
+func certify(t testing.TB, template, parent *x509.Certificate, k *ecdsa.PublicKey, by *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
-	text, err := x509.CreateCertificate(rand.Reader, template, parent, k.Public(), by)
+	text, err := x509.CreateCertificate(rand.Reader, template, parent, k, by)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,6 +69,7 @@ type Reader interface {
 	Advisories
 	Signatures
 	TrustReader
+	AOTJobs
 }
 
 // Tx is the writer's view inside Update. Its reads see its own writes. Each
@@ -92,6 +93,7 @@ type Tx interface {
 	AdvisoryWriter
 	SignatureWriter
 	TrustWriter
+	AOTWriter
 }
 
 // Visibility is what the caller of a listing may see. The zero value sees

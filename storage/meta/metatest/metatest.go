@@ -33,7 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.DB) {
 	for _, group := range [][]test{
 		repositoryTests, manifestTests, tagTests, blobTests, updateTests, journalTests, dumpTests, jobTests, analysisTests, verdictTests,
 		policyTests, approvalTests, decisionTests, quarantineTests, versionTests, noticeTests, downloadTests, eventTests, documentTests,
-		componentTests, advisoryTests, findingTests, signatureTests, trustTests,
+		componentTests, advisoryTests, findingTests, signatureTests, trustTests, aotTests,
 	} {
 		for _, tt := range group {
 			run(tt.name, tt.run)

@@ -17,12 +17,15 @@ import (
 // many of the versions that the caller may see do. Names that only others use
 // are left out.
 func (a *API) listInterfaces(ctx context.Context, q *request) (answer, error) {
-	var after string
+	var after search.Place
 	if _, err := q.after(&after); err != nil {
 		return answer{}, err
 	}
 	rows, next, err := search.Values(ctx, a.Meta, q.sees, "interface", q.text("prefix"), after, q.limit())
-	if err != nil {
+	switch {
+	case errors.Is(err, search.ErrCursor):
+		return answer{}, invalidCursor()
+	case err != nil:
 		return answer{}, fmt.Errorf("interfaces: %w", err)
 	}
 	list := wire.List[wire.Interface]{Items: []wire.Interface{}}
@@ -36,7 +39,7 @@ func (a *API) listInterfaces(ctx context.Context, q *request) (answer, error) {
 		}
 		list.Items = append(list.Items, one)
 	}
-	if next != "" {
+	if next != (search.Place{}) {
 		if list.Next, err = q.next(next); err != nil {
 			return answer{}, err
 		}

@@ -17,51 +17,94 @@ type Value struct {
 	Documents int64
 }
 
+// A Place is where a page of values ended: behind the value After, "" for none, and
+// behind Skip further ones. Those the caller may not see, so they are counted and not
+// named.
+type Place struct {
+	After string `json:"a,omitempty"`
+	Skip  int    `json:"n,omitempty"`
+}
+
+// maxSkip bounds Place.Skip. Each of them is read again to get to the place.
+const maxSkip = 1 << 20
+
 // Values lists the values of an operator that documents which v may see have, in
-// byte order: those that begin with prefix and sort after the given one, at most
-// limit. next is where to go on, "" at the end; a page may be short, or empty,
-// and not be the last. An operator without values is [ErrFacet].
-func Values(ctx context.Context, docs meta.Documents, v meta.Visibility, op, prefix, after string, limit int) (
-	list []Value, next string, err error,
+// byte order: those that begin with prefix and come after the place, at most limit.
+// next is where to go on, the zero Place at the end; a page may be short, or empty,
+// and not be the last. An operator without values is [ErrFacet], a place that no page
+// ended at [ErrCursor].
+func Values(ctx context.Context, docs meta.Documents, v meta.Visibility, op, prefix string, after Place, limit int) (
+	list []Value, next Place, err error,
 ) {
 	o, ok := lookUp(op)
 	if !ok || o.column != "" || o.kind == functions {
-		return nil, "", fmt.Errorf("%w: %q has no values", ErrFacet, cut(op))
+		return nil, Place{}, fmt.Errorf("%w: %q has no values", ErrFacet, cut(op))
 	}
-	p := o.prefix() + fold(prefix)
-	from := ""
-	if after != "" {
-		from = o.prefix() + fold(after)
+	if after.Skip < 0 || after.Skip > maxSkip {
+		return nil, Place{}, fmt.Errorf("%w: %d values to skip", ErrCursor, after.Skip)
 	}
 	err = docs.ReadDocuments(ctx, func(docs meta.Documents) error {
-		e := &engine{ctx: ctx, docs: docs, v: v}
-		looked := 0
-		for len(list) < limit {
-			page, err := docs.Terms(ctx, p, from, limit-len(list))
-			if err != nil {
-				return err
-			}
-			for _, t := range page {
-				from = t.Text
-				n, err := e.count(t)
-				if err != nil {
-					return err
-				}
-				if n > 0 {
-					list = append(list, Value{strings.TrimPrefix(t.Text, o.prefix()), n})
-				}
-			}
-			if len(page) == 0 {
-				return nil // the end
-			}
-			if looked += len(page); looked >= maxListed {
-				break
-			}
+		l := lister{engine: engine{ctx: ctx, docs: docs, v: v}, op: o.prefix(), prefix: o.prefix() + fold(prefix)}
+		more, err := l.seek(after)
+		for looked := 0; err == nil && more && len(l.list) < limit && looked < maxListed; {
+			var n int
+			n, err = l.page(limit - len(l.list))
+			looked, more = looked+n, n > 0
 		}
-		next = strings.TrimPrefix(from, o.prefix())
-		return nil
+		if list = l.list; more && l.place.Skip <= maxSkip {
+			next = l.place
+		}
+		return err
 	})
 	return list, next, err
+}
+
+// A lister goes through the values of one operator.
+type lister struct {
+	engine
+	op, prefix string // how the terms of the operator begin, and those that are listed
+
+	from  string // the last term that was looked at
+	place Place  // of from
+	list  []Value
+}
+
+// seek goes to a place, and reports whether there may be something behind it.
+func (l *lister) seek(to Place) (bool, error) {
+	if l.place = to; to.After != "" {
+		l.from = l.op + fold(to.After)
+	}
+	for left := to.Skip; left > 0; {
+		page, err := l.docs.Terms(l.ctx, l.prefix, l.from, min(left, maxListed))
+		if err != nil || len(page) == 0 {
+			return false, err
+		}
+		l.from = page[len(page)-1].Text
+		left -= len(page)
+	}
+	return true, nil
+}
+
+// page looks at the next terms, at most limit, and gives how many there were.
+func (l *lister) page(limit int) (int, error) {
+	page, err := l.docs.Terms(l.ctx, l.prefix, l.from, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range page {
+		n, err := l.count(t)
+		if err != nil {
+			return 0, err
+		}
+		l.from = t.Text
+		if n == 0 {
+			l.place.Skip++
+			continue
+		}
+		value := strings.TrimPrefix(t.Text, l.op)
+		l.list, l.place = append(l.list, Value{value, n}), Place{After: value}
+	}
+	return len(page), nil
 }
 
 // count is how many documents that the caller may see have a term.

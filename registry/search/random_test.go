@@ -396,9 +396,9 @@ func TestWhoSeesNothingLearnsNothing(t *testing.T) {
 			}
 		}
 		for _, op := range []string{"lang", "imports", "repo", "text"} {
-			list, next, err := Values(t.Context(), db, v, op, "", "", 10)
+			list, next, err := Values(t.Context(), db, v, op, "", Place{}, 10)
 			if err != nil || len(list) != 0 {
-				t.Errorf("Values(%s) = %v, %q, %v; want none", op, list, next, err)
+				t.Errorf("Values(%s) = %v, %+v, %v; want none", op, list, next, err)
 			}
 		}
 		if n, err := Count(t.Context(), db, v, "lang", "rust"); err != nil || n != 0 {

@@ -21,11 +21,13 @@ import (
 	"github.com/wreg-project/wreg/inspect/capability"
 	"github.com/wreg-project/wreg/inspect/origin"
 	"github.com/wreg-project/wreg/inspect/signal"
+	"github.com/wreg-project/wreg/internal/testenv"
 	"github.com/wreg-project/wreg/sbom/evidence"
 	"github.com/wreg-project/wreg/sbom/version"
 	"github.com/wreg-project/wreg/sbom/vuln"
 	"github.com/wreg-project/wreg/sbom/vuln/reach"
 	"github.com/wreg-project/wreg/storage/meta"
+	"github.com/wreg-project/wreg/storage/meta/postgres"
 	"github.com/wreg-project/wreg/storage/meta/sqlite"
 )
 
@@ -609,13 +611,13 @@ func TestValuesAreListed(t *testing.T) {
 	for _, tt := range tests {
 		for _, limit := range []int{1, 2, 10} {
 			var got []Value
-			for next := ""; ; {
+			for next := (Place{}); ; {
 				list, after, err := Values(t.Context(), db, tt.v, tt.op, tt.prefix, next, limit)
 				if err != nil || len(list) > limit {
 					t.Fatalf("Values(%s, %q) = %d of %d, %v", tt.op, tt.prefix, len(list), limit, err)
 				}
 				got = append(got, list...)
-				if next = after; next == "" {
+				if next = after; next == (Place{}) {
 					break
 				}
 			}
@@ -625,7 +627,7 @@ func TestValuesAreListed(t *testing.T) {
 		}
 	}
 	for _, op := range []string{"size", "function", "colour"} {
-		if _, _, err := Values(t.Context(), db, everything, op, "", "", 1); !errors.Is(err, ErrFacet) {
+		if _, _, err := Values(t.Context(), db, everything, op, "", Place{}, 1); !errors.Is(err, ErrFacet) {
 			t.Errorf("Values(%s) = %v, want ErrFacet", op, err)
 		}
 		if _, err := Count(t.Context(), db, everything, op, "1"); !errors.Is(err, ErrFacet) {
@@ -634,5 +636,68 @@ func TestValuesAreListed(t *testing.T) {
 	}
 	if n, err := Count(t.Context(), db, team, "exports", "_START"); err != nil || n != 2 {
 		t.Errorf("Count(exports, _START) = %d, %v; want 2", n, err)
+	}
+}
+
+// A page that ends on values of packages that the caller may not see tells where to go
+// on without naming one: the place is handed to the caller.
+func TestThePlaceOfAPageNamesNothingHidden(t *testing.T) {
+	for name, open := range map[string]func(testing.TB) meta.DB{"sqlite": open, "postgres": openPostgres} {
+		t.Run(name, func(t *testing.T) {
+			db := open(t)
+			hidden := meta.Document{Repo: "secret/app", Digest: sum("hidden"), Updated: day(1), Body: []byte("{}")}
+			for i := range 2*maxListed + 10 {
+				hidden.Terms = append(hidden.Terms, fmt.Sprintf("interface:hidden:name-%05d/run", i))
+			}
+			shown := meta.Document{
+				Repo: "team/app", Digest: sum("shown"), Updated: day(1), Body: []byte("{}"), Terms: []string{"interface:a:a/a", "interface:z:z/z", "within:team"},
+			}
+			index(t, db, hidden, shown)
+			var got []Value
+			pages := 0
+			for next := (Place{}); ; pages++ {
+				list, after, err := Values(t.Context(), db, meta.Visibility{Namespaces: []string{"team"}}, "interface", "", next, 10)
+				if err != nil {
+					t.Fatalf("Values(%+v) = %v", next, err)
+				}
+				got = append(got, list...)
+				if next = after; next == (Place{}) {
+					break
+				}
+				if strings.Contains(fmt.Sprint(next), "hidden") {
+					t.Fatalf("page %d ends at %+v, which names what the caller may not see", pages, next)
+				}
+			}
+			if diff := cmp.Diff([]Value{{"a:a/a", 1}, {"z:z/z", 1}}, got); diff != "" || pages < 2 {
+				t.Errorf("Values() on %d pages (-want +got):\n%s", pages, diff)
+			}
+		})
+	}
+}
+
+func openPostgres(tb testing.TB) meta.DB {
+	tb.Helper()
+	db, err := postgres.Open(tb.Context(), testenv.Postgres(tb), postgres.Options{Migrate: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			tb.Errorf("Close() = %v", err)
+		}
+	})
+	return db
+}
+
+func TestAPlaceThatNoPageEndedAt(t *testing.T) {
+	db := filled(t)
+	for _, skip := range []int{-1, maxSkip + 1} {
+		if list, _, err := Values(t.Context(), db, everything, "lang", "", Place{Skip: skip}, 1); !errors.Is(err, ErrCursor) {
+			t.Errorf("Values() behind %d others = %v, %v; want ErrCursor", skip, list, err)
+		}
+	}
+	list, next, err := Values(t.Context(), db, everything, "lang", "", Place{Skip: maxSkip}, 1)
+	if err != nil || len(list) != 0 || next != (Place{}) {
+		t.Errorf("Values() behind more than there are = %v, %+v, %v; want the end", list, next, err)
 	}
 }

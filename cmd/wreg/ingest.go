@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,9 +32,9 @@ func (s *server) openIngest(ctx context.Context, db meta.DB) (*ingest.Service, e
 	}
 	limits := ingest.DefaultLimits
 	limits.MaxModule, limits.MaxUnpacked = int64(cfg.Ingest.MaxModule), int64(cfg.Ingest.MaxUnpacked)
-	signer, attest := attestations(cfg.Signing, s.keys)
+	signer, attest, tagged := attestations(cfg.Signing, s.keys)
 	return ingest.New(ctx, ingest.Options{
-		Signer: signer, Attest: attest, Trust: func() ingest.Trusted {
+		Signer: signer, Attest: attest, AttestTagged: tagged, Trust: func() ingest.Trusted {
 			m := s.trust.Current()
 			return ingest.Trusted{Verifier: m.Verifier(), Version: m.Version(), Publisher: m.Publisher}
 		},
@@ -48,17 +49,20 @@ func (s *server) openIngest(ctx context.Context, db meta.DB) (*ingest.Service, e
 	})
 }
 
-// attestations says who signs which.
-func attestations(cfg config.Signing, keys *instance.Ring) (signer func() signing.Signer, list []ingest.Attestation) {
+// attestations says who signs which, and whether of packages that are signed by
+// cosign's tags alone as well.
+func attestations(cfg config.Signing, keys *instance.Ring) (signer func() signing.Signer, list []ingest.Attestation, tagged bool) {
+	if slices.Contains(cfg.Attest, config.AttestNone) || len(cfg.Attest) == 0 {
+		return nil, nil, false
+	}
+	signer = func() signing.Signer { return keys.Signer() }
+	if slices.Contains(cfg.Attest, config.AttestAuto) {
+		return signer, ingest.Attestations(), false
+	}
 	for _, a := range cfg.Attest {
-		if a != config.AttestNone {
-			list = append(list, ingest.Attestation(a))
-		}
+		list = append(list, ingest.Attestation(a))
 	}
-	if len(list) == 0 {
-		return nil, nil
-	}
-	return func() signing.Signer { return keys.Signer() }, list
+	return signer, list, true
 }
 
 func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }

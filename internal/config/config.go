@@ -161,16 +161,20 @@ type Signing struct {
 
 	// Attestations that are signed of each package. vsa says that policy admitted
 	// it, sbom lists what it is made of, vulnerabilities what is known of that, and
-	// capabilities what it may do; none signs nothing. They are bundles, and cosign
-	// reads signatures in its older form (tags) only of packages without any, which
-	// is why they are off unless asked for.
-	Attest []string `key:"attest" default:"none"`
+	// capabilities what it may do; none signs nothing. auto is all four, but none of
+	// a package that is signed in cosign's older form (tags) and by no bundle: these
+	// are bundles, and where one hangs cosign does not read the tags. A list is for
+	// every package, whoever signed it how.
+	Attest []string `key:"attest" default:"auto"`
 }
 
-// AttestNone turns attestations off; the others are in Attestations.
-const AttestNone = "none"
+// Words of signing.attest that stand alone; the others are in Attestations.
+const (
+	AttestAuto = "auto"
+	AttestNone = "none"
+)
 
-// Attestations are the words of signing.attest beside none.
+// Attestations are the words of signing.attest that make a list.
 var Attestations = []string{"vsa", "sbom", "vulnerabilities", "capabilities"}
 
 // Trust is what signatures on packages are verified against, beside what

@@ -122,9 +122,10 @@ func TestLoadRefuses(t *testing.T) {
 		},
 		{
 			name: "an attestation that there is not", file: "signing:\n  attest: [vsa, slsa]\n",
-			want: []string{`signing.attest: "slsa" is not one of vsa, sbom, vulnerabilities, capabilities, none`},
+			want: []string{`signing.attest: "slsa" is not one of vsa, sbom, vulnerabilities, capabilities, auto, none`},
 		},
 		{name: "no attestations and one", file: "signing:\n  attest: [none, vsa]\n", want: []string{"signing.attest: none stands alone"}},
+		{name: "all attestations and one", file: "signing:\n  attest: [vsa, auto]\n", want: []string{"signing.attest: auto stands alone"}},
 		{name: "an attestation twice", file: "signing:\n  attest: [vsa, sbom, vsa]\n", want: []string{"signing.attest: vsa is there twice"}},
 		{
 			name: "a public address", flags: map[string][]string{"listen": {":5080"}},

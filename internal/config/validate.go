@@ -104,12 +104,17 @@ func (i Ingest) validate() error {
 }
 
 func (s Signing) validate() error {
-	if slices.Contains(s.Attest, AttestNone) && len(s.Attest) > 1 {
-		return fmt.Errorf("signing.attest: %s stands alone", AttestNone)
-	}
+	alone := []string{AttestAuto, AttestNone}
 	for i, a := range s.Attest {
-		if a != AttestNone && !slices.Contains(Attestations, a) {
-			return fmt.Errorf("signing.attest: %q is not one of %s, %s", clip(a), strings.Join(Attestations, ", "), AttestNone)
+		if slices.Contains(alone, a) {
+			if len(s.Attest) > 1 {
+				return fmt.Errorf("signing.attest: %s stands alone", a)
+			}
+			continue
+		}
+		if !slices.Contains(Attestations, a) {
+			all := slices.Concat(Attestations, alone)
+			return fmt.Errorf("signing.attest: %q is not one of %s", clip(a), strings.Join(all, ", "))
 		}
 		if slices.Contains(s.Attest[:i], a) {
 			return fmt.Errorf("signing.attest: %s is there twice", a)

@@ -226,7 +226,25 @@ func (p *push) commit(ctx context.Context, tx meta.Tx, w registry.Written) error
 	if err := p.s.enqueue(ctx, tx, JobIngest, meta.ManifestKey{Repo: p.sub.Repo, Digest: p.sub.Digest}, job); err != nil {
 		return err
 	}
+	if err := p.yield(ctx, tx, w.Moved); err != nil {
+		return err
+	}
 	return p.s.TagsMoved(ctx, tx, p.sub.Repo, w.Moved)
+}
+
+// yield has the attestations make way for signatures that come by tags of cosign.
+func (p *push) yield(ctx context.Context, tx meta.Tx, moved []registry.TagMoved) error {
+	if !slices.ContainsFunc(p.sub.Layers, func(l registry.Descriptor) bool { return isCosign(l.MediaType) }) {
+		return nil
+	}
+	for _, t := range moved {
+		if d := cosignSubject(t.Tag); d != "" {
+			if err := p.s.yieldToTag(ctx, tx, p.sub.Repo, d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // record keeps a decision that any rule had a part in.

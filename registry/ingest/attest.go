@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -59,15 +60,107 @@ const programURI = "https://wreg.dev/wreg"
 // same bytes: the times in them are those of the push and of what it was compared
 // with, never of the clock.
 func (s *Service) attestStage(ctx context.Context, r *ingestion) error {
-	if s.o.Signer == nil || !r.sub.isPackage() {
+	if !r.sub.isPackage() {
+		return nil
+	}
+	before, err := s.attested(ctx, s.meta, r.sub.Repo, r.sub.Digest)
+	if err != nil {
+		return err
+	}
+	if !s.o.AttestTagged && r.sub.signatures.tagsAlone() {
+		for kind := range before {
+			r.derived = append(r.derived, s.derivedAttestation(r, kind))
+		}
+		return nil
+	}
+	if s.o.Signer == nil {
 		return nil
 	}
 	for _, a := range s.o.Attest {
+		if r.scanOnly() && a.followsFromBytes() && before[derivedAttestation+string(a)] != nil {
+			continue
+		}
 		list, err := s.attest(ctx, r, a)
 		if err != nil {
 			return fmt.Errorf("%s: %w", a, err)
 		}
 		r.derived = append(r.derived, list...)
+	}
+	return nil
+}
+
+// followsFromBytes reports whether an attestation stays as it is as long as the
+// package does.
+func (a Attestation) followsFromBytes() bool { return a == AttestCapabilities || a == AttestSBOM }
+
+// tagsAlone reports whether what hangs on a manifest is in the form of cosign's tags
+// and nothing is a bundle. Whether any of it was verified does not matter: cosign's
+// users have keys of their own.
+func (s *signatures) tagsAlone() bool {
+	has := func(form signing.Form) bool {
+		return slices.ContainsFunc(s.rows, func(r meta.Signature) bool { return r.Form == string(form) })
+	}
+	return has(signing.FormCosign) && !has(signing.FormBundle)
+}
+
+// attested are the manifests of the attestations of this installation that hang on
+// d, by the value of registry.AnnotationDerived.
+func (s *Service) attested(ctx context.Context, db meta.Reader, repo string, d digest.Digest) (map[string][]digest.Digest, error) {
+	list := map[string][]digest.Digest{}
+	err := s.eachBundle(ctx, db, repo, d, func(r meta.Referrer, own bool) {
+		if kind := r.Annotations[registry.AnnotationDerived]; own && strings.HasPrefix(kind, derivedAttestation) {
+			list[kind] = append(list[kind], r.Digest)
+		}
+	})
+	return list, err
+}
+
+// bundlePage is how many referrers are listed at a time: others may hang any number
+// of them on a manifest.
+const bundlePage = 500
+
+// eachBundle calls f for every bundle that hangs on d, and says whether this
+// installation made it.
+func (s *Service) eachBundle(ctx context.Context, db meta.Reader, repo string, d digest.Digest, f func(r meta.Referrer, own bool)) error {
+	for page := (meta.Page{Limit: bundlePage}); ; {
+		all, err := db.Referrers(ctx, repo, d, signing.MediaTypeBundle, page)
+		if err != nil && !absent(err) {
+			return fmt.Errorf("bundles of %s in %s: %w", d, repo, err)
+		}
+		for _, r := range all {
+			f(r, r.Annotations[registry.AnnotationProducer] == s.o.Producer)
+		}
+		if len(all) < page.Limit {
+			return nil
+		}
+		page.After = all[len(all)-1].Digest.String()
+	}
+}
+
+// yieldToTag removes the attestations of d in the transaction that gives it a first
+// signature by a tag of cosign, unless other bundles hang on it: cosign verifies what
+// it signed at once. The job that follows knows more, and sees to the rest.
+func (s *Service) yieldToTag(ctx context.Context, tx meta.Tx, repo string, d digest.Digest) error {
+	if s.o.AttestTagged {
+		return nil
+	}
+	var mine []digest.Digest
+	foreign := false
+	err := s.eachBundle(ctx, tx, repo, d, func(r meta.Referrer, own bool) {
+		switch {
+		case !own:
+			foreign = true
+		case strings.HasPrefix(r.Annotations[registry.AnnotationDerived], derivedAttestation):
+			mine = append(mine, r.Digest)
+		}
+	})
+	if err != nil || foreign {
+		return err
+	}
+	for _, o := range mine {
+		if _, err := tx.DeleteManifest(ctx, repo, o); err != nil {
+			return fmt.Errorf("attestation %s of %s in %s: %w", o, d, repo, err)
+		}
 	}
 	return nil
 }
@@ -84,14 +177,8 @@ func (s *Service) attest(ctx context.Context, r *ingestion, a Attestation) ([]re
 	case AttestVulnerabilities:
 		return s.attestOne(ctx, r, a, s.scanRecord)
 	case AttestCapabilities:
-		if r.scanOnly() {
-			return nil, nil // it follows from the bytes
-		}
 		return s.attestOne(ctx, r, a, s.capabilities)
 	case AttestSBOM:
-		if r.scanOnly() {
-			return nil, nil
-		}
 		return s.attestBills(ctx, r)
 	}
 	return nil, fmt.Errorf("there is no attestation of this name") // the configuration was checked
@@ -143,10 +230,7 @@ func (s *subject) about() signing.Subject { return signing.SubjectOf(s.Repo, s.D
 // signed makes the referrer of a statement. Without one, or if beyond says that it
 // is too large, it is a Derived that takes back the one before.
 func (s *Service) signed(ctx context.Context, r *ingestion, kind string, st *signing.Statement, beyond error) (registry.Derived, error) {
-	d := registry.Derived{
-		Repo: r.sub.Repo, Subject: r.manifest, ArtifactType: signing.MediaTypeBundle, Producer: s.o.Producer,
-		Kind: derivedAttestation + kind, Version: Version,
-	}
+	d := s.derivedAttestation(r, derivedAttestation+kind)
 	if beyond == nil && st == nil {
 		return d, nil
 	}
@@ -168,6 +252,14 @@ func (s *Service) signed(ctx context.Context, r *ingestion, kind string, st *sig
 		Open:       func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil },
 	}}
 	return d, nil
+}
+
+// derivedAttestation is an attestation without content, which takes back the one
+// before.
+func (s *Service) derivedAttestation(r *ingestion, kind string) registry.Derived {
+	return registry.Derived{
+		Repo: r.sub.Repo, Subject: r.manifest, ArtifactType: signing.MediaTypeBundle, Producer: s.o.Producer, Kind: kind, Version: Version,
+	}
 }
 
 // pushed is when the manifest was stored, in whole seconds.

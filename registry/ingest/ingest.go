@@ -67,6 +67,11 @@ type Options struct {
 	Signer func() signing.Signer
 	Attest []Attestation
 
+	// AttestTagged has them made of all packages. Without it those have none that are
+	// signed by cosign's tags and by no bundle: cosign does not read its tags where
+	// any bundle hangs, and attestations are bundles.
+	AttestTagged bool
+
 	// Likelihood gives what is known of how vulnerabilities are used, for policies;
 	// nil if nothing is. It is called for each package and answers from memory.
 	Likelihood func() advisories.Likelihood

@@ -39,7 +39,7 @@ func TestCosignVerifiesWhatTheInstallationAttests(t *testing.T) {
 	}
 	data := sh.file("data")
 	sh.run(program(t, "bin", "wreg"), "advisories", "import", "--data", data, absolute(t, filepath.Join(top, "test", "data", "osv", "crates.io.zip")))
-	reg := startWreg(t, "--data", data, "--signing-key", key, "--signing-attest", attestations)
+	reg := startWreg(t, "--data", data, "--signing-key", key)
 	policy, err := json.Marshal(map[string]string{"source": named})
 	if err != nil {
 		t.Fatal(err)

@@ -88,6 +88,27 @@ type Blob struct {
 // request.
 func (b Blob) Open() io.ReadCloser { return b.open() }
 
+// NewBlob makes a blob of content that open gives from its start, each time it is
+// called. The content is d's.
+func NewBlob(d ocispec.Descriptor, open func() io.ReadCloser) Blob {
+	return Blob{Descriptor: d, open: open}
+}
+
+// NewJSONBlob makes a blob of v, which has to have a JSON form.
+func NewJSONBlob(mediaType string, v any) Blob {
+	data := encode(v)
+	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+	return Blob{Descriptor: d, open: inMemory(data)}
+}
+
+// NewPackage makes a package of a manifest of another kind than [Pack] makes, and
+// of the blobs that it names. It has no Report, and no views.
+func NewPackage(m ocispec.Manifest, blobs ...Blob) *Package {
+	p := &Package{Blobs: blobs}
+	p.seal(m)
+	return p
+}
+
 // A Package is an artifact ready to be sent: a manifest with what it names.
 type Package struct {
 	// Manifest describes ManifestJSON, with its artifact type and annotations.
@@ -97,7 +118,7 @@ type Package struct {
 	// Blobs are the config and the layers, each once.
 	Blobs []Blob
 
-	// Report is what inspection found out about the Wasm.
+	// Report is what inspection found out about the Wasm, of a package of [Pack].
 	Report *inspect.Report
 
 	// Title is the file name of the Wasm, "hello.wasm", and Version the version
@@ -139,7 +160,7 @@ func Pack(ctx context.Context, files []File, o Options) (*Package, error) {
 	}
 	p.layer = layer
 	layer.Annotations = map[string]string{AnnotationTitle: p.Title}
-	config := jsonBlob(MediaTypeConfig, newConfig(rep, layer.Digest, o))
+	config := NewJSONBlob(MediaTypeConfig, newConfig(rep, layer.Digest, o))
 	p.Blobs = []Blob{config, {Descriptor: layer, open: file.open}}
 	p.seal(ocispec.Manifest{
 		Config:      config.Descriptor,
@@ -242,10 +263,11 @@ func (p *Package) seal(m ocispec.Manifest) {
 	m.MediaType = MediaTypeManifest
 	p.ManifestJSON = encode(m)
 	p.Manifest = ocispec.Descriptor{
-		MediaType:   MediaTypeManifest,
-		Digest:      digest.FromBytes(p.ManifestJSON),
-		Size:        int64(len(p.ManifestJSON)),
-		Annotations: m.Annotations,
+		MediaType:    MediaTypeManifest,
+		Digest:       digest.FromBytes(p.ManifestJSON),
+		Size:         int64(len(p.ManifestJSON)),
+		ArtifactType: m.ArtifactType,
+		Annotations:  m.Annotations,
 	}
 }
 
@@ -259,12 +281,6 @@ func encode(v any) []byte {
 		panic(err)
 	}
 	return bytes.TrimRight(b.Bytes(), "\n")
-}
-
-func jsonBlob(mediaType string, v any) Blob {
-	data := encode(v)
-	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
-	return Blob{Descriptor: d, open: inMemory(data)}
 }
 
 func inMemory(data []byte) func() io.ReadCloser {

@@ -51,7 +51,10 @@ func (p *Package) View(ctx context.Context, v View) (*Package, error) {
 	if v != OCIImage {
 		return nil, fmt.Errorf("%w: unknown view %q", ErrForm, v)
 	}
-	if p.Report.Kind == inspect.KindWITPackage {
+	switch {
+	case p.Report == nil:
+		return nil, fmt.Errorf("%w: view %s of what is no Wasm", ErrForm, v)
+	case p.Report.Kind == inspect.KindWITPackage:
 		return nil, fmt.Errorf("%w: view %s of a WIT package, which nothing can run", ErrForm, v)
 	}
 	img := image{name: p.Title, wasm: p.wasm, modified: p.created}
@@ -60,7 +63,7 @@ func (p *Package) View(ctx context.Context, v View) (*Package, error) {
 		return nil, fmt.Errorf("compress %s: %w", p.Title, err)
 	}
 	created := p.created
-	config := jsonBlob(MediaTypeImageConfig, ocispec.Image{
+	config := NewJSONBlob(MediaTypeImageConfig, ocispec.Image{
 		Created:  &created,
 		Platform: ocispec.Platform{Architecture: ArchitectureWasm, OS: "wasi"},
 		Config:   ocispec.ImageConfig{Entrypoint: []string{"/" + p.Title}},

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,6 +20,7 @@ import (
 	"github.com/wreg-project/wreg/artifact"
 	"github.com/wreg-project/wreg/artifact/build"
 	"github.com/wreg-project/wreg/artifact/ref"
+	"github.com/wreg-project/wreg/internal/lazy"
 	"github.com/wreg-project/wreg/internal/term"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
 	"github.com/wreg-project/wreg/registry/client"
@@ -116,7 +116,7 @@ func message(err error) string {
 		text = nameOnce(strings.ReplaceAll(text, sent.Error(), unreachable(sent)), hostOf(sent))
 	}
 	if host := wantsCredential(err); host != "" {
-		text = credentialless.ReplaceAllString(text, host+": it wants a credential, and there is none (401 Unauthorized)")
+		text = credentialless().ReplaceAllString(text, host+": it wants a credential, and there is none (401 Unauthorized)")
 		text = nameOnce(text, host)
 	}
 	return term.Clean(strings.ReplaceAll(text, "\n", "; "))
@@ -129,7 +129,7 @@ func nameOnce(text, host string) string {
 }
 
 // credentialless is how oras-go says that there is no credential.
-var credentialless = regexp.MustCompile(`[A-Z]+ "https?://([^/"]+)[^"]*": basic credential not found`)
+var credentialless = lazy.Regexp(`[A-Z]+ "https?://([^/"]+)[^"]*": basic credential not found`)
 
 // wantsCredential is the host that a credential is missing for, "" if that is
 // not the problem.
@@ -137,7 +137,7 @@ func wantsCredential(err error) string {
 	if !errors.Is(err, auth.ErrBasicCredentialNotFound) {
 		return ""
 	}
-	if m := credentialless.FindStringSubmatch(err.Error()); m != nil {
+	if m := credentialless().FindStringSubmatch(err.Error()); m != nil {
 		return m[1]
 	}
 	return ""

@@ -94,11 +94,16 @@ var class = func() (t [256]byte) {
 
 // couples is a bit set of the pairs of bytes that can stand side by side in text.
 var couples = func() (t [1 << 10]uint64) {
-	for pair := range 1 << 16 {
-		a, b := class[pair&0xff], class[pair>>8]
-		if a != notText && b != notText && (a != plain || b != trail) && (a != lead || b == trail) {
-			t[pair>>6] |= 1 << (pair & 63)
+	var before [trail + 1][4]uint64 // by the class of the second byte, the first ones
+	for b := range before {
+		for first, a := range class {
+			if a != notText && b != notText && (a != plain || b != trail) && (a != lead || b == trail) {
+				before[b][first>>6] |= 1 << (first & 63)
+			}
 		}
+	}
+	for second, b := range class {
+		copy(t[second<<2:], before[b][:])
 	}
 	return t
 }()

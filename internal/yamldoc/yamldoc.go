@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/wreg-project/wreg/internal/lazy"
 	"github.com/wreg-project/wreg/internal/near"
 	"github.com/wreg-project/wreg/internal/term"
 )
@@ -105,11 +105,11 @@ func Open(source []byte, limit int) (*Document, *yaml.Node, error) {
 	return d, root.Content[0], nil
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
+var yamlLine = lazy.Regexp(`^yaml: line (\d+): `)
 
 func yamlError(err error) *Error {
 	e := &Error{Line: 1, Column: 1, Msg: term.Clean(err.Error())}
-	if m := yamlLine.FindStringSubmatch(e.Msg); m != nil {
+	if m := yamlLine().FindStringSubmatch(e.Msg); m != nil {
 		if line, err := strconv.Atoi(m[1]); err == nil {
 			e.Line = max(line, 1)
 		}
@@ -291,16 +291,16 @@ func OneOf[T ~string](d *Document, n *yaml.Node, words ...T) T {
 	return ""
 }
 
-var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
+var nameForm = lazy.Regexp(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
 
 // IsName reports whether s is a name as Name reads it.
-func IsName(s string) bool { return nameForm.MatchString(s) }
+func IsName(s string) bool { return nameForm().MatchString(s) }
 
 // Name reads a name: lower-case letters, digits, and between them . _ -, at most
 // 63.
 func (d *Document) Name(n *yaml.Node) string {
 	text := d.Text(n)
-	if text != "" && !nameForm.MatchString(text) {
+	if text != "" && !nameForm().MatchString(text) {
 		d.Fail(n, "lower-case letters, digits, and between them . _ -, at most 63", "%q is no name", quote(text))
 		return ""
 	}

@@ -1,11 +1,11 @@
 package policy
 
 import (
-	"regexp"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/wreg-project/wreg/internal/lazy"
 	"github.com/wreg-project/wreg/internal/yamldoc"
 )
 
@@ -16,7 +16,7 @@ const (
 	maxLists = 50
 )
 
-var listForm = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]{0,39}$`)
+var listForm = lazy.Regexp(`^[a-zA-Z][a-zA-Z0-9_]{0,39}$`)
 
 // positions say where a rule stands in its source.
 type positions struct {
@@ -128,7 +128,7 @@ func (d *document) lists(n *yaml.Node) map[string][]string {
 		case len(lists) == maxLists:
 			d.Fail(key, "", "more than %d lists", maxLists)
 			return lists
-		case key.Kind != yaml.ScalarNode || !listForm.MatchString(key.Value):
+		case key.Kind != yaml.ScalarNode || !listForm().MatchString(key.Value):
 			d.Fail(key, "letters, digits and _, at most 40, beginning with a letter", "%q is no name for a list", clip(key.Value))
 		case lists[key.Value] != nil:
 			d.Fail(key, "", "%s is there twice", key.Value)

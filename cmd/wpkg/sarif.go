@@ -8,9 +8,8 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
-
-	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"github.com/wreg-project/wreg/internal/version"
 	"github.com/wreg-project/wreg/registry/policy"
@@ -22,48 +21,44 @@ const sarifInformation = "https://github.com/wreg-project/wreg/blob/main/docs/sp
 // writeSARIF writes the report as SARIF 2.1.0, the format of code scanning. What
 // we put where is written in docs/spec/audit.md.
 func (r *auditReport) writeSARIF(w io.Writer) error {
-	run := sarif.NewRunWithInformationURI("wpkg", sarifInformation)
-	run.Tool.Driver.WithVersion(version.Get().Version)
+	run := newSARIFRun(version.Get().Version, sarifInformation)
 	for _, rule := range r.rules {
-		run.Tool.Driver.AddRule(sarifRule(rule))
+		run.rule(policyRule(rule))
 	}
-	invocation := sarif.NewInvocation().WithExecutionSuccessful(r.count(auditError) == 0)
+	run.Invocations[0].ExecutionSuccessful = r.count(auditError) == 0
 	for i, a := range r.items {
-		location := sarifLocation(a, i)
-		run.AddArtifact(sarifArtifact(a))
+		at := sarifLocation(a, i)
+		run.Artifacts = append(run.Artifacts, sarifArtifact(a))
 		if a.Error != "" {
-			invocation.AddToolExecutionNotification(sarif.NewNotification().WithLevel("error").
-				WithMessage(sarif.NewTextMessage(a.Error)).AddLocation(location))
+			run.failed(a.Error, at)
 			continue
 		}
 		for _, v := range a.Violations {
-			run.AddResult(r.sarifResult(run, a, v, location))
+			run.Results = append(run.Results, r.sarifResult(run, a, v, at))
 		}
 	}
-	run.AddInvocation(invocation)
-	doc := sarif.NewReport()
-	doc.AddRun(run)
-	return doc.PrettyWrite(w)
+	return run.write(w)
 }
 
-func sarifRule(rule auditedRule) *sarif.ReportingDescriptor {
+func policyRule(rule auditedRule) sarifRule {
 	text := rule.description
 	if text == "" {
 		text = "Rule " + rule.rule + " of policy " + rule.policy
 	}
-	properties := sarif.NewPropertyBag().WithTags([]string{"security", "webassembly"})
-	// GitHub sorts and gates by this number, which it takes for one of CVSS.
-	properties.Add("security-severity", securitySeverity[rule.severity])
-	properties.Add("precision", "high")
-	properties.Add("mode", string(rule.mode))
-	properties.Add("severity", string(rule.severity))
-	return sarif.NewReportingDescriptor().WithID(rule.id()).WithName(rule.id()).
-		WithShortDescription(sarif.NewMultiformatMessageString().WithText(text)).
-		WithFullDescription(sarif.NewMultiformatMessageString().WithText(text)).
-		WithHelp(sarif.NewMultiformatMessageString().WithText(text)).
-		WithHelpURI(sarifInformation).
-		WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(modeLevels[rule.mode])).
-		WithProperties(properties)
+	return sarifRule{
+		ID: rule.id(), Name: rule.id(),
+		ShortDescription: sarifText{text}, FullDescription: sarifText{text}, Help: sarifText{text},
+		HelpURI:              sarifInformation,
+		DefaultConfiguration: sarifLevel{modeLevels[rule.mode]},
+		Properties: map[string]any{
+			"tags": []string{"security", "webassembly"},
+			// GitHub sorts and gates by this number, which it takes for one of CVSS.
+			"security-severity": securitySeverity[rule.severity],
+			"precision":         "high",
+			"mode":              rule.mode,
+			"severity":          rule.severity,
+		},
+	}
 }
 
 // securitySeverity has numbers in the middle of GitHub's ranges.
@@ -76,16 +71,10 @@ var modeLevels = map[policy.Mode]string{policy.Enforce: "error", policy.Warn: "w
 
 // sarifResult is one violation. Rules that are not in the list, as those of a
 // registry that audits by itself, are added to it.
-func (r *auditReport) sarifResult(run *sarif.Run, a audited, v policy.Violation, at *sarif.Location) *sarif.Result {
-	index := -1
-	for i, rule := range run.Tool.Driver.Rules {
-		if *rule.ID == v.ID() {
-			index = i
-		}
-	}
+func (r *auditReport) sarifResult(run *sarifRun, a audited, v policy.Violation, at sarifPlace) sarifFound {
+	index := slices.IndexFunc(run.Tool.Driver.Rules, func(rule sarifRule) bool { return rule.ID == v.ID() })
 	if index < 0 {
-		index = len(run.Tool.Driver.Rules)
-		run.Tool.Driver.AddRule(sarifRule(auditedRule{policy: v.Policy, rule: v.Rule, mode: v.Mode, severity: v.Severity}))
+		index = run.rule(policyRule(auditedRule{policy: v.Policy, rule: v.Rule, mode: v.Mode, severity: v.Severity}))
 	}
 	level := modeLevels[v.Mode]
 	if r.fails.reached(v) {
@@ -95,54 +84,50 @@ func (r *auditReport) sarifResult(run *sarif.Run, a audited, v policy.Violation,
 	if v.Fact != "" && !strings.Contains(text, v.Fact) {
 		text += " (" + v.Fact + ")"
 	}
-	properties := sarif.NewPropertyBag()
-	properties.Add("mode", string(v.Mode))
-	properties.Add("severity", string(v.Severity))
+	properties := map[string]any{"mode": v.Mode, "severity": v.Severity}
 	if v.Fact != "" {
-		properties.Add("fact", v.Fact)
+		properties["fact"] = v.Fact
 	}
 	if v.Error {
-		properties.Add("error", true)
+		properties["error"] = true
 	}
 	// Without a fingerprint of ours, GitHub would take lines of the binary for it,
 	// and every build would raise the same alert anew.
 	print := sha256.Sum256([]byte(v.ID() + "\x00" + sarifURI(a) + "\x00" + v.File))
 	fingerprint := hex.EncodeToString(print[:8])
-	return sarif.NewResult().WithRuleID(v.ID()).WithRuleIndex(index).WithLevel(level).
-		WithMessage(sarif.NewTextMessage(text)).
-		WithLocations([]*sarif.Location{at}).
-		WithPartialFingerprints(map[string]string{"wregViolation/v1": fingerprint, "primaryLocationLineHash": fingerprint + ":1"}).
-		WithProperties(properties)
+	return sarifFound{
+		RuleID: v.ID(), RuleIndex: index, Level: level, Message: sarifText{text}, Locations: []sarifPlace{at},
+		PartialFingerprints: map[string]string{"wregViolation/v1": fingerprint, "primaryLocationLineHash": fingerprint + ":1"},
+		Properties:          properties,
+	}
 }
 
-func sarifLocation(a audited, artifact int) *sarif.Location {
-	// GitHub shows only results with a line.
-	region := sarif.NewRegion().WithStartLine(1)
-	place := sarif.NewPhysicalLocation().WithRegion(region).
-		WithArtifactLocation(sarif.NewSimpleArtifactLocation(sarifURI(a)).WithIndex(artifact))
-	location := sarif.NewLocationWithPhysicalLocation(place)
+// sarifLocation is the place of a target that has an index in the list of
+// artifacts.
+func sarifLocation(a audited, artifact int) sarifPlace {
+	place := sarifPlace{Physical: sarifPhysical{
+		ArtifactLocation: sarifFileLocation{sarifURI(a), &artifact},
+		Region:           sarifRegion{StartLine: 1}, // GitHub shows only results with a line
+	}}
 	if a.Package != "" {
 		name := a.Package
 		if a.Version != "" {
 			name += "@" + a.Version
 		}
-		location.AddLogicalLocation(sarif.NewLogicalLocation().WithFullyQualifiedName(name).WithKind("package"))
+		place.Logical = []sarifLogical{{FullyQualifiedName: name, Kind: "package"}}
 	}
-	return location
+	return place
 }
 
-func sarifArtifact(a audited) *sarif.Artifact {
-	artifact := sarif.NewArtifact().WithLocation(sarif.NewSimpleArtifactLocation(sarifURI(a)))
+func sarifArtifact(a audited) sarifFile {
+	file := sarifFile{Location: sarifFileLocation{URI: sarifURI(a)}, Length: a.Size}
 	if a.file {
-		artifact.WithMimeType("application/wasm")
-		if algorithm, hash, ok := strings.Cut(a.Digest, ":"); ok && algorithm == "sha256" {
-			artifact.WithHashes(map[string]string{"sha-256": hash})
+		file.MIMEType = "application/wasm"
+		if hash, ok := strings.CutPrefix(a.Digest, "sha256:"); ok {
+			file.Hashes = map[string]string{"sha-256": hash}
 		}
 	}
-	if a.Size > 0 {
-		artifact.WithLength(int(a.Size))
-	}
-	return artifact
+	return file
 }
 
 // sarifURI is where a target lies: a path with slashes, as code scanning wants it

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
-
 	"github.com/wreg-project/wreg/internal/version"
 	"github.com/wreg-project/wreg/sbom/vuln"
 	"github.com/wreg-project/wreg/sbom/vuln/reach"
@@ -24,63 +22,58 @@ const scanInformation = "https://github.com/wreg-project/wreg/blob/main/docs/spe
 // result for each component that has it. What a statement says not to matter is a
 // result that is suppressed.
 func writeScanSARIF(w io.Writer, items []scanned) error {
-	run := sarif.NewRunWithInformationURI("wpkg", scanInformation)
-	run.Tool.Driver.WithVersion(version.Get().Version)
+	run := newSARIFRun(version.Get().Version, scanInformation)
 	rules := map[string]int{}
 	whole := true
-	invocation := sarif.NewInvocation()
 	for i, s := range items {
 		at := audited{Name: s.Name, Digest: s.Digest, Size: s.Size, file: s.target.file}
 		if at.file && s.SHA256 != "" {
 			at.Digest = "sha256:" + s.SHA256
 		}
 		location := sarifLocation(at, i)
-		run.AddArtifact(sarifArtifact(at))
+		run.Artifacts = append(run.Artifacts, sarifArtifact(at))
 		if s.Error != "" {
 			whole = false
-			invocation.AddToolExecutionNotification(sarif.NewNotification().WithLevel("error").
-				WithMessage(sarif.NewTextMessage(s.Error)).AddLocation(location))
+			run.failed(s.Error, location)
 			continue
 		}
 		for _, f := range slices.Concat(s.Findings, s.Stated) {
 			index, ok := rules[f.ID]
 			if !ok {
-				index = len(rules)
+				index = run.rule(vulnerabilityRule(f.Finding))
 				rules[f.ID] = index
-				run.Tool.Driver.AddRule(vulnerabilityRule(f.Finding))
 			}
-			run.AddResult(vulnerabilityResult(f, index, at, location))
+			run.Results = append(run.Results, vulnerabilityResult(f, index, at, location))
 		}
 	}
-	run.AddInvocation(invocation.WithExecutionSuccessful(whole))
-	doc := sarif.NewReport()
-	doc.AddRun(run)
-	return doc.PrettyWrite(w)
+	run.Invocations[0].ExecutionSuccessful = whole
+	return run.write(w)
 }
 
-func vulnerabilityRule(f scan.Finding) *sarif.ReportingDescriptor {
+func vulnerabilityRule(f scan.Finding) sarifRule {
 	text := f.Summary
 	if text == "" {
 		text = "Vulnerability " + f.ID
 	}
-	properties := sarif.NewPropertyBag().WithTags(append([]string{"security", "vulnerability", "webassembly"}, f.Aliases...))
 	score := f.Severity.Score
 	if score == 0 {
 		score = middle[f.Severity.Rating]
 	}
-	properties.Add("security-severity", strconv.FormatFloat(score, 'f', 1, 64))
-	properties.Add("precision", "high")
 	help := scanInformation
 	if len(f.References) > 0 && strings.HasPrefix(f.References[0], "https://") {
 		help = f.References[0]
 	}
-	return sarif.NewReportingDescriptor().WithID(f.ID).WithName(f.ID).
-		WithShortDescription(sarif.NewMultiformatMessageString().WithText(text)).
-		WithFullDescription(sarif.NewMultiformatMessageString().WithText(text)).
-		WithHelp(sarif.NewMultiformatMessageString().WithText(text)).
-		WithHelpURI(help).
-		WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(vulnerabilityLevel(scanFinding{Finding: f}))).
-		WithProperties(properties)
+	return sarifRule{
+		ID: f.ID, Name: f.ID,
+		ShortDescription: sarifText{text}, FullDescription: sarifText{text}, Help: sarifText{text},
+		HelpURI:              help,
+		DefaultConfiguration: sarifLevel{vulnerabilityLevel(scanFinding{Finding: f})},
+		Properties: map[string]any{
+			"tags":              append([]string{"security", "vulnerability", "webassembly"}, f.Aliases...),
+			"security-severity": strconv.FormatFloat(score, 'f', 1, 64),
+			"precision":         "high",
+		},
+	}
 }
 
 // middle has a number for what has a rating and no score.
@@ -97,7 +90,7 @@ func vulnerabilityLevel(f scanFinding) string {
 	return "warning"
 }
 
-func vulnerabilityResult(f scanFinding, rule int, at audited, location *sarif.Location) *sarif.Result {
+func vulnerabilityResult(f scanFinding, rule int, at audited, location sarifPlace) sarifFound {
 	text := f.Name + " " + f.Version + ": " + codeOf(f)
 	if f.Reach.Reason != "" {
 		text += ", " + f.Reach.Reason
@@ -105,27 +98,24 @@ func vulnerabilityResult(f scanFinding, rule int, at audited, location *sarif.Lo
 	if len(f.Fixed) > 0 {
 		text += ". Fixed in " + strings.Join(f.Fixed, ", ")
 	}
-	properties := sarif.NewPropertyBag()
-	properties.Add("purl", f.PURL)
-	properties.Add("reach", f.Reach.Level.String())
+	properties := map[string]any{"purl": f.PURL, "reach": f.Reach.Level.String()}
 	if f.Unit != "" {
-		properties.Add("unit", f.Unit)
+		properties["unit"] = f.Unit
 	}
 	if f.Reach.Level == reach.Reachable {
-		properties.Add("path", f.Reach.Path)
+		properties["path"] = f.Reach.Path
 	}
 	// Not by version: a finding stays the same one until it is fixed.
 	print := sha256.Sum256([]byte(f.ID + "\x00" + f.Name + "\x00" + f.Unit + "\x00" + sarifURI(at)))
 	fingerprint := hex.EncodeToString(print[:8])
-	result := sarif.NewResult().WithRuleID(f.ID).WithRuleIndex(rule).WithLevel(vulnerabilityLevel(f)).
-		WithMessage(sarif.NewTextMessage(text)).
-		WithLocations([]*sarif.Location{location}).
-		WithPartialFingerprints(map[string]string{"wregVulnerability/v1": fingerprint, "primaryLocationLineHash": fingerprint + ":1"}).
-		WithProperties(properties)
+	result := sarifFound{
+		RuleID: f.ID, RuleIndex: rule, Level: vulnerabilityLevel(f), Message: sarifText{text}, Locations: []sarifPlace{location},
+		PartialFingerprints: map[string]string{"wregVulnerability/v1": fingerprint, "primaryLocationLineHash": fingerprint + ":1"},
+		Properties:          properties,
+	}
 	if s := f.Statement; s.dismisses() {
 		why := cmp.Or(s.Text, string(s.Justification), s.status())
-		result.AddSuppression(sarif.NewSuppression().WithKind("external").WithStatus("accepted").
-			WithJustification(s.status() + " by " + s.by() + ": " + why))
+		result.Suppressions = []sarifSuppression{{"external", "accepted", s.status() + " by " + s.by() + ": " + why}}
 	}
 	return result
 }

@@ -10,8 +10,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"oras.land/oras-go/v2"
-	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/wreg-project/wreg/signing"
@@ -82,12 +80,7 @@ func (c *copier) referrer(ctx context.Context, src Target, subject digest.Digest
 		out.LeftOut = append(out.LeftOut, r)
 		return false, nil
 	}
-	graph := c.graph
-	graph.FindSuccessors = func(ctx context.Context, f content.Fetcher, d ocispec.Descriptor) ([]ocispec.Descriptor, error) {
-		all, err := content.Successors(ctx, f, d)
-		return slices.DeleteFunc(all, func(s ocispec.Descriptor) bool { return s.Digest == subject }), err
-	}
-	err = c.hang(ctx, func() error { return plain(oras.CopyGraph(ctx, c.src, c.dst, bare(r), graph)) })
+	err = c.hang(ctx, func() error { return c.copyGraph(ctx, bare(r), subject) })
 	if IsDerived(r) && denied(err) {
 		out.LeftOut = append(out.LeftOut, r)
 		return false, nil
@@ -171,7 +164,7 @@ func (c *copier) cosignTag(ctx context.Context, from ocispec.Descriptor, tag str
 	case err != nil && !errors.Is(err, ErrNotFound):
 		return err
 	case err != nil:
-		if err := plain(oras.CopyGraph(ctx, c.src, c.dst, from, c.graph)); err != nil {
+		if err := c.copyGraph(ctx, from, ""); err != nil {
 			return err
 		}
 		return c.dst.Tag(ctx, from, tag)
@@ -185,7 +178,7 @@ func (c *copier) cosignTag(ctx context.Context, from ocispec.Descriptor, tag str
 		return fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
 	for _, l := range m.Layers {
-		if err := plain(oras.CopyGraph(ctx, c.src, c.dst, bare(l), c.graph)); err != nil {
+		if err := c.copyGraph(ctx, bare(l), ""); err != nil {
 			return err
 		}
 	}

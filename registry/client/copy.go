@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
@@ -84,7 +83,7 @@ func Copy(ctx context.Context, src Target, reference string, dst Target, o CopyO
 	defer c.close()
 	if from, ok := src.(*Repository); ok {
 		if to, ok := dst.(*Repository); ok && from.Host() == to.Host() && from.Name() != to.Name() {
-			c.graph.MountFrom = func(context.Context, ocispec.Descriptor) ([]string, error) { return []string{from.Name()}, nil }
+			c.mountFrom = from.Name()
 		}
 	}
 	return c.run(ctx, bare(root), func(out *Copied) error {
@@ -114,29 +113,27 @@ func IsDerived(d ocispec.Descriptor) bool {
 
 // copier is one copy at work.
 type copier struct {
-	src   content.ReadOnlyStorage
-	dst   Target
-	opts  CopyOptions
-	graph oras.CopyGraphOptions
-	root  ocispec.Descriptor
+	src       content.ReadOnlyStorage
+	dst       Target
+	opts      CopyOptions
+	root      ocispec.Descriptor
+	mountFrom string // a repository of the goal's registry that has the blobs, "" for none
+
+	// keepsRoot leaves the manifest of the package to the request that sets its first
+	// tag: a registry that judges what it gets then knows under which version and what
+	// hangs on it, and there is one request less.
+	keepsRoot bool
+	kept      bool // the root is not there yet: it goes last
 
 	moved, present atomic.Int64
-	kept           bool // the root is not there yet: it goes last
 }
 
 func newCopier(src content.ReadOnlyStorage, dst Target, o CopyOptions) *copier {
 	if o.Concurrency <= 0 {
 		o.Concurrency = DefaultConcurrency
 	}
-	c := &copier{src: Watch(src, o.Progress), dst: dst, opts: o}
-	c.graph = oras.CopyGraphOptions{
-		Concurrency:      o.Concurrency,
-		MaxMetadataBytes: MaxManifest,
-		PostCopy:         c.count(&c.moved),
-		OnCopySkipped:    c.count(&c.present),
-		OnMounted:        c.count(&c.present),
-	}
-	return c
+	_, keepsRoot := dst.(*Repository)
+	return &copier{src: Watch(src, o.Progress), dst: dst, opts: o, keepsRoot: keepsRoot}
 }
 
 func (c *copier) close() {
@@ -145,22 +142,12 @@ func (c *copier) close() {
 	}
 }
 
-func (c *copier) count(n *atomic.Int64) func(context.Context, ocispec.Descriptor) error {
-	return func(_ context.Context, d ocispec.Descriptor) error {
-		n.Add(d.Size)
-		return nil
-	}
-}
-
 // run copies root, what along copies besides, and has Before called; the manifest
 // goes last where that makes a difference.
 func (c *copier) run(ctx context.Context, root ocispec.Descriptor, along func(*Copied) error) (Copied, error) {
 	c.root = root
-	if _, ok := c.dst.(*Repository); ok {
-		c.graph.PreCopy = c.keepRoot
-	}
 	out := Copied{Root: root}
-	err := plain(oras.CopyGraph(ctx, c.src, c.dst, root, c.graph))
+	err := c.copyGraph(ctx, root, "")
 	if err == nil {
 		err = along(&out)
 	}
@@ -172,17 +159,6 @@ func (c *copier) run(ctx context.Context, root ocispec.Descriptor, along func(*C
 	}
 	out.Moved, out.Present = c.moved.Load(), c.present.Load()
 	return out, err
-}
-
-// keepRoot leaves the manifest of the package to the request that sets its first
-// tag: a registry that judges what it gets then knows under which version and what
-// hangs on it, and there is one request less.
-func (c *copier) keepRoot(_ context.Context, d ocispec.Descriptor) error {
-	if d.Digest != c.root.Digest {
-		return nil
-	}
-	c.kept = true
-	return oras.SkipNode
 }
 
 // hang calls put, which stores something that refers to the package. The
@@ -279,16 +255,6 @@ func eachChild(ctx context.Context, src Target, d ocispec.Descriptor, fn func(oc
 // bare is d without what only a listing says of it.
 func bare(d ocispec.Descriptor) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
-}
-
-// plain takes oras-go's account of which side failed in which of its steps off
-// an error; what is left names the request.
-func plain(err error) error {
-	var c *oras.CopyError
-	if errors.As(err, &c) {
-		return c.Err
-	}
-	return err
 }
 
 // Watch shows the transfers of blobs out of s to p, which may be nil.

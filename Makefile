@@ -8,6 +8,7 @@ BIN     := bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/wreg-project/wreg/internal/version.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
+comma   := ,
 
 # How long each fuzz target runs, how often the crash test kills, and flags for
 # it and the power loss (-all: every point; -seed N: the same again).
@@ -19,9 +20,21 @@ CRASHFLAGS ?=
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
+# The engine is a library in C. Linked statically, its program starts 0.4 ms
+# sooner and runs on any Linux. The linker warns of what glibc would load for
+# names of users and hosts, which no guest comes to.
+SILENT := $(if $(shell ld --help 2>/dev/null | grep -e --no-warnings),-Wl$(comma)--no-warnings)
+STATIC := -linkmode external -extldflags "-static $(SILENT)"
+
 .PHONY: build
-build: ## build bin/wreg and bin/wpkg
+build: ## build bin/wreg, bin/wpkg and, which takes a C compiler, bin/wpkg-engine
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/wreg ./cmd/wpkg
+	@CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS) $(if $(filter linux,$(shell go env GOOS)),$(STATIC))' -o $(BIN)/ ./cmd/wpkg-engine
+
+.PHONY: engine-arm64
+engine-arm64: setup ## build bin/wpkg-engine-arm64, which runs on arm64 and under qemu
+	CGO_ENABLED=1 GOOS=linux GOARCH=arm64 CC=aarch64-linux-gnu-gcc \
+		go build -trimpath -ldflags '$(LDFLAGS) $(STATIC)' -o $(BIN)/wpkg-engine-arm64 ./cmd/wpkg-engine
 
 .PHONY: setup
 setup: ## install what the tests need and this machine lacks (Debian packages, as root)

@@ -94,6 +94,12 @@ var rules = []rule{
 		deny:   []string{"os/exec"},
 	},
 	{
+		why:    "an engine that crashes takes its process along, so one program alone has it",
+		from:   []string{"..."},
+		except: []string{"cmd/wpkg-engine", "artifact/aot/wasmtime/engine", "test/..."},
+		deny:   []string{"artifact/aot/wasmtime/engine", "github.com/bytecodealliance/wasmtime-go/..."},
+	},
+	{
 		why:    "test support stays out of the product",
 		from:   []string{"..."},
 		except: []string{"test/...", "storage/blob/blobtest", "storage/meta/metatest", "internal/testenv", "signing/signingtest"},

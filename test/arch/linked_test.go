@@ -36,6 +36,12 @@ var links = []struct {
 		deny:    []string{"github.com/sigstore/sigstore/pkg/signature/kms/...", "github.com/miekg/pkcs11/...", "github.com/ThalesGroup/crypto11/..."},
 	},
 	{
+		why:      "an installed package starts by starting this program, and compiles what nobody has looked at",
+		program:  "cmd/wpkg-engine",
+		deny:     []string{"artifact/...", "registry/...", "signing/...", "storage/...", "inspect/...", "sbom/...", "net/http", "regexp", "oras.land/...", "cel.dev/...", "github.com/..."},
+		allowing: []string{"artifact/aot/wasmtime/engine", "artifact/aot/wasmtime/wire", "artifact/variant", "github.com/bytecodealliance/wasmtime-go/..."},
+	},
+	{
 		why:      "the server verifies with sigstore-go alone and is given the bytes of its key",
 		program:  "cmd/wreg",
 		deny:     []string{"k8s.io/...", "github.com/sigstore/cosign/...", "signing/keyref/...", "signing/keyless/...", "signing/internal/cosign/..."},
@@ -60,9 +66,14 @@ func TestProgramsLink(t *testing.T) {
 		}
 	}
 	// A pattern that could match nothing would refuse nothing.
-	for _, want := range []string{"signing/keyref", "signing/verify", "github.com/sigstore/sigstore-go/pkg/verify", "k8s.io/klog/v2"} {
-		if !matchesAny(linked["cmd/wpkg"], want) {
-			t.Errorf("cmd/wpkg does not link %s; the test reads the list of what it links wrongly", want)
+	for program, wants := range map[string][]string{
+		"cmd/wpkg":        {"signing/keyref", "signing/verify", "github.com/sigstore/sigstore-go/pkg/verify", "k8s.io/klog/v2"},
+		"cmd/wpkg-engine": {"artifact/aot/wasmtime/engine", "github.com/bytecodealliance/wasmtime-go/v39"},
+	} {
+		for _, want := range wants {
+			if !matchesAny(linked[program], want) {
+				t.Errorf("%s does not link %s; the test reads the list of what it links wrongly", program, want)
+			}
 		}
 	}
 }
@@ -72,6 +83,7 @@ func deps(t *testing.T, program string) []string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "./"+program)
 	cmd.Dir = filepath.FromSlash(root(t))
+	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=1") // or the engine has no files
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%s: %v", cmd, err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wreg-project/wreg/internal/term"
 	"github.com/wreg-project/wreg/registry/client"
+	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/signing/attest"
 	"github.com/wreg-project/wreg/signing/keyref"
 	"github.com/wreg-project/wreg/signing/trust"
@@ -176,6 +177,14 @@ func (t *tool) verify(ctx context.Context, s selection, p *trust.Policy, content
 	return nil
 }
 
+// predicateText says what was signed: "signature", or what was attested.
+func predicateText(predicateType string) string {
+	if predicateType == signing.PredicateSignature {
+		return "signature"
+	}
+	return attest.Name(predicateType)
+}
+
 // verifiedRows show each signature: those that count by rule, then those that do
 // not, and why.
 func verifiedRows(r trust.Result) [][]string {
@@ -189,7 +198,7 @@ func verifiedRows(r trust.Result) [][]string {
 			if c.LogIndex != nil {
 				index = fmt.Sprint(*c.LogIndex)
 			}
-			rows = append(rows, []string{rule.Name, c.Signer, c.Principal.String(), attest.Name(c.PredicateType), at, index, ""})
+			rows = append(rows, []string{rule.Name, c.Signer, c.Principal.String(), predicateText(c.PredicateType), at, index, ""})
 		}
 		for _, m := range rule.Missed {
 			rows = append(rows, []string{rule.Name, "", m.Principal.String(), "", "", "", m.Reason})

@@ -98,6 +98,7 @@ type RuleResult struct {
 type Counted struct {
 	Signer        string        `json:"signer"` // as the policy names it
 	Principal     Principal     `json:"principal"`
+	Form          signing.Form  `json:"form"`     // how it is stored
 	Manifest      digest.Digest `json:"manifest"` // that carries the signature
 	PredicateType string        `json:"predicateType"`
 	Time          *time.Time    `json:"time,omitempty"`
@@ -331,7 +332,7 @@ func like(pattern, text string) (bool, error) {
 
 func counted(signer string, proof *verify.Proof) Counted {
 	c := Counted{
-		Signer: signer, Principal: PrincipalOf(proof), Manifest: proof.Manifest, PredicateType: proof.PredicateType, proof: proof,
+		Signer: signer, Principal: PrincipalOf(proof), Form: proof.Form, Manifest: proof.Manifest, PredicateType: proof.PredicateType, proof: proof,
 	}
 	if len(proof.Times) > 0 {
 		c.Time = &proof.Times[0].Time

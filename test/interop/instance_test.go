@@ -48,28 +48,30 @@ func TestCosignVerifiesWhatTheInstallationAttests(t *testing.T) {
 	p := sh.push(reg.ref("team/app:1.0.0"))
 	types := []string{attest.TypeSummary, attest.TypeCycloneDX, attest.TypeVuln, attest.TypeCapabilities}
 	waitAttested(t, reg, p.Digest, types)
-	cosign := func(pub, predicateType string) []string {
+	cosign := func(version, pub, predicateType string) []string {
 		return []string{
-			client(t, "cosign"), "verify-attestation", "--new-bundle-format", "--key", sh.file(pub), "--trusted-root", sh.file("root.json"),
+			client(t, version), "verify-attestation", "--new-bundle-format", "--key", sh.file(pub), "--trusted-root", sh.file("root.json"),
 			"--insecure-ignore-tlog=true", "--allow-http-registry", "--type", predicateType, reg.ref("team/app@" + p.Digest),
 		}
 	}
-	for _, predicateType := range types {
-		t.Run(attest.Name(predicateType), func(t *testing.T) {
-			var line struct{ Payload string }
-			out := sh.run(cosign("instance.pub", predicateType)...)
-			if err := json.NewDecoder(strings.NewReader(out)).Decode(&line); err != nil {
-				t.Fatalf("cosign verify-attestation printed %s: %v", out, err)
-			}
-			payload, err := base64.StdEncoding.DecodeString(line.Payload)
-			if err != nil || !strings.Contains(string(payload), strings.TrimPrefix(p.Digest, "sha256:")) ||
-				!strings.Contains(string(payload), predicateType) {
-				t.Errorf("cosign verified %s, %v; want %s of %s", payload, err, predicateType, p.Digest)
-			}
-			sh.fails(cosign("other.pub", predicateType)...)
-		})
+	for _, version := range []string{"cosign", "cosign-v3"} {
+		for _, predicateType := range types {
+			t.Run(attest.Name(predicateType)+" by "+version, func(t *testing.T) {
+				var line struct{ Payload string }
+				out := sh.run(cosign(version, "instance.pub", predicateType)...)
+				if err := json.NewDecoder(strings.NewReader(out)).Decode(&line); err != nil {
+					t.Fatalf("cosign verify-attestation printed %s: %v", out, err)
+				}
+				payload, err := base64.StdEncoding.DecodeString(line.Payload)
+				if err != nil || !strings.Contains(string(payload), strings.TrimPrefix(p.Digest, "sha256:")) ||
+					!strings.Contains(string(payload), predicateType) {
+					t.Errorf("cosign verified %s, %v; want %s of %s", payload, err, predicateType, p.Digest)
+				}
+				sh.fails(cosign(version, "other.pub", predicateType)...)
+			})
+		}
+		sh.fails(cosign(version, "instance.pub", "https://example.org/none")...)
 	}
-	sh.fails(cosign("instance.pub", "https://example.org/none")...)
 }
 
 func absolute(t *testing.T, path string) string {

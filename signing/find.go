@@ -78,6 +78,7 @@ type finder struct {
 	found   []Found
 	sum     int64 // bytes
 	full    bool
+	target  *ocispec.Descriptor // of subject, once it was asked for
 }
 
 // referrers looks through those with an artifact type of signatures, and those
@@ -128,6 +129,11 @@ func (f *finder) manifest(form Form, reference string, want digest.Digest) error
 	if form != FormCosign && (m.Subject == nil || m.Subject.Digest != f.subject) {
 		return nil // the listing was wrong about it
 	}
+	if form == FormNotation {
+		if err := f.describe(); err != nil {
+			return err
+		}
+	}
 	for _, l := range m.Layers {
 		if !of(form, l.MediaType) {
 			continue
@@ -136,6 +142,32 @@ func (f *finder) manifest(form Form, reference string, want digest.Digest) error
 			return err
 		}
 	}
+	return nil
+}
+
+// describe sets target. A subject that is not there yet, as where signatures are
+// pushed first, has a digest only.
+func (f *finder) describe() error {
+	if f.target != nil {
+		return nil
+	}
+	f.target = &ocispec.Descriptor{}
+	text, d, err := f.src.Manifest(f.ctx, f.subject.String(), maxManifest)
+	switch {
+	case f.ctx.Err() == nil && unreadable(err):
+		return nil
+	case err != nil:
+		return err
+	case d != f.subject:
+		return nil
+	}
+	var m struct {
+		MediaType string `json:"mediaType"`
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil // whoever reads it will say so
+	}
+	*f.target = ocispec.Descriptor{MediaType: m.MediaType, Digest: d, Size: int64(len(text))}
 	return nil
 }
 
@@ -153,19 +185,23 @@ func of(form Form, mediaType string) bool {
 
 func (f *finder) layer(form Form, manifest digest.Digest, l ocispec.Descriptor) error {
 	one := Found{Form: form, Subject: f.subject, Manifest: manifest, Layer: l.Digest, Type: l.MediaType, Annotations: l.Annotations}
+	if form == FormNotation {
+		one.Target = *f.target
+	}
 	switch {
 	case l.Size < 0 || l.Size > MaxBundle:
 		one.Problem = fmt.Sprintf("it has %d bytes, and at most %d are read", l.Size, MaxBundle)
-	case f.sum+l.Size > MaxFoundSum || len(f.found) == MaxFound:
-		one.Problem = fmt.Sprintf("more than %d signatures or %d bytes of them hang on the manifest: the rest is not looked at", MaxFound, MaxFoundSum)
+	case f.sum+l.Size > MaxFoundSum:
 		f.full = true
-	default:
+	case len(f.found) < MaxFound:
 		var err error
 		if one.Content, err = f.src.Blob(f.ctx, l, MaxBundle); err != nil {
 			if f.ctx.Err() != nil || !unreadable(err) {
 				return err
 			}
 			one.Problem = "its bytes cannot be read: " + err.Error()
+		} else if n := int64(len(one.Content)); n != l.Size { // by which it was counted
+			one.Content, one.Problem = nil, fmt.Sprintf("it has %d bytes, and its manifest says %d", n, l.Size)
 		}
 		f.sum += l.Size
 	}
@@ -179,7 +215,14 @@ func unreadable(err error) bool {
 	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrLimit) || errors.Is(err, ErrFormat)
 }
 
-func (f *finder) add(one Found) { f.found = append(f.found, one) }
+// add adds one, or says with it that no more is looked at.
+func (f *finder) add(one Found) {
+	if f.full = f.full || len(f.found) == MaxFound; f.full {
+		one.Content = nil
+		one.Problem = fmt.Sprintf("more than %d signatures or %d bytes of them hang on the manifest: the rest is not looked at", MaxFound, MaxFoundSum)
+	}
+	f.found = append(f.found, one)
+}
 
 // Attachment is the manifest by which a bundle hangs on subject: a referrer with
 // the bundle as its layer (Sigstore bundle specification, "OCI"; OCI image

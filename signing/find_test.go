@@ -140,6 +140,15 @@ func TestFind(t *testing.T) {
 			want: []string{fmt.Sprintf("bundle it has %d bytes, and at most %d are read", signing.MaxBundle+1, signing.MaxBundle)},
 		},
 		{
+			name: "a layer of another size than its manifest says, by which it is counted",
+			make: func(r *repository) {
+				l := r.blob(signing.MediaTypeBundle, "{1}")
+				l.Size = 1
+				r.put(ocispec.Manifest{Subject: about(subject), Layers: []ocispec.Descriptor{l}}, signing.MediaTypeBundle)
+			},
+			want: []string{"bundle it has 3 bytes, and its manifest says 1"},
+		},
+		{
 			name: "a manifest that is no JSON",
 			make: func(r *repository) {
 				d := r.put(ocispec.Manifest{Subject: about(subject)}, signing.MediaTypeBundle)
@@ -169,18 +178,59 @@ func TestFind(t *testing.T) {
 
 // Whoever may push can hang any number of signatures on a manifest.
 func TestFindIsBounded(t *testing.T) {
-	r, subject := newRepository(), digest.FromString("app")
-	for i := range 3 * signing.MaxFound {
-		r.put(ocispec.Manifest{
-			Subject: &ocispec.Descriptor{Digest: subject}, Layers: []ocispec.Descriptor{r.blob(signing.MediaTypeBundle, fmt.Sprint(i))},
-		}, signing.MediaTypeBundle)
+	subject := digest.FromString("app")
+	hung := func(r *repository, layers ...ocispec.Descriptor) digest.Digest {
+		return r.put(ocispec.Manifest{Subject: &ocispec.Descriptor{Digest: subject}, Layers: layers}, signing.MediaTypeBundle)
 	}
-	found, err := signing.Find(t.Context(), r, subject)
-	if err != nil {
-		t.Fatal(err)
+	large := ocispec.Descriptor{MediaType: signing.MediaTypeBundle, Digest: digest.FromString("x"), Size: signing.MaxBundle + 1}
+	tests := []struct {
+		name string
+		make func(r *repository)
+	}{
+		{name: "in many referrers", make: func(r *repository) {
+			for i := range 3 * signing.MaxFound {
+				hung(r, r.blob(signing.MediaTypeBundle, fmt.Sprint(i)))
+			}
+		}},
+		{name: "in one referrer, too large to be read", make: func(r *repository) { hung(r, slices.Repeat([]ocispec.Descriptor{large}, 3*signing.MaxFound)...) }},
+		{name: "in manifests that cannot be read", make: func(r *repository) {
+			for i := range 3 * signing.MaxFound {
+				r.manifests[hung(r, r.blob(signing.MediaTypeBundle, fmt.Sprint(i))).String()] = []byte("<html>")
+			}
+		}},
 	}
-	if n := len(found); n != signing.MaxFound+1 || !strings.Contains(found[n-1].Problem, "the rest is not looked at") {
-		t.Errorf("Find = %d entries, the last with problem %q; want %d and one that says there are more", n, found[n-1].Problem, signing.MaxFound)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRepository()
+			tt.make(r)
+			found, err := signing.Find(t.Context(), r, subject)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(found); n != signing.MaxFound+1 || !strings.Contains(found[n-1].Problem, "the rest is not looked at") {
+				t.Errorf("Find = %d entries, the last with problem %q; want %d and one that says there are more", n, found[n-1].Problem, signing.MaxFound)
+			}
+		})
+	}
+}
+
+// A signature of Notation comes with what it has to be about.
+func TestFindDescribesTheTarget(t *testing.T) {
+	r := newRepository()
+	text := []byte(`{"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[]}`)
+	subject := digest.FromBytes(text)
+	r.put(ocispec.Manifest{
+		Subject: &ocispec.Descriptor{Digest: subject}, Layers: []ocispec.Descriptor{r.blob("application/jose+json", "jws")},
+	}, signing.MediaTypeNotation)
+	for _, want := range []ocispec.Descriptor{
+		{}, // not there yet
+		{MediaType: ocispec.MediaTypeImageManifest, Digest: subject, Size: int64(len(text))},
+	} {
+		found, err := signing.Find(t.Context(), r, subject)
+		if err != nil || len(found) != 1 || !cmp.Equal(found[0].Target, want) {
+			t.Errorf("Find = %+v, %v; want one with target %+v", found, err, want)
+		}
+		r.manifests[subject.String()] = text
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"errors"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Media types and predicates.
@@ -67,7 +68,11 @@ type Found struct {
 	// in Annotations is of. It is nil if Problem says why it could not be read.
 	Content     []byte
 	Annotations map[string]string // of the layer
-	Problem     string            // for people
+
+	// Target is Subject with its size and media type, which signatures of Notation
+	// name too: zero of other forms, and where the source does not have it yet.
+	Target  ocispec.Descriptor
+	Problem string // for people
 }
 
 // A Statement is what a DSSE envelope says, as in-toto defines it. Predicate is

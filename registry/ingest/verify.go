@@ -117,6 +117,10 @@ func (s *Service) signatureFacts(ctx context.Context, sub *subject, to *policy.F
 		if err := json.Unmarshal(row.Proof, p); err != nil {
 			return fmt.Errorf("proof of %s in %s: %w", row.Carrier, sub.Repo, err)
 		}
+		if err := p.Good(s.now()); err != nil { // it was when it was verified, or will be
+			all.Refused = append(all.Refused, policy.RefusedSignature{Form: row.Form, Problem: printable(err.Error())})
+			continue
+		}
 		all.Proofs = append(all.Proofs, p)
 	}
 	var err error

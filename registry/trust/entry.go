@@ -123,6 +123,7 @@ func newMaterial(all []Entry, policy *trust.Policy) (*Material, error) {
 		return cmp.Or(slices.Index(order, a.Origin)-slices.Index(order, b.Origin), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
 	})
 	m := &Material{entries: all, policy: policy}
+	var trusted verify.Material
 	var roots root.TrustedMaterialCollection
 	var parts []string
 	for _, e := range all {
@@ -136,12 +137,14 @@ func newMaterial(all []Entry, policy *trust.Policy) (*Material, error) {
 		}
 	}
 	if policy != nil {
-		if r := policy.Material().Root; r != nil {
-			roots = append(roots, r)
+		m := policy.Material()
+		if m.Root != nil {
+			roots = append(roots, m.Root)
 		}
+		trusted.Notation = m.Notation
 		parts = append(parts, "policy "+policy.Version())
 	}
-	trusted := verify.Material{Keys: m.keys}
+	trusted.Keys = m.keys
 	if len(roots) > 0 {
 		trusted.Root = roots
 	}

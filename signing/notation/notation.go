@@ -1,13 +1,17 @@
-// Package notation reads signatures of Notation (Notary Project specifications,
-// version 1: signature-envelope-jws.md and signature-envelope-cose.md), which other
-// registries keep as referrers, so that they can be shown.
+// Package notation reads and verifies signatures of Notation (Notary Project
+// specifications, version 1: signature-specification.md, signature-envelope-jws.md
+// and signature-envelope-cose.md), which other registries keep as referrers.
 //
-// It verifies nothing: what [Parse] gives is what somebody wrote.
+// [Parse] gives what somebody wrote. A [Verifier] says what is proved of it by the
+// certificates of [Roots]: who signed which manifest, and when that holds. Nothing
+// here reads a clock or a network, so that nothing here knows what was revoked.
 package notation
 
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -16,6 +20,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Media types of envelopes.
@@ -28,11 +33,33 @@ const (
 // have a chain of certificates and some hundred bytes.
 const MaxEnvelope = 1 << 20
 
+// Bounds of what is in an envelope.
+const (
+	maxChain       = 16       // certificates
+	maxCertificate = 32 << 10 // bytes of one
+	maxTimestamp   = 32 << 10 // bytes
+	maxAttributes  = 64
+)
+
 // payloadType is that of what is signed.
 const payloadType = "application/vnd.cncf.notary.payload.v1+json"
 
-// maxChain bounds the certificates of a signature.
-const maxChain = 16
+// Signing schemes (signing-scheme.md).
+const (
+	SchemeX509      = "notary.x509"
+	SchemeAuthority = "notary.x509.signingAuthority"
+)
+
+// Names of attributes.
+const (
+	attributeScheme    = "io.cncf.notary.signingScheme"
+	attributeSigned    = "io.cncf.notary.signingTime"
+	attributeAuthentic = "io.cncf.notary.authenticSigningTime"
+	attributeExpiry    = "io.cncf.notary.expiry"
+	attributePlugin    = "io.cncf.notary.verificationPlugin"
+	attributeAgent     = "io.cncf.notary.signingAgent"       // not protected
+	attributeTimestamp = "io.cncf.notary.timestampSignature" // likewise
+)
 
 // ErrFormat is of bytes that are no envelope.
 var ErrFormat = errors.New("not a Notation signature")
@@ -40,13 +67,13 @@ var ErrFormat = errors.New("not a Notation signature")
 // A Signature is what an envelope says, unverified.
 type Signature struct {
 	Subject     digest.Digest // the manifest that is signed
-	Signer      string        // subject of the certificate
-	Issuer      string        // of the certificate
+	Signer      string        // subject of the certificate, in the form of RFC 4514
+	Issuer      string        // of the certificate, likewise
 	Certificate string        // SHA-256 of the certificate, hexadecimal
 	NotBefore   time.Time     // of the certificate
 	NotAfter    time.Time
-	Scheme      string    // "notary.x509", or with an authority "notary.x509.signingAuthority"
-	Time        time.Time // of signing, by the signer's clock
+	Scheme      string    // SchemeX509 or SchemeAuthority
+	Time        time.Time // of signing, by the signer's clock, or the authority's
 	Expiry      time.Time // zero if there is none
 	Agent       string    // that signed, as it calls itself
 }
@@ -54,14 +81,33 @@ type Signature struct {
 // envelope is what JWS and COSE have in common.
 type envelope struct {
 	contentType            string
+	algorithm              string // as JWS calls it
 	scheme, agent          string
 	signed, authentic, end time.Time
+	critical               []string
+	has                    map[string]bool // protected attributes by name
+	own                    []string        // those that the form itself knows, and may be critical
 	payload                []byte
 	chain                  [][]byte
+
+	message   []byte // that is signed
+	signature []byte
+	timestamp []byte // over signature (RFC 3161), nil if there is none
+
+	target ocispec.Descriptor  // of payload
+	certs  []*x509.Certificate // of chain
 }
 
 // Parse reads an envelope. The error is ErrFormat.
 func Parse(mediaType string, content []byte) (*Signature, error) {
+	e, err := parse(mediaType, content)
+	if err != nil {
+		return nil, err
+	}
+	return e.says(), nil
+}
+
+func parse(mediaType string, content []byte) (*envelope, error) {
 	if len(content) > MaxEnvelope {
 		return nil, fmt.Errorf("%w: it has %d bytes, and at most %d are read", ErrFormat, len(content), MaxEnvelope)
 	}
@@ -75,48 +121,71 @@ func Parse(mediaType string, content []byte) (*Signature, error) {
 	default:
 		err = fmt.Errorf("an envelope of type %.80q", mediaType)
 	}
+	if err == nil {
+		err = e.open()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	s, err := e.signature()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
-	}
-	return s, nil
+	return e, nil
 }
 
-func (e *envelope) signature() (*Signature, error) {
+// open reads payload and certificates.
+func (e *envelope) open() error {
 	if e.contentType != payloadType {
-		return nil, fmt.Errorf("a payload of type %.80q, and %s was expected", e.contentType, payloadType)
+		return fmt.Errorf("a payload of type %.80q, and %s was expected", e.contentType, payloadType)
 	}
 	var payload struct {
-		Target struct {
-			Digest digest.Digest `json:"digest"`
-		} `json:"targetArtifact"`
+		Target ocispec.Descriptor `json:"targetArtifact"`
 	}
 	if err := json.Unmarshal(e.payload, &payload); err != nil {
-		return nil, fmt.Errorf("payload: %w", err)
+		return fmt.Errorf("payload: %w", err)
 	}
-	if err := payload.Target.Digest.Validate(); err != nil {
-		return nil, fmt.Errorf("payload: digest %.80q: %w", string(payload.Target.Digest), err)
+	e.target = payload.Target
+	if err := e.target.Digest.Validate(); err != nil {
+		return fmt.Errorf("payload: digest %.80q: %w", string(e.target.Digest), err)
 	}
 	if n := len(e.chain); n == 0 || n > maxChain {
-		return nil, fmt.Errorf("%d certificates, and 1 to %d were expected", n, maxChain)
+		return fmt.Errorf("%d certificates, and 1 to %d were expected", n, maxChain)
 	}
-	cert, err := x509.ParseCertificate(e.chain[0])
-	if err != nil {
-		return nil, fmt.Errorf("certificate: %w", err)
+	if n := len(e.timestamp); n > maxTimestamp {
+		return fmt.Errorf("a timestamp of %d bytes, and at most %d are read", n, maxTimestamp)
 	}
+	for i, text := range e.chain {
+		if n := len(text); n > maxCertificate {
+			return fmt.Errorf("certificate %d has %d bytes, and at most %d are read", i, n, maxCertificate)
+		}
+		cert, err := x509.ParseCertificate(text)
+		if err != nil {
+			return fmt.Errorf("certificate %d: %w", i, err)
+		}
+		e.certs = append(e.certs, cert)
+	}
+	return nil
+}
+
+func (e *envelope) says() *Signature {
+	cert := e.certs[0]
 	sum := sha256.Sum256(cert.Raw)
 	s := &Signature{
-		Subject: payload.Target.Digest, Signer: cert.Subject.String(), Issuer: cert.Issuer.String(),
+		Subject: e.target.Digest, Signer: name(cert.RawSubject), Issuer: name(cert.RawIssuer),
 		Certificate: hex.EncodeToString(sum[:]), NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
 		Scheme: e.scheme, Time: e.signed, Expiry: e.end, Agent: e.agent,
 	}
 	if s.Time.IsZero() {
 		s.Time = e.authentic
 	}
-	return s, nil
+	return s
+}
+
+// name is a distinguished name in the form of RFC 4514. Unlike pkix.Name's it has
+// every attribute, twice if it is there twice.
+func name(raw []byte) string {
+	var rdn pkix.RDNSequence
+	if rest, err := asn1.Unmarshal(raw, &rdn); err != nil || len(rest) > 0 {
+		return "" // which x509.ParseCertificate lets no certificate have
+	}
+	return rdn.String()
 }
 
 // parseJWS reads the JSON serialization of a JWS (RFC 7515, section 7.2.2).
@@ -124,102 +193,84 @@ func parseJWS(content []byte) (*envelope, error) {
 	var outer struct {
 		Payload   string `json:"payload"`
 		Protected string `json:"protected"`
+		Signature string `json:"signature"`
 		Header    struct {
-			Chain [][]byte `json:"x5c"`
-			Agent string   `json:"io.cncf.notary.signingAgent"`
+			Chain     [][]byte `json:"x5c"`
+			Agent     string   `json:"io.cncf.notary.signingAgent"`
+			Timestamp []byte   `json:"io.cncf.notary.timestampSignature"`
 		} `json:"header"`
 	}
 	if err := json.Unmarshal(content, &outer); err != nil {
 		return nil, err
 	}
+	e := &envelope{
+		agent: outer.Header.Agent, chain: outer.Header.Chain, timestamp: outer.Header.Timestamp,
+		message: []byte(outer.Protected + "." + outer.Payload), // RFC 7515, section 5.1
+	}
 	text, err := base64.RawURLEncoding.DecodeString(outer.Protected)
 	if err != nil {
 		return nil, fmt.Errorf("protected header: %w", err)
 	}
-	var header struct {
-		ContentType string    `json:"cty"`
-		Scheme      string    `json:"io.cncf.notary.signingScheme"`
-		Signed      time.Time `json:"io.cncf.notary.signingTime"`
-		Authentic   time.Time `json:"io.cncf.notary.authenticSigningTime"`
-		End         time.Time `json:"io.cncf.notary.expiry"`
-	}
-	if err := json.Unmarshal(text, &header); err != nil {
+	if err := e.protectedJSON(text); err != nil {
 		return nil, fmt.Errorf("protected header: %w", err)
 	}
-	payload, err := base64.RawURLEncoding.DecodeString(outer.Payload)
-	if err != nil {
+	if e.payload, err = base64.RawURLEncoding.DecodeString(outer.Payload); err != nil {
 		return nil, fmt.Errorf("payload: %w", err)
 	}
-	return &envelope{
-		contentType: header.ContentType, scheme: header.Scheme, agent: outer.Header.Agent, payload: payload, chain: outer.Header.Chain,
-		signed: header.Signed.UTC(), authentic: header.Authentic.UTC(), end: header.End.UTC(),
-	}, nil
-}
-
-// Labels of COSE headers (RFC 9052, section 3.1; RFC 9360, section 2).
-const (
-	labelContentType = int64(3)
-	labelChain       = int64(33)
-	tagSign1         = 18
-)
-
-// parseCOSE reads a COSE_Sign1 (RFC 9052, section 4.2).
-func parseCOSE(content []byte) (*envelope, error) {
-	v, err := decode(content)
-	if err != nil {
-		return nil, err
-	}
-	if t, ok := v.(tagged); ok && t.number == tagSign1 {
-		v = t.value
-	}
-	list, ok := v.([]any)
-	if !ok || len(list) != 4 {
-		return nil, errors.New("it is no COSE_Sign1")
-	}
-	raw, ok1 := list[0].([]byte)
-	open, ok2 := list[1].(map[any]any)
-	payload, ok3 := list[2].([]byte)
-	if !ok1 || !ok2 || !ok3 {
-		return nil, errors.New("it is no COSE_Sign1")
-	}
-	v, err = decode(raw)
-	if err != nil {
-		return nil, fmt.Errorf("protected header: %w", err)
-	}
-	header, ok := v.(map[any]any)
-	if !ok {
-		return nil, errors.New("the protected header is no map")
-	}
-	e := &envelope{
-		payload: payload, signed: moment(header["io.cncf.notary.signingTime"]),
-		authentic: moment(header["io.cncf.notary.authenticSigningTime"]), end: moment(header["io.cncf.notary.expiry"]),
-	}
-	e.contentType, _ = header[labelContentType].(string)
-	e.scheme, _ = header["io.cncf.notary.signingScheme"].(string)
-	e.agent, _ = open["io.cncf.notary.signingAgent"].(string)
-	switch chain := open[labelChain].(type) {
-	case []byte:
-		e.chain = [][]byte{chain}
-	case []any:
-		for _, c := range chain {
-			if cert, ok := c.([]byte); ok {
-				e.chain = append(e.chain, cert)
-			}
-		}
+	if e.signature, err = base64.RawURLEncoding.DecodeString(outer.Signature); err != nil {
+		return nil, fmt.Errorf("signature: %w", err)
 	}
 	return e, nil
 }
 
-// moment is a time as CBOR has it: seconds since 1970 with tag 1 (RFC 8949,
-// section 3.4.2).
-func moment(v any) time.Time {
-	t, ok := v.(tagged)
-	if !ok || t.number != 1 {
-		return time.Time{}
+// protectedJSON reads the protected header of a JWS. Its names are told apart by
+// case, as those of a struct's fields are not.
+func (e *envelope) protectedJSON(text []byte) error {
+	var header map[string]json.RawMessage
+	if err := json.Unmarshal(text, &header); err != nil {
+		return err
 	}
-	n, ok := t.value.(int64)
-	if !ok {
-		return time.Time{}
+	fields := []struct {
+		name string
+		to   any
+	}{
+		{"alg", &e.algorithm}, {"cty", &e.contentType}, {"crit", &e.critical}, {attributeScheme, &e.scheme},
+		{attributeSigned, &e.signed}, {attributeAuthentic, &e.authentic}, {attributeExpiry, &e.end},
 	}
-	return time.Unix(n, 0).UTC()
+	for _, f := range fields {
+		value, ok := header[f.name]
+		if !ok {
+			continue
+		}
+		if err := json.Unmarshal(value, f.to); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		if t, ok := f.to.(*time.Time); ok {
+			if t.IsZero() { // of null, too: no time is another thing
+				return fmt.Errorf("%s: no time", f.name)
+			}
+			*t = t.UTC()
+		}
+	}
+	return e.attributes(func(yield func(string) bool) {
+		for name := range header {
+			if !yield(name) {
+				return
+			}
+		}
+	})
+}
+
+// attributes notes which there are.
+func (e *envelope) attributes(names func(func(string) bool)) error {
+	e.has = map[string]bool{}
+	for name := range names {
+		if e.has[name] = true; len(e.has) > maxAttributes {
+			return fmt.Errorf("more than %d attributes", maxAttributes)
+		}
+	}
+	if n := len(e.critical); n > maxAttributes {
+		return fmt.Errorf("%d critical attributes, and at most %d are read", n, maxAttributes)
+	}
+	return nil
 }

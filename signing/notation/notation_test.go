@@ -140,7 +140,7 @@ func TestParseRefuses(t *testing.T) {
 		},
 		{
 			name: "a certificate that is none", mediaType: notation.MediaTypeJWS, content: jws(t, header, payload, []byte("x")),
-			want: "certificate: x509",
+			want: "certificate 0: x509",
 		},
 		{name: "a payload of another type", mediaType: notation.MediaTypeJWS, content: jws(t, nil, payload, cert), want: `a payload of type ""`},
 		{name: "a payload without digest", mediaType: notation.MediaTypeCOSE, content: cose(t, []byte("{}"), cert), want: `digest ""`},

@@ -139,7 +139,7 @@ func keyID(t testing.TB, k *ecdsa.PrivateKey) []byte {
 	return sum[:]
 }
 
-func certify(t testing.TB, template, parent *x509.Certificate, k *ecdsa.PublicKey, by *ecdsa.PrivateKey) *x509.Certificate {
+func certify(t testing.TB, template, parent *x509.Certificate, k crypto.PublicKey, by *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	text, err := x509.CreateCertificate(rand.Reader, template, parent, k, by)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/wreg-project/wreg/internal/glob"
 	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/signing/attest"
+	"github.com/wreg-project/wreg/signing/notation"
 	"github.com/wreg-project/wreg/signing/verify"
 )
 
@@ -27,6 +28,10 @@ type Question struct {
 
 	Proofs  []*verify.Proof // of signatures that were verified as of Subject
 	Refused []Refusal       // of those that were not
+
+	// Now is when it is asked, against which proofs that hold for a time only are held.
+	// Zero is now.
+	Now time.Time
 
 	// Pins remember who signed first. Without them, packages whose signers are to
 	// be pinned are refused.
@@ -139,6 +144,7 @@ func (r Result) Publisher() *Counted {
 // to be what the policy's own Verifier gave for Subject. The error is that of ctx or
 // of the pins; with one, nothing is allowed.
 func (p *Policy) Evaluate(ctx context.Context, q Question) (Result, error) {
+	q.lapse()
 	r := Result{Policy: p.version, Rules: []RuleResult{}, Refused: slices.Concat([]Refusal{}, q.Refused)}
 	if err := ctx.Err(); err != nil {
 		r.Reason = err.Error()
@@ -180,6 +186,22 @@ func (p *Policy) Evaluate(ctx context.Context, q Question) (Result, error) {
 		return p.pinned(ctx, &q, r)
 	}
 	return r, nil
+}
+
+// lapse moves the proofs that do not hold now to what is refused.
+func (q *Question) lapse() {
+	if q.Now.IsZero() {
+		q.Now = time.Now()
+	}
+	var good []*verify.Proof
+	for _, proof := range q.Proofs {
+		if err := proof.Good(q.Now); err != nil {
+			q.Refused = append(slices.Clip(q.Refused), Refusal{Form: proof.Form, Manifest: proof.Manifest, Reason: err.Error()})
+			continue
+		}
+		good = append(good, proof)
+	}
+	q.Proofs = good
 }
 
 // rule holds the proofs against one rule.
@@ -241,7 +263,7 @@ func (p *Policy) counts(ctx context.Context, q *Question, rule *Rule, proof *ver
 	if rule.Log == Required && proof.Log == nil {
 		return nil, "no transparency log is known to have it"
 	}
-	if rule.Log == "" && proof.Log == nil && proof.Certificate != nil && p.logs {
+	if rule.Log == "" && proof.Log == nil && proof.Certificate != nil && proof.Form != signing.FormNotation && p.logs {
 		return nil, "no transparency log is known to have it, which signatures with certificates need unless the rule says log: optional"
 	}
 	if rule.Timestamp == Required && len(proof.Times) == 0 {
@@ -301,8 +323,15 @@ func (s *Signer) made(ctx context.Context, q *Question, proof *verify.Proof) err
 		return nil
 	case proof.Certificate == nil:
 		return errors.New("that is an identity, and this is a key")
+	case s.Notation != "" && proof.Form != signing.FormNotation:
+		return errors.New("that signs as Notation does, and this is another signature")
+	case s.Notation == "" && proof.Form == signing.FormNotation:
+		return errors.New("that is an identity, and this is a signature of Notation")
 	}
 	c := proof.Certificate
+	if err := s.isSubject(c.Identity); err != nil {
+		return err
+	}
 	for _, part := range []struct{ what, pattern, text string }{{"issuer", s.Issuer, c.Issuer}, {"identity", s.Identity, c.Identity}} {
 		if ok, err := like(part.pattern, part.text); err != nil {
 			return fmt.Errorf("%s %.200q: %w", part.what, part.text, err)
@@ -314,6 +343,19 @@ func (s *Signer) made(ctx context.Context, q *Question, proof *verify.Proof) err
 		return s.where.check(ctx, q, proof)
 	}
 	return nil
+}
+
+// isSubject is nil if the subject of a certificate has in it what the signer's has to
+// have. Anybody's has, if it is no signer of Notation's, or one by the issuer alone.
+func (s *Signer) isSubject(text string) error {
+	if s.subject == nil {
+		return nil
+	}
+	got, err := notation.ParseSubject(text)
+	if err != nil {
+		return fmt.Errorf("%.200q: %w", text, err)
+	}
+	return s.subject.Within(got)
 }
 
 // like reports whether text is what a pattern says: the same, or if there is a star

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/wreg-project/wreg/internal/yamldoc"
 	"github.com/wreg-project/wreg/signing/attest"
 	"github.com/wreg-project/wreg/signing/key"
+	"github.com/wreg-project/wreg/signing/notation"
 	"github.com/wreg-project/wreg/signing/verify"
 )
 
@@ -168,6 +170,10 @@ func (r *reader) file(n *yaml.Node, name string, limit int64) []byte {
 }
 
 func (r *reader) root(n *yaml.Node) {
+	if n.Kind == yaml.MappingNode {
+		r.store(n)
+		return
+	}
 	name := r.Text(n)
 	if name == "" {
 		return
@@ -182,6 +188,56 @@ func (r *reader) root(n *yaml.Node) {
 		return
 	}
 	r.roots = append(r.roots, tr)
+	r.p.Roots = append(r.p.Roots, name)
+}
+
+// Kinds of roots of Notation's signatures, as Notation calls its trust stores.
+type store string
+
+const (
+	storeCA        store = "ca"
+	storeAuthority store = "signingAuthority"
+	storeTSA       store = "tsa"
+)
+
+// store reads certificates by which signatures of Notation are believed.
+func (r *reader) store(n *yaml.Node) {
+	var file *yaml.Node
+	kind := storeCA
+	ok := r.Mapping(
+		n,
+		yamldoc.Field{Name: "notation", Read: func(n *yaml.Node) { file = n }},
+		yamldoc.Field{Name: "store", Read: func(n *yaml.Node) {
+			kind = yamldoc.OneOf(r.Document, n, storeCA, storeAuthority, storeTSA)
+		}},
+	)
+	if !ok || file == nil {
+		r.Fail(n, "{notation: FILE}", "the root does not say which certificates")
+		return
+	}
+	name := r.Text(file)
+	if name == "" {
+		return
+	}
+	text := r.file(file, name, maxRoot)
+	if text == nil {
+		return
+	}
+	certs, err := notation.ParseCertificates(text)
+	if err != nil {
+		r.Fail(file, "certificates in PEM", "%s: %v", name, err)
+		return
+	}
+	to := map[store]*[]*x509.Certificate{
+		storeCA: &r.p.material.Notation.CA, storeAuthority: &r.p.material.Notation.Authority, storeTSA: &r.p.material.Notation.TSA,
+	}[kind]
+	if to == nil {
+		return // it is no kind that there is, which was reported
+	}
+	if *to = append(*to, certs...); len(*to) > notation.MaxRoots {
+		r.Fail(n, "", "more than %d certificates of the store %s", notation.MaxRoots, kind)
+	}
+	r.hash.add("store", string(kind))
 	r.p.Roots = append(r.p.Roots, name)
 }
 
@@ -218,6 +274,7 @@ func (r *reader) signer(name, n *yaml.Node) {
 		yamldoc.Field{Name: "key", Read: func(n *yaml.Node) { r.key(n, &s) }},
 		yamldoc.Field{Name: "notBefore", Read: func(n *yaml.Node) { s.NotBefore = r.time(n) }},
 		yamldoc.Field{Name: "notAfter", Read: func(n *yaml.Node) { s.NotAfter = r.time(n) }},
+		yamldoc.Field{Name: "notation", Read: func(n *yaml.Node) { r.subject(n, &s) }},
 		yamldoc.Field{Name: "issuer", Read: func(n *yaml.Node) { s.Issuer = r.pattern(n) }},
 		yamldoc.Field{Name: "identity", Read: func(n *yaml.Node) { s.Identity = r.pattern(n) }},
 		yamldoc.Field{Name: "where", Read: func(n *yaml.Node) { s.Where, where = r.Text(n), n }},
@@ -225,13 +282,21 @@ func (r *reader) signer(name, n *yaml.Node) {
 	if !ok || r.Failed() {
 		return
 	}
-	byCertificate := s.Issuer != "" || s.Identity != "" || where != nil
+	byCertificate := s.Issuer != "" || s.Identity != "" || s.Notation != "" || where != nil
+	everybody := strings.Trim(s.Issuer, "*") == ""
 	switch {
 	case s.Key != nil && byCertificate:
-		r.Fail(n, "make two signers of it", "a signer has either a key, or an issuer and identity")
+		r.Fail(n, "make two signers of it", "a signer has either a key, or what a certificate has to say")
 	case s.Key == nil && !byCertificate:
 		r.Fail(n, "key: FILE, or issuer: URL and identity: NAME", "the signer has neither a key nor an identity")
-	case s.Key == nil && (strings.Trim(s.Issuer, "*") == ""):
+	case s.Notation != "" && s.Identity != "":
+		r.Fail(n, "notation: SUBJECT is the identity", "a signer has either notation or identity")
+	case s.Notation == "*" && everybody:
+		r.Fail(n, "notation: O=Acme, or issuer: \"x509:CN=Acme Root,O=Acme\"", "whose certificates count has to be named, or who certifies them")
+	case s.Notation != "" && len(r.p.material.Notation.CA)+len(r.p.material.Notation.Authority) == 0:
+		r.Fail(n, "roots: [{notation: FILE}]", "no root is one of Notation's signatures, so that none is believed")
+	case s.Notation != "":
+	case s.Key == nil && everybody:
 		r.Fail(n, "issuer: https://token.actions.githubusercontent.com", "who vouches for the identity has to be named")
 	case s.Key == nil && s.Identity == "" && where == nil:
 		r.Fail(n, "identity: NAME", "an issuer alone is everybody who has an account there")
@@ -242,6 +307,17 @@ func (r *reader) signer(name, n *yaml.Node) {
 		s.where = r.compile(signerEnv, where)
 	}
 	r.p.Signers = append(r.p.Signers, s)
+}
+
+// subject reads what the subject of a certificate has to have in it.
+func (r *reader) subject(n *yaml.Node, s *Signer) {
+	if s.Notation = r.Text(n); s.Notation == "" || s.Notation == "*" {
+		return
+	}
+	var err error
+	if s.subject, err = notation.ParseSubject(s.Notation); err != nil {
+		r.Fail(n, "notation: C=US, ST=WA, O=Acme", "%v", err)
+	}
 }
 
 func (r *reader) key(n *yaml.Node, s *Signer) {

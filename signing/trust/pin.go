@@ -15,6 +15,7 @@ import (
 
 	"github.com/wreg-project/wreg/internal/durable"
 	"github.com/wreg-project/wreg/signing"
+	"github.com/wreg-project/wreg/signing/verify"
 )
 
 // Pins remember who signed a package when it was first used.
@@ -85,8 +86,12 @@ func signersToPin(q *Question, r Result) []Principal {
 }
 
 // lasting is the principal without what changes from release to release: workflows
-// are named with the tag they ran for, behind an "@".
+// are named with the tag they ran for, behind an "@". Subjects of certificates of
+// Notation's signatures have no such thing.
 func (p Principal) lasting() Principal {
+	if strings.HasPrefix(p.Issuer, verify.IssuerX509) {
+		return p
+	}
 	if i := strings.LastIndex(p.Identity, "@"); i > 0 && strings.Contains(p.Identity[:i], "://") {
 		p.Identity = p.Identity[:i]
 	}

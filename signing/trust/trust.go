@@ -23,6 +23,7 @@ import (
 
 	"github.com/wreg-project/wreg/internal/glob"
 	"github.com/wreg-project/wreg/signing/key"
+	"github.com/wreg-project/wreg/signing/notation"
 	"github.com/wreg-project/wreg/signing/verify"
 )
 
@@ -62,7 +63,13 @@ type Signer struct {
 	Where     string      `json:"where,omitempty"`     // expression over the claims of the certificate
 	Algorithm string      `json:"algorithm,omitempty"` // of Key, for people
 
-	where *expr
+	// Notation is what the subject of a certificate has to have in it, or "*", of
+	// signatures of Notation. Only these are the signer's then, and Issuer is the
+	// subject of the root behind verify.IssuerX509.
+	Notation string `json:"notation,omitempty"`
+
+	subject notation.Subject // of Notation
+	where   *expr
 }
 
 // A Package is an entry: what has to be true of the packages that it is about.
@@ -105,7 +112,9 @@ func (p *Policy) Version() string { return p.version }
 
 // Material is the roots and keys of the policy, for who verifies with others too.
 func (p *Policy) Material() verify.Material {
-	return verify.Material{Root: p.material.Root, Keys: slices.Clone(p.material.Keys)}
+	m := p.material
+	m.Keys = slices.Clone(m.Keys)
+	return m
 }
 
 // Verifier verifies with the roots and keys of the policy.

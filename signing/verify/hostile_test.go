@@ -3,7 +3,6 @@ package verify_test
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -756,39 +755,4 @@ func TestNothingFoundIsNoProof(t *testing.T) {
 	if p, err := newVerifier(t, s.Root(t)).Verify(t.Context(), app, signing.Found{}); p != nil || !errors.Is(err, verify.ErrRefused) {
 		t.Errorf("Verify of nothing = %+v, %v; want ErrRefused", p, err)
 	}
-}
-
-// Notation's signatures are told apart from broken ones, and prove nothing.
-func TestNotation(t *testing.T) {
-	cert := someCertificate(t)
-	envelope := func(d digest.Digest) signing.Found {
-		header := base64.RawURLEncoding.EncodeToString([]byte(`{"cty":"application/vnd.cncf.notary.payload.v1+json",` +
-			`"io.cncf.notary.signingScheme":"notary.x509","io.cncf.notary.signingTime":"2024-05-01T12:00:00Z"}`))
-		payload := base64.RawURLEncoding.EncodeToString([]byte(`{"targetArtifact":{"digest":"` + d.String() + `"}}`))
-		text, err := json.Marshal(map[string]any{"payload": payload, "protected": header, "header": map[string]any{"x5c": [][]byte{cert}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return signing.Found{Form: signing.FormNotation, Type: "application/jose+json", Content: text}
-	}
-	v := newVerifier(t, signingtest.New(t, signingtest.Config{}).Root(t))
-	p, err := v.Verify(t.Context(), app, envelope(app))
-	if p != nil || !errors.Is(err, verify.ErrRefused) || !errors.Is(err, verify.ErrUnverified) {
-		t.Errorf("Verify = %+v, %v; want ErrUnverified", p, err)
-	}
-	for _, want := range []string{"found, not verified", `by "CN=intermediate"`, "2024-05-01T12:00:00Z"} {
-		if !strings.Contains(fmt.Sprint(err), want) {
-			t.Errorf("Verify = %v, want it to say %q", err, want)
-		}
-	}
-	if _, err := v.Verify(t.Context(), app, envelope(digest.FromString("other"))); errors.Is(err, verify.ErrUnverified) {
-		t.Errorf("Verify of one about another manifest = %v, want it to be refused for that", err)
-	}
-}
-
-// someCertificate is some certificate.
-func someCertificate(t *testing.T) []byte {
-	t.Helper()
-	b := signingtest.New(t, signingtest.Config{}).Bundle(t, signingtest.Signing{}, []byte("{}"))
-	return b.GetVerificationMaterial().GetCertificate().GetRawBytes()
 }

@@ -4,8 +4,8 @@
 // both. [Verifier.Verify] checks one [signing.Found] and gives a [Proof]: who
 // signed, what they said, when, and what a transparency log knows of it. Whether
 // that is enough is for signing/trust to say: a proof of the wrong person is a
-// proof. Nothing here reads a clock or a network. docs/spec/signing.md has the
-// rules.
+// proof. Nothing here reads a clock or a network: a proof that holds only for a
+// time says for which. docs/spec/signing.md has the rules.
 package verify
 
 import (
@@ -35,10 +35,6 @@ const MaxKeys = 256
 // else, or by nobody that the material knows.
 var ErrRefused = errors.New("signature refused")
 
-// ErrUnverified is of a signature of a form that is known, and not verified. The
-// error is ErrRefused as well, and says who is named as the signer.
-var ErrUnverified = errors.New("found, not verified")
-
 // A Key is a trusted public key and what it is called. Two keys are the same if
 // their IDs are: a name is for people.
 type Key struct {
@@ -57,8 +53,9 @@ type Key struct {
 // certificate transparency logs have to be in one, whatever the others say. Clocks
 // and logs are shared.
 type Material struct {
-	Root root.TrustedMaterial
-	Keys []Key
+	Root     root.TrustedMaterial
+	Keys     []Key
+	Notation notation.Roots // of Notation's signatures, which the clocks of Root may date too
 }
 
 // A Proof is what a signature proves.
@@ -76,6 +73,25 @@ type Proof struct {
 
 	Times []Time `json:"times,omitempty"` // by which it was signed, each by a trusted clock, in their order
 	Log   *Log   `json:"log,omitempty"`   // nil if no trusted log is known to have it
+
+	// Valid is when the proof holds, nil for ever: a signature of Notation may expire,
+	// and one that no trusted clock dates is good while its certificates are. See Good.
+	Valid *Period `json:"valid,omitempty"`
+}
+
+// A Period is a time from when until when; zero is an open end.
+type Period struct {
+	From  time.Time `json:"from,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Good is nil if the proof holds at a time, else it says when it does.
+func (p *Proof) Good(at time.Time) error {
+	if p.Valid == nil || within(at, p.Valid.From, p.Valid.Until) {
+		return nil
+	}
+	why := "it has expired, or no trusted clock dates it and its certificates have"
+	return fmt.Errorf("it is good %s, and it is %s: %s", period(p.Valid.From, p.Valid.Until), stamp(at), why)
 }
 
 // SignedByKey names a key.
@@ -84,19 +100,27 @@ type SignedByKey struct {
 	Name string `json:"name,omitempty"` // in the material
 }
 
-// A Certificate is one of Fulcio's, or of an authority that works like it.
+// A Certificate is one of Fulcio's, or of an authority that works like it; or in a
+// proof of the form signing.FormNotation, one of any authority.
 type Certificate struct {
-	Identity  string                 `json:"identity"` // subject alternative name: an e-mail address or a URI
-	Issuer    string                 `json:"issuer"`   // of the OpenID Connect token
-	Claims    certificate.Extensions `json:"claims"`   // of the token, as Fulcio's extensions have them
+	// Identity is the subject alternative name, an e-mail address or a URI, and Issuer
+	// that of the OpenID Connect token. Of Notation, Identity is the subject in the form
+	// of RFC 4514, and Issuer IssuerX509 with the subject of the root.
+	Identity  string                 `json:"identity"`
+	Issuer    string                 `json:"issuer"`
+	Claims    certificate.Extensions `json:"claims"` // of the token, as Fulcio's extensions have them
 	NotBefore time.Time              `json:"notBefore"`
 	NotAfter  time.Time              `json:"notAfter"`
 	SHA256    string                 `json:"sha256"` // of the certificate, hexadecimal
 }
 
+// IssuerX509 begins the issuers of certificates of Notation's signatures. No OpenID
+// Connect issuer has a name like that.
+const IssuerX509 = "x509:"
+
 // A Time is a statement of a trusted clock.
 type Time struct {
-	Source string    `json:"source"` // "timestamp-authority" or "log"
+	Source string    `json:"source"` // "timestamp-authority", "log" or "signing-authority"
 	URI    string    `json:"uri,omitempty"`
 	Time   time.Time `json:"time"`
 }
@@ -117,6 +141,8 @@ type Verifier struct {
 	byHint map[string][]Key
 	shared material   // the clocks and logs of all roots
 	roots  []material // each with authorities for certificates
+
+	notation *notation.Verifier
 }
 
 // New makes a Verifier. It reads the material once: a root that changes needs a
@@ -131,6 +157,10 @@ func New(m Material) (*Verifier, error) {
 		v.byHint[k.ID()] = append(v.byHint[k.ID()], k)
 	}
 	v.shared, v.roots = read(m.Root)
+	var err error
+	if v.notation, err = notation.NewVerifier(m.Notation, v.shared.stamper); err != nil {
+		return nil, fmt.Errorf("%w: %w", signing.ErrLimit, err)
+	}
 	return v, nil
 }
 
@@ -172,23 +202,37 @@ func (v *Verifier) verify(subject digest.Digest, f signing.Found) (*Proof, error
 	case f.Form == signing.FormCosign:
 		return v.cosignSignature(subject, f)
 	case f.Form == signing.FormNotation:
-		return nil, unverified(subject, f)
+		return v.notary(subject, f)
 	default:
 		return nil, fmt.Errorf("signatures of the form %.40q are not verified", string(f.Form))
 	}
 }
 
-// unverified says what a signature of Notation has to say.
-func unverified(subject digest.Digest, f signing.Found) error {
-	s, err := notation.Parse(f.Type, f.Content)
+// notary checks a signature of Notation.
+func (v *Verifier) notary(subject digest.Digest, f signing.Found) (*Proof, error) {
+	target := f.Target
+	target.Digest = subject
+	n, err := v.notation.Verify(f.Type, f.Content, target)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if s.Subject != subject {
-		return fmt.Errorf("it is about %s, and %s was expected", s.Subject, subject)
+	p := &Proof{
+		Form: f.Form, Manifest: f.Manifest, PredicateType: signing.PredicateSignature,
+		Certificate: &Certificate{
+			Identity: n.Signer, Issuer: IssuerX509 + n.Root, NotBefore: n.NotBefore, NotAfter: n.NotAfter, SHA256: n.Certificate,
+		},
 	}
-	return fmt.Errorf("%w: a Notation signature in the name of %.200q, whose certificate is by %.200q, of %s", ErrUnverified,
-		s.Signer, s.Issuer, stamp(s.Time))
+	if !n.Dated.IsZero() {
+		source := "timestamp-authority"
+		if n.Scheme == notation.SchemeAuthority {
+			source = "signing-authority"
+		}
+		p.Times = []Time{{Source: source, URI: n.Clock, Time: n.Dated}}
+	}
+	if !n.From.IsZero() || !n.Until.IsZero() {
+		p.Valid = &Period{From: n.From, Until: n.Until}
+	}
+	return p, nil
 }
 
 // bundle checks a Sigstore bundle, of version 0.1 to 0.3.

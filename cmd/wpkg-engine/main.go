@@ -28,6 +28,7 @@ import (
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime/engine"
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
 	"github.com/wreg-project/wreg/artifact/variant"
+	"github.com/wreg-project/wreg/internal/sandbox"
 	"github.com/wreg-project/wreg/internal/version"
 )
 
@@ -141,7 +142,11 @@ func compile(args []string) int {
 	if err != nil {
 		return misused(err)
 	}
-	if err := compileStdin(target, tier == "fast"); err != nil {
+	// Before a byte is read that others made.
+	if _, err = sandbox.Enter(sandbox.Rules{}); err == nil {
+		err = compileStdin(target, tier == "fast")
+	}
+	if err != nil {
 		b, _ := json.Marshal(wire.Failure{Kind: kindOf(err), Text: err.Error()}) // two strings always marshal
 		fmt.Fprintf(os.Stderr, "%s\n", b)
 		return 1
@@ -249,9 +254,10 @@ func readSpec(file string, read func(io.Reader) (*wire.Spec, error)) (*wire.Spec
 
 // start runs the guest and returns the exit status of this program.
 func start(name string, spec *wire.Spec, args []string) int {
-	if spec.Args == nil {
+	if len(spec.Args) == 0 {
 		spec.Args = []string{name}
 	}
+	name = spec.Args[0]
 	spec.Args = append(spec.Args, args...)
 	t, err := variant.Parse(spec.Target)
 	if err != nil {

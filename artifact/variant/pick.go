@@ -24,13 +24,13 @@ type Candidate struct {
 // Wanted is what code has to be. An empty Profile or Source, and no CompatIDs,
 // match none.
 type Wanted struct {
-	Host      Target            // of the machine; see [Host]
-	Runtime   string            // that will load it
-	Profile   string            // that it loads
-	Source    string            // digest of the WebAssembly to run
-	CompatIDs map[Target]string // of the runtime that is here, for each target that it loads
-	Portable  bool              // portable bytecode will do where there is no native code
-	Deny      []string          // versions of compilers, as "39.0.1" or as "39.0", which is all of 39.0.x
+	Host      Target              // of the machine; see [Host]
+	Runtime   string              // that will load it
+	Profile   string              // that it loads
+	Source    string              // digest of the WebAssembly to run
+	CompatIDs map[Target][]string // of the runtime that is here, for each target that it loads: one for each tier
+	Portable  bool                // portable bytecode will do where there is no native code
+	Deny      []string            // versions of compilers, as "39.0.1" or as "39.0", which is all of 39.0.x
 }
 
 // A Choice is what became of candidates.
@@ -77,7 +77,7 @@ func Pick(w Wanted, candidates []Candidate) Choice {
 // refuses says why a candidate does not do, the first reason that a person can do
 // something about; "" if it does.
 func (w Wanted) refuses(c Candidate) string {
-	id, loads := w.CompatIDs[c.Target]
+	ids, loads := w.CompatIDs[c.Target]
 	switch {
 	case c.Runtime != w.Runtime:
 		return fmt.Sprintf("it is for %s, and %s runs here", c.Runtime, w.Runtime)
@@ -93,7 +93,7 @@ func (w Wanted) refuses(c Candidate) string {
 		return fmt.Sprintf("it was compiled with the profile %s, and %s is loaded here", orNothing(c.Profile), orNothing(w.Profile))
 	case !loads:
 		return fmt.Sprintf("the %s that is here loads no code for %s", w.Runtime, c.Target)
-	case c.CompatID != id || id == "":
+	case !slices.Contains(ids, c.CompatID) || c.CompatID == "":
 		return fmt.Sprintf("the %s that is here does not load code of %s %s with these settings", w.Runtime, c.Runtime, orNothing(c.Version))
 	}
 	return ""

@@ -38,10 +38,10 @@ func code(t *testing.T, digest, platform string, change ...func(*variant.Candida
 func wanted(t *testing.T, host string, change ...func(*variant.Wanted)) variant.Wanted {
 	t.Helper()
 	w := variant.Wanted{
-		Host: target(t, host), Runtime: "wasmtime", Profile: "wreg-v1", Source: "sha256:wasm", CompatIDs: map[variant.Target]string{},
+		Host: target(t, host), Runtime: "wasmtime", Profile: "wreg-v1", Source: "sha256:wasm", CompatIDs: map[variant.Target][]string{},
 	}
 	for _, s := range []string{"linux/amd64/v1", "linux/amd64/v2", "linux/amd64/v3", "linux/arm64", "pulley64"} {
-		w.CompatIDs[target(t, s)] = "id of " + s
+		w.CompatIDs[target(t, s)] = []string{"id of " + s, "fast id of " + s}
 	}
 	for _, f := range change {
 		f(&w)
@@ -55,7 +55,7 @@ func TestPick(t *testing.T) {
 		return func(w *variant.Wanted) { w.Deny = versions }
 	}
 	version := func(s string) func(*variant.Candidate) { return func(c *variant.Candidate) { c.Version = s } }
-	fast := func(c *variant.Candidate) { c.Fast = true }
+	fast := func(c *variant.Candidate) { c.Fast, c.CompatID = true, "fast "+c.CompatID }
 	tests := []struct {
 		name     string
 		want     variant.Wanted
@@ -139,7 +139,7 @@ func TestPick(t *testing.T) {
 		},
 		{
 			name:     "no compat id at all, on both sides",
-			want:     wanted(t, "linux/amd64/v3", func(w *variant.Wanted) { w.CompatIDs[w.Host] = "" }),
+			want:     wanted(t, "linux/amd64/v3", func(w *variant.Wanted) { w.CompatIDs[w.Host] = []string{""} }),
 			from:     []variant.Candidate{code(t, "a", "linux/amd64/v3", func(c *variant.Candidate) { c.CompatID = "" })},
 			rejected: map[string]string{"a": "the wasmtime that is here does not load code of wasmtime 39.0.1 with these settings"},
 		},

@@ -392,14 +392,14 @@ func TestPrecompiled(t *testing.T) {
 		file string
 		want string
 	}{
-		{"module of wasmtime", wasmtimeELF(1), "program compiled by wasmtime (ELF, machine 62), a module"},
-		{"component of wasmtime", wasmtimeELF(2), "program compiled by wasmtime (ELF, machine 62), a component"},
-		{"module of wasmtime for Pulley", wasmtimeELF(1 | 8), "program compiled by wasmtime (ELF, machine 62), a module for Pulley"},
-		{"WAMR", wamr(), "program compiled by WAMR (version 6, x86_64)"},
-		{"wasmer", "wasmer-universalWASMER\x00\x00\x11\x00\x00\x00\x00\x01\x00\x00", "program compiled by wasmer (universal)"},
-		{"metadata of wasmer", "WASMER\x00\x00\x11\x00\x00\x00", "program compiled by wasmer"},
+		{"module of wasmtime", wasmtimeELF(1), "module compiled by wasmtime for amd64"},
+		{"component of wasmtime", wasmtimeELF(2), "component compiled by wasmtime for amd64"},
+		{"module of wasmtime for Pulley", wasmtimeELF(1 | 8), "module compiled by wasmtime for pulley64"},
+		{"WAMR", wamr(), "module compiled by wamr 6 for amd64"},
+		{"wasmer", "wasmer-universalWASMER\x00\x00\x11\x00\x00\x00\x00\x01\x00\x00", "program compiled by wasmer 17"},
+		{"metadata of wasmer", "WASMER\x00\x00\x11\x00\x00\x00\x00\x00\x00\x00", "program compiled by wasmer 17"},
 		{"library of wasmer", string(plain) + "\x00WASMER_METADATA\x00", "library compiled by wasmer"},
-		{"library of WasmEdge", string(plain) + "\x00version\x00wasm.code\x00wasm.size\x00", "library compiled by WasmEdge"},
+		{"library of WasmEdge", string(plain) + "\x00version\x00wasm.code\x00wasm.size\x00", "library compiled by wasmedge"},
 		{"other library", string(plain), ""},
 		{"WebAssembly", header, ""},
 		{"text", "\x00aotearoa, the name of a country, not a program", ""},
@@ -428,10 +428,10 @@ func TestPrecompiledSections(t *testing.T) {
 		section []byte
 		want    string // part of the evidence, "" for no signal
 	}{
-		{"of WasmEdge", custom("wasmedge", "\x03\x01\x02native code"), "WasmEdge (version 3, linux, aarch64)"},
-		{"of WAMR", custom("aot", wamr()), "WAMR (version 6, x86_64) in section aot"},
-		{"of wasmtime", custom("cache", "\x05\x05\x05"+wasmtimeELF(1)), "wasmtime (ELF, machine 62) in section cache"},
-		{"of wasmer", custom("x", "wasmer-universalWASMER\x00\x00\x11\x00\x00\x00\x00\x01\x00\x00"), "wasmer (universal)"},
+		{"of WasmEdge", custom("wasmedge", "\x03\x01\x02native code"), "program compiled by wasmedge 3 for linux/arm64, "},
+		{"of WAMR", custom("aot", wamr()), "compiled by wamr 6 for amd64 in section aot"},
+		{"of wasmtime", custom("cache", "\x05\x05\x05"+wasmtimeELF(1)), "compiled by wasmtime for amd64 in section cache"},
+		{"of wasmer", custom("x", "wasmer-universalWASMER\x00\x00\x11\x00\x00\x00\x00\x01\x00\x00"), "program compiled by wasmer 17"},
 		{"of something else", custom("notes", "compiled by wasmedge"), ""},
 	}
 	for _, tt := range tests {

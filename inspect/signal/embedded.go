@@ -28,9 +28,9 @@ var magics = []magic{
 	{magic: "\xcf\xfa\xed\xfe", rule: ruleEmbeddedExecutable, score: 75, check: checkMachO},
 	{magic: "\xce\xfa\xed\xfe", rule: ruleEmbeddedExecutable, score: 75, check: checkMachO},
 	{magic: "\xca\xfe\xba\xbe", rule: ruleEmbeddedExecutable, score: 60, check: checkCafeBabe},
-	{magic: "\x00aot", rule: ruleEmbeddedExecutable, score: 75, check: checkWAMR},
-	{magic: "wasmer-universal", rule: ruleEmbeddedExecutable, score: 75, check: checkWasmer},
-	{magic: "WASMER\x00\x00", rule: ruleEmbeddedExecutable, score: 75, check: checkWasmerMetadata},
+	{magic: "\x00aot", rule: ruleEmbeddedExecutable, score: 75, check: checkCode},
+	{magic: "wasmer-universal", rule: ruleEmbeddedExecutable, score: 75, check: checkCode},
+	{magic: "WASMER\x00\x00", rule: ruleEmbeddedExecutable, score: 75, check: checkCode},
 	{magic: "\x1bLua", rule: ruleEmbeddedExecutable, score: 45, check: checkLua},
 	{magic: "WbIL", rule: ruleEmbeddedExecutable, score: 15, check: checkWebcil},
 	{magic: "\x1f\x8b\x08", rule: ruleEmbeddedArchive, score: 15, check: checkGzip},
@@ -128,7 +128,7 @@ func checkWasm(b []byte) (string, int) {
 	return kind, at
 }
 
-// checkELF tells the file wasmtime writes from others by its OS (200) and flags.
+// checkELF tells the files that wasmtime writes from others.
 func checkELF(b []byte) (string, int) {
 	if len(b) < 52 || b[4] != 1 && b[4] != 2 || b[5] != 1 && b[5] != 2 || b[6] != 1 {
 		return "", 0
@@ -148,14 +148,11 @@ func checkELF(b []byte) (string, int) {
 	if size := order.Uint16(b[header:]); size != 52 && size != 64 {
 		return "", 0
 	}
-	if b[7] == osabiWasmtime {
-		return "program compiled by wasmtime (ELF, machine " + strconv.Itoa(int(machine)) + ")", 0
+	if what, _ := checkCode(b); what != "" {
+		return what, 0
 	}
 	return "ELF for " + elfMachine(machine), 0
 }
-
-// osabiWasmtime is the operating system that wasmtime's ELF files name.
-const osabiWasmtime = 200
 
 func elfMachine(m uint16) string {
 	switch m {
@@ -235,58 +232,6 @@ func checkCafeBabe(b []byte) (string, int) {
 		}
 	}
 	return "", 0
-}
-
-// checkWAMR looks for the target section, which comes first.
-func checkWAMR(b []byte) (string, int) {
-	if len(b) < 16 {
-		return "", 0
-	}
-	version, section, size := binary.LittleEndian.Uint32(b[4:]), binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])
-	if version == 0 || version > 100 || section != 0 || size < 32 || size > 256 {
-		return "", 0
-	}
-	return fmt.Sprintf("program compiled by WAMR (version %d%s)", version, wamrTarget(b)), 0
-}
-
-// wamrTarget reads the name of the architecture at the end of the target
-// section.
-func wamrTarget(b []byte) string {
-	const arch, width = 16 + 32, 16
-	if len(b) < arch+width {
-		return ""
-	}
-	name, _, _ := bytes.Cut(b[arch:arch+width], []byte{0})
-	if len(name) == 0 || !isWord(name) {
-		return ""
-	}
-	return ", " + string(name)
-}
-
-func isWord(b []byte) bool {
-	for _, c := range b {
-		if !isAlnum(c) && c != '_' && c != '-' && c != '.' {
-			return false
-		}
-	}
-	return true
-}
-
-func checkWasmer(b []byte) (string, int) {
-	if len(b) < 32 || !bytes.HasPrefix(b[16:], []byte("WASMER\x00\x00")) {
-		return "", 0
-	}
-	return "program compiled by wasmer (universal)", 0
-}
-
-func checkWasmerMetadata(b []byte) (string, int) {
-	if len(b) < 16 {
-		return "", 0
-	}
-	if version := binary.LittleEndian.Uint32(b[8:]); version == 0 || version > 1000 {
-		return "", 0
-	}
-	return "metadata of a program compiled by wasmer", 0
 }
 
 func checkLua(b []byte) (string, int) {

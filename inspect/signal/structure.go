@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wreg-project/wreg/inspect/precompiled"
 	"github.com/wreg-project/wreg/inspect/text"
 	"github.com/wreg-project/wreg/inspect/wasm"
 )
@@ -129,7 +130,7 @@ var uniqueSections = map[string]bool{
 	"name": true, "producers": true, "target_features": true, "dylink": true, "dylink.0": true, "linking": true, "build_id": true,
 	"sourceMappingURL": true, "external_debug_info": true, "component-name": true, "package-docs": true,
 	"authors": true, "description": true, "licenses": true, "source": true, "homepage": true, "revision": true, "version": true,
-	"wasmedge": true,
+	precompiled.SectionName: true,
 }
 
 // misplaced checks the order that the core specification wants of the name
@@ -209,7 +210,7 @@ func (w *walker) custom(b *wasm.Binary, s wasm.Section) {
 	contents := b.Bytes(s.Body, s.Size)
 	p := Place{Offset: s.Offset, Section: s.Name}
 	bytes := func() string { return fmt.Sprintf("%s, %d bytes", s.Name, s.Size) }
-	if s.Name == "wasmedge" {
+	if s.Name == precompiled.SectionName {
 		w.wasmEdge(s, contents)
 		return
 	}

@@ -80,6 +80,7 @@ SIGSTORE := github.com/sigstore
 clients: ## build the real clients and peers that tests and benchmarks run
 	@mkdir -p $(CLIENTS)
 	cd tools/clients && go build -o ../../$(CLIENTS)/ ./ctrpull $$(sed -n '/^tool (/,/^)/p' go.mod | grep /)
+	cd tools/notation && go build -o ../../$(CLIENTS)/ github.com/notaryproject/notation/cmd/notation
 	cd tools/scanner && go build -o ../../$(CLIENTS)/ .
 	cd tools/sigstore && go build -o ../../$(CLIENTS)/ $(SIGSTORE)/fulcio $(SIGSTORE)/timestamp-authority/v2/cmd/timestamp-server
 	cd tools/sigstore && go build -o ../../$(CLIENTS)/rekor-server $(SIGSTORE)/rekor-tiles/v2/cmd/rekor-server/posix

@@ -60,7 +60,8 @@ func StartSigstore(t testing.TB, bin string) *Sigstore {
 		"--hostname", "127.0.0.1", "--storage-dir", filepath.Join(dir, "log"), "--signer-filepath", logKey,
 		"--checkpoint-interval", "200ms", "--batch-max-age", "20ms")
 	tsa := run(t, dir, s.TSA+"/certchain", filepath.Join(bin, "timestamp-server"), "serve",
-		"--host", "127.0.0.1", "--port", p[6], "--timestamp-signer", "memory", "--disable-ntp-monitoring")
+		"--host", "127.0.0.1", "--port", p[6], "--timestamp-signer", "memory", "--disable-ntp-monitoring",
+		"--include-chain-in-response") // to who asks for certificates, as Notation does
 	config := filepath.Join(dir, "fulcio.yaml")
 	write(t, config, yaml.Marshal, fulcioConfig(people.URL, jobs.URL))
 	fulcio := run(t, dir, s.Fulcio+"/api/v2/trustBundle", filepath.Join(bin, "fulcio"), "serve",

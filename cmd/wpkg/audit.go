@@ -22,6 +22,7 @@ type auditFlags struct {
 	subject  subjectFlags
 	fetch    fetchFlags
 	known    advisoryFlags
+	trust    trustFlags
 
 	all   bool
 	query string
@@ -50,6 +51,8 @@ The status is 3 if a rule of mode enforce is violated, or what --fail-on says.
 
 Rules about vulnerabilities need advisories, which are found as scan finds them;
 without any such rules are violated. Those about exploited ones need --kev.
+Rules about signatures are asked with those that the trust policy believes (wpkg
+trust); without one they are violated. A registry's audit takes its own.
 
    wpkg audit app.wasm -p ready:no-network
    wpkg audit dist -p policy.yaml --output sarif -o audit.sarif
@@ -69,6 +72,7 @@ without any such rules are violated. Those about exploited ones need --kev.
 			&cli.StringFlag{Name: "name", Usage: "judge files as the package `REPOSITORY`", Destination: &f.subject.name},
 			&cli.StringFlag{Name: "version", Usage: "judge files as this `VERSION`", Destination: &f.subject.version},
 			&cli.StringFlag{Name: "previous", Usage: "the version before is this `FILE or REF`, or none", Destination: &f.subject.previous},
+			f.trust.policyFlag(),
 			&cli.BoolFlag{Name: "all", Usage: "audit the default registry, or what --query chooses", Destination: &f.all, DisableDefaultText: true},
 			&cli.StringFlag{Name: "query", Usage: "with --all, only what this `QUERY` of search finds", Destination: &f.query},
 		),
@@ -134,7 +138,7 @@ func (t *tool) audit(ctx context.Context, args []string, f *auditFlags) error {
 	if f.all {
 		err = a.auditRegistry(ctx, f.query)
 	} else {
-		err = a.auditHere(ctx, args, &f.known)
+		err = a.auditHere(ctx, args, &f.known, &f.trust)
 	}
 	if err != nil {
 		return err
@@ -196,6 +200,13 @@ func (t *tool) printAudit(r *auditReport) error {
 	if err := emitEach(t, r.items, r.rows()); err != nil || t.structured() {
 		return err
 	}
-	_, err := fmt.Fprintf(t.out, "\n%s\n", r.summary())
-	return err
+	if _, err := fmt.Fprintf(t.out, "\n%s\n", r.summary()); err != nil {
+		return err
+	}
+	for _, h := range r.hints() {
+		if _, err := fmt.Fprintf(t.out, "hint: %s\n", h); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -38,7 +38,7 @@ func (a *auditor) look(ctx context.Context, t target) audited {
 		out.Package = strings.TrimPrefix(facts.Package.Namespace+":"+facts.Package.Name, ":")
 	}
 	out.Version, out.Tags = facts.Package.Version, facts.Package.Tags
-	out.Violations = a.set.Eval(ctx, facts).Violations
+	out.Violations = a.helped(a.set.Eval(ctx, facts).Violations)
 	for i := range out.Violations {
 		if t.file && out.Violations[i].File == facts.File.Path {
 			out.Violations[i].File = "" // it is the target
@@ -62,6 +62,9 @@ func (a *auditor) facts(ctx context.Context, f *wasmFile) (*policy.Facts, error)
 		return nil, err
 	}
 	if err := a.insideFacts(ctx, f, facts); err != nil {
+		return nil, err
+	}
+	if err := a.signatureFacts(ctx, f, facts); err != nil {
 		return nil, err
 	}
 	if a.needs.Previous {

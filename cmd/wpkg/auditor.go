@@ -10,6 +10,7 @@ import (
 	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/registry/client"
 	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/signing/trust"
 )
 
 // An auditor holds binaries against compiled policies.
@@ -24,6 +25,8 @@ type auditor struct {
 
 	matcher      *matcher // nil if no rule needs one, or there are no advisories
 	noAdvisories string   // why there is none although one is needed
+
+	trust *trust.Policy // nil if no rule needs it, or there is none
 
 	skipped int // versions that a registry knows nothing about yet
 	scanned int
@@ -66,8 +69,12 @@ func (a *auditor) use(ctx context.Context, s policySource, fetch *fetchFlags) er
 // checkfileRule stands for all checks of a checkfile.
 const checkfileRule = "checkfile"
 
-// auditHere looks at what the arguments name with the advisories that flags name.
-func (a *auditor) auditHere(ctx context.Context, args []string, known *advisoryFlags) error {
+// auditHere looks at what the arguments name with the advisories and the trust policy
+// that flags name.
+func (a *auditor) auditHere(ctx context.Context, args []string, known *advisoryFlags, by *trustFlags) error {
+	if err := a.readTrust(by); err != nil {
+		return err
+	}
 	if err := a.readAdvisories(ctx, known); err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func violations(list []wire.Violation, name string) []policy.Violation {
 	for _, v := range list {
 		p := policy.Violation{
 			Policy: v.Policy, Rule: v.Rule, Mode: policy.Mode(v.Mode), Severity: policy.Severity(v.Severity),
-			Message: v.Message, Fact: v.Fact, File: v.File, Error: v.Error, Approved: v.Approved,
+			Message: v.Message, Fact: v.Fact, File: v.File, Hint: v.Hint, Error: v.Error, Approved: v.Approved,
 		}
 		if name != "" {
 			p.Policy = name

@@ -178,6 +178,18 @@ func inFile(v policy.Violation) string {
 	return v.Message + " in " + v.File
 }
 
+// hints say what can be done about the violations, each once.
+func (r *auditReport) hints() (list []string) {
+	for _, a := range r.items {
+		for _, v := range a.Violations {
+			if v.Hint != "" && !v.Approved && !slices.Contains(list, v.Hint) {
+				list = append(list, v.Hint)
+			}
+		}
+	}
+	return list
+}
+
 // summary counts the outcomes in words.
 func (r *auditReport) summary() string {
 	s := plural(len(r.items)+r.passed, "target") + ":"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,14 @@ type packageView struct {
 	*wire.PackageInfo
 	Versions  []wire.Version `json:"versions"`
 	Downloads int64          `json:"downloads"` // of the last 90 days
+
+	Signatures *wire.Signatures `json:"signatures,omitempty"` // of the latest version
+}
+
+// versionView is what info says of a version.
+type versionView struct {
+	*wire.VersionInfo
+	Signatures *wire.Signatures `json:"signatures"`
 }
 
 func (t *tool) infoCommand() *cli.Command {
@@ -148,6 +157,11 @@ func (t *tool) packageInfo(ctx context.Context, at cataloged) error {
 		return fmt.Errorf("info %s: %w", at.ref.Name(), err)
 	}
 	view.Downloads = d.Total
+	if p.LatestVersion != nil {
+		if view.Signatures, err = at.Signatures(ctx, at.repo, p.LatestVersion.Digest.String()); err != nil {
+			return fmt.Errorf("info %s: %w", at.ref.Name(), err)
+		}
+	}
 	sortVersions(view.Versions)
 	if t.structured() {
 		return t.emitValue(view)
@@ -175,6 +189,9 @@ func (t *tool) printPackage(host string, p packageView) error {
 	f.add("latest", p.Latest)
 	if v := p.LatestVersion; v != nil {
 		f.metadata(v.Metadata)
+		if p.Signatures != nil {
+			f.signatures(v.Ingested, p.Signatures)
+		}
 		f.files(v.Files)
 		f.materials(v)
 	}
@@ -203,8 +220,12 @@ func (t *tool) versionInfo(ctx context.Context, at cataloged) error {
 	if err != nil {
 		return fmt.Errorf("info %s: %w", at.ref, err)
 	}
+	signed, err := at.Signatures(ctx, at.repo, at.version)
+	if err != nil {
+		return fmt.Errorf("info %s: %w", at.ref, err)
+	}
 	if t.structured() {
-		return t.emitValue(v)
+		return t.emitValue(versionView{v, signed})
 	}
 	var f facts
 	f.add("name", v.Repository)
@@ -214,6 +235,7 @@ func (t *tool) versionInfo(ctx context.Context, at cataloged) error {
 	f.add("digest", v.Digest.String())
 	f.add("artifact type", v.ArtifactType)
 	f.metadata(v.Metadata)
+	f.signatures(v.Ingested, signed)
 	f.files(v.Files)
 	f.materials(v)
 	f.add("downloads", fmt.Sprint(v.Downloads))
@@ -221,6 +243,9 @@ func (t *tool) versionInfo(ctx context.Context, at cataloged) error {
 	f.add("policy", verdictText(v.Verdict))
 	for _, reason := range v.Reasons {
 		f.add("", reasonText(reason))
+		if reason.Hint != "" {
+			f.add("", "hint: "+reason.Hint)
+		}
 	}
 	f.add("notice", noticeText(v.Notice))
 	if !v.Ingested {
@@ -249,6 +274,41 @@ func (f *facts) metadata(m wire.Metadata) {
 	f.add("homepage", m.Homepage)
 	f.add("documentation", m.Documentation)
 	f.add("revision", m.Revision)
+}
+
+// signatures say who signed a version, as far as the registry verifies that, and who
+// attests what.
+func (f *facts) signatures(ingested bool, s *wire.Signatures) {
+	var by []string
+	for _, one := range s.Signatures {
+		if who := signerText(one); !slices.Contains(by, who) {
+			by = append(by, who)
+		}
+	}
+	switch {
+	case len(by) > 0:
+		f.add("signed by", strings.Join(by, ", "))
+		f.add("publisher", s.Publisher)
+	case len(s.Refused) > 0:
+		f.add("signed by", fmt.Sprintf("nobody whom the registry trusts (%s refused)", plural(len(s.Refused), "signature")))
+	case ingested:
+		f.add("signed by", "nobody: it is unsigned")
+	}
+	var attested []string
+	for _, one := range s.Attestations {
+		if text := one.Type + " by " + signerText(one.Signature); !slices.Contains(attested, text) {
+			attested = append(attested, text)
+		}
+	}
+	f.add("attested", strings.Join(attested, ", "))
+}
+
+// signerText is who made a signature, by the name of the key or the identity.
+func signerText(s wire.Signature) string {
+	if s.Identity != "" {
+		return fmt.Sprintf("%s (%s)", s.Identity, s.Issuer)
+	}
+	return fmt.Sprintf("%s (key %.16s…)", s.Key, s.KeyID)
 }
 
 // files describes the WebAssembly of a version.

@@ -221,7 +221,7 @@ func wireViolations(vs []policy.Violation) []wire.Violation {
 	for _, v := range vs[:min(len(vs), maxViolations)] {
 		list = append(list, wire.Violation{
 			Policy: v.Policy, Rule: v.Rule, Mode: string(v.Mode), Severity: string(v.Severity), Message: v.Message, Fact: v.Fact, File: v.File,
-			Error: v.Error, Approved: v.Approved,
+			Hint: v.Hint, Error: v.Error, Approved: v.Approved,
 		})
 	}
 	return list

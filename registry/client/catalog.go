@@ -106,6 +106,12 @@ func (c *Catalog) Version(ctx context.Context, repo, version string) (*wire.Vers
 	return get[wire.VersionInfo](ctx, c, versionPath(repo, version), nil)
 }
 
+// Signatures says who signed a version and what is attested of it, as the registry
+// has verified that.
+func (c *Catalog) Signatures(ctx context.Context, repo, version string) (*wire.Signatures, error) {
+	return get[wire.Signatures](ctx, c, versionPath(repo, version)+"/signatures", nil)
+}
+
 // Resolve finds the version that a range stands for.
 func (c *Catalog) Resolve(ctx context.Context, repo, versions string) (*wire.Resolution, error) {
 	return get[wire.Resolution](ctx, c, packagePath(repo)+"/resolve", url.Values{"range": {versions}})

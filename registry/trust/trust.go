@@ -318,14 +318,7 @@ func (m *Material) Publisher(ctx context.Context, repo string, subject digest.Di
 	if err != nil {
 		return "", fmt.Errorf("trust policy: %w", err)
 	}
-	by := r.Publisher()
-	switch {
-	case by == nil:
-		return "", nil
-	case by.Principal.Identity != "":
-		return by.Principal.Identity, nil
-	}
-	return by.Signer, nil
+	return r.PublisherName(), nil
 }
 
 // Entries are the keys and roots, by where they come from and by name.

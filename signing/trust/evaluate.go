@@ -140,6 +140,19 @@ func (r Result) Publisher() *Counted {
 	return nil
 }
 
+// PublisherName is who made that signature: the identity of a certificate, or the
+// name of the key in the policy; "" is nobody.
+func (r Result) PublisherName() string {
+	by := r.Publisher()
+	switch {
+	case by == nil:
+		return ""
+	case by.Principal.Identity != "":
+		return by.Principal.Identity
+	}
+	return by.Signer
+}
+
 // Evaluate decides whether what is proved is enough. It does not verify: Proofs have
 // to be what the policy's own Verifier gave for Subject. The error is that of ctx or
 // of the pins; with one, nothing is allowed.

@@ -20,6 +20,9 @@ type Violation struct {
 	// File is the path or digest of the file that the fact is of.
 	File string `json:"file,omitempty"`
 
+	// Hint is what can be done about it. It is absent if the message has to say.
+	Hint string `json:"hint,omitempty"`
+
 	// Error is whether the rule failed to evaluate, which counts as broken.
 	Error bool `json:"error,omitempty"`
 

@@ -65,10 +65,29 @@ func CosignTag(subject digest.Digest, suffix string) string {
 	return subject.Algorithm().String() + "-" + subject.Encoded() + suffix
 }
 
+// CosignSubject is the manifest that a tag of CosignTag is about, "" of any other tag.
+func CosignSubject(tag string) digest.Digest {
+	for _, suffix := range CosignSuffixes() {
+		if name, ok := strings.CutSuffix(tag, suffix); ok {
+			d := digest.Digest(strings.Replace(name, "-", ":", 1))
+			if d.Validate() == nil {
+				return d
+			}
+		}
+	}
+	return ""
+}
+
 // IsBundle reports whether a media type or artifact type is that of a Sigstore
 // bundle, of whichever version.
 func IsBundle(mediaType string) bool {
 	return strings.HasPrefix(mediaType, "application/vnd.dev.sigstore.bundle")
+}
+
+// IsCosign reports whether a media type is that of a signature or attestation in
+// cosign's older form.
+func IsCosign(mediaType string) bool {
+	return mediaType == MediaTypeSimpleSigning || mediaType == MediaTypeDSSE
 }
 
 type finder struct {
@@ -177,7 +196,7 @@ func of(form Form, mediaType string) bool {
 	case FormBundle:
 		return IsBundle(mediaType)
 	case FormCosign:
-		return mediaType == MediaTypeSimpleSigning || mediaType == MediaTypeDSSE
+		return IsCosign(mediaType)
 	case FormNotation: // which have one layer, JWS or COSE
 	}
 	return true

@@ -164,7 +164,7 @@ func startWreg(e cleaner, work string, access policy.Access, users auth.Authenti
 		stop()
 		running.Wait()
 	})
-	api := catalog.New(catalog.Options{Meta: watched, Blobs: blobs, Ingest: ing, Access: access, Auth: users, Log: log})
+	api := catalog.New(catalog.Options{Meta: watched, Ingest: ing, Access: access, Auth: users, Log: log})
 	e.Defer(api.Close)
 	images := ociapi.New(ociapi.Options{Registry: reg, Access: access, Auth: users, Log: log})
 	return start(e, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -26,7 +26,7 @@ import (
 func (s *server) handler() (http.Handler, error) {
 	api := ociapi.New(ociapi.Options{Registry: s.registry, Access: s.access, Auth: s.auth, Log: s.log})
 	s.catalog = catalog.New(catalog.Options{
-		Meta: s.meta, Blobs: s.stores.blobs, Ingest: s.ingest, Access: s.access, Auth: s.auth, Log: s.log, Likelihood: s.feeds.Likelihood,
+		Meta: s.meta, Ingest: s.ingest, Access: s.access, Auth: s.auth, Log: s.log, Likelihood: s.feeds.Likelihood,
 		Trust: s.trust, Keys: s.keys.Keys,
 	})
 	o := web.Options{Source: pages{meta: s.stores.meta, auth: s.auth, access: s.access}, Log: s.log, Version: version.Get().Version}

@@ -5,7 +5,8 @@
 // [Read] looks through the referrers of one manifest, of any [Source]: a
 // repository over the network or in a folder, as package client has them, or one
 // of this server's own, by package attached/stored. What a wreg derived by itself
-// is no publisher's word and is left out. Signed attestations are not opened.
+// is no publisher's word and is left out. In signed attestations it reads the
+// documents that its caller has verified, each an [Attestation].
 //
 // Whoever may push into a repository writes these documents. They are bounded,
 // what is wrong with one is kept beside it and hides no other, and nothing in them
@@ -56,7 +57,7 @@ func (l Limits) defaults() Limits {
 }
 
 // Attachments are what publishers attached to one manifest, in the order of the
-// digests of the referrers and of the layers in them.
+// digests of the referrers and of the layers in them, and then what they attest.
 type Attachments struct {
 	SBOMs []SBOM
 	VEX   []VEX
@@ -70,8 +71,13 @@ type Attachments struct {
 type Place struct {
 	Referrer  digest.Digest // the manifest
 	Blob      digest.Digest // the document; "" if the manifest cannot be read
-	MediaType string        // that tells what it is: of the layer, else of the artifact
+	MediaType string        // that tells what it is: of the layer, else of the artifact; of an attestation the type of its predicate
 	Title     string        // the name of the file, "" if the layer has none
+
+	// Attested tells a document that somebody signed from one that is attached as it
+	// is. By is who that was, as was verified; "" if it was not.
+	Attested bool
+	By       string
 }
 
 // An SBOM is a bill of materials. It has a Document or a Problem.

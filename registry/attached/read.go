@@ -28,9 +28,10 @@ const maxManifest = 256 << 10
 // maxTitle bounds a title in bytes.
 const maxTitle = 256
 
-// Read reads what is attached to the manifest of subject. Errors are those of the
-// Source and of ctx; what a publisher did wrong is a Problem of the document.
-func Read(ctx context.Context, src Source, subject ocispec.Descriptor, l Limits) (*Attachments, error) {
+// Read reads what is attached to the manifest of subject, and then what is attested of
+// it: the caller, who knows whom to believe, has verified that. Errors are those of
+// the Source and of ctx; what a publisher did wrong is a Problem of the document.
+func Read(ctx context.Context, src Source, subject ocispec.Descriptor, l Limits, attested ...Attestation) (*Attachments, error) {
 	r := &reader{src: src, limits: l.defaults(), result: &Attachments{}, read: map[digest.Digest]*document{}}
 	referrers, err := r.list(ctx, subject)
 	if err != nil {
@@ -40,6 +41,9 @@ func Read(ctx context.Context, src Source, subject ocispec.Descriptor, l Limits)
 		if err := r.referrer(ctx, d); err != nil {
 			return nil, fmt.Errorf("referrer %s of %s: %w", d.Digest, subject.Digest, err)
 		}
+	}
+	for _, a := range attested {
+		r.attested(a)
 	}
 	return r.result, nil
 }

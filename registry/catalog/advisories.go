@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/registry/search"
 	"github.com/wreg-project/wreg/sbom/vuln"
+	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -116,7 +118,7 @@ func (a *API) advisoryUses(ctx context.Context, q *request, place *advisoryPlace
 			return false, fmt.Errorf("packages with %s: %w", place.Record, err)
 		}
 		for _, u := range page.Uses {
-			by, ok, err := a.user(ctx, u.UsePosition)
+			by, ok, err := a.user(ctx, u.UsePosition, u.Digest)
 			if err != nil {
 				return false, err
 			}
@@ -153,22 +155,70 @@ type user struct {
 	tags   []string
 }
 
-// user is the version of a use: what is in a bill that is attached to a version is
-// that version's. It is false if it is gone meanwhile.
-func (a *API) user(ctx context.Context, u meta.UsePosition) (user, bool, error) {
+// user is the version of a use: what is in a bill that is attached to a version, or
+// attested of it, is that version's. It is false if it is gone meanwhile, or if the
+// attestation was not verified.
+func (a *API) user(ctx context.Context, u meta.UsePosition, in digest.Digest) (user, bool, error) {
 	by := user{pkg: wire.PackageName(u.Repo), digest: u.Manifest}
+	ok := true
 	m, err := a.Meta.Manifest(ctx, u.Repo, u.Manifest)
 	if err == nil {
-		if subject := readManifest(m.Content).subject(); subject != "" {
-			by.digest = subject
-		}
+		by.digest, ok, err = a.subjectOfUse(ctx, u, in, readManifest(m.Content))
+	}
+	if err == nil && ok {
 		by.tags, err = a.Meta.ManifestTags(ctx, u.Repo, by.digest)
 	}
 	if errors.Is(err, meta.ErrNotFound) || errors.Is(err, meta.ErrRepository) {
 		return by, false, nil
 	}
 	by.tags = notNil(by.tags)
-	return by, err == nil, err
+	return by, ok && err == nil, err
+}
+
+// subjectOfUse is the version that the manifest of a use is, or is about. It is false
+// of an attestation that was not verified.
+func (a *API) subjectOfUse(ctx context.Context, u meta.UsePosition, in digest.Digest, m manifestContent) (d digest.Digest, ok bool, err error) {
+	subject := m.subject()
+	switch t := m.mediaTypeOf(in); {
+	case signing.IsBundle(t):
+		ok, err = a.verified(ctx, u, in, subject)
+		return subject, ok, err
+	case signing.IsCosign(t):
+		if subject, err = a.cosignSubject(ctx, u); err == nil {
+			ok, err = a.verified(ctx, u, in, subject)
+		}
+		return subject, ok, err
+	case subject != "":
+		return subject, true, nil
+	}
+	return u.Manifest, true, nil
+}
+
+// cosignSubject is the version that a manifest of cosign's older form is about, by its
+// tag; meta.ErrNotFound without one.
+func (a *API) cosignSubject(ctx context.Context, u meta.UsePosition) (digest.Digest, error) {
+	tags, err := a.Meta.ManifestTags(ctx, u.Repo, u.Manifest)
+	if err != nil {
+		return "", err
+	}
+	for _, tag := range tags {
+		if d := signing.CosignSubject(tag); d != "" {
+			return d, nil
+		}
+	}
+	return "", fmt.Errorf("%w: what %s of %s signs", meta.ErrNotFound, u.Manifest, u.Repo)
+}
+
+// verified reports whether what a use is in was verified as an attestation of d. The
+// same bundle may hang on others, of which it proves nothing.
+func (a *API) verified(ctx context.Context, u meta.UsePosition, in, d digest.Digest) (bool, error) {
+	rows, _, err := a.Meta.Signatures(ctx, u.Repo, d)
+	if errors.Is(err, meta.ErrNotFound) || errors.Is(err, meta.ErrRepository) {
+		return false, nil
+	}
+	return slices.ContainsFunc(rows, func(row meta.Signature) bool {
+		return row.Verified() && row.Carrier == u.Manifest && row.Layer == in
+	}), err
 }
 
 func wireCoordinate(c meta.Coordinate) wire.Component {
@@ -223,7 +273,7 @@ func (a *API) componentUses(
 			return answer{}, fmt.Errorf("packages with %s: %w", clip(q.text("purl")), err)
 		}
 		for _, u := range page.Uses {
-			by, ok, err := a.user(ctx, u.UsePosition)
+			by, ok, err := a.user(ctx, u.UsePosition, u.Digest)
 			if err != nil {
 				return answer{}, err
 			}

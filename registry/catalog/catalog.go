@@ -29,7 +29,6 @@ import (
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/registry/trust"
 	"github.com/wreg-project/wreg/sbom/vuln"
-	"github.com/wreg-project/wreg/storage/blob"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -44,7 +43,6 @@ const (
 // logged in.
 type Options struct {
 	Meta   meta.DB
-	Blobs  blob.Store      // what publishers attach is read from it; nil for none
 	Ingest *ingest.Service // nil if nothing is ever ingested
 	Access policy.Access
 	Auth   auth.Authenticator // nil takes every caller for anonymous

@@ -26,6 +26,8 @@ import (
 	"github.com/wreg-project/wreg/registry/catalog/wire"
 	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/signing/key"
+	"github.com/wreg-project/wreg/signing/verify"
 	"github.com/wreg-project/wreg/storage/blob/mem"
 	"github.com/wreg-project/wreg/storage/meta"
 	"github.com/wreg-project/wreg/storage/meta/sqlite"
@@ -35,11 +37,12 @@ import (
 // against the OpenAPI document.
 type env struct {
 	testing.TB
-	url  string
-	user string // "" for anonymous; passwords are names
-	api  *API
-	db   meta.DB
-	reg  *registry.Registry
+	url     string
+	user    string // "" for anonymous; passwords are names
+	api     *API
+	db      meta.DB
+	reg     *registry.Registry
+	release *key.Private
 }
 
 // passwords knows everybody by a password that is the name.
@@ -59,7 +62,8 @@ func (passwords) Authenticate(r *http.Request) (policy.Principal, error) {
 func (passwords) Challenge() string { return `Basic realm="test"` }
 
 // start runs a catalog over SQLite. In it "public" is readable by all, root is an
-// administrator and boss an approver.
+// administrator and boss an approver. Signatures are believed if made by the key
+// that env has as release.
 func start(tb testing.TB, change func(*Options)) *env {
 	tb.Helper()
 	db, err := sqlite.Open(tb.Context(), filepath.Join(tb.TempDir(), "wreg.db"), sqlite.Options{Migrate: true})
@@ -67,7 +71,17 @@ func start(tb testing.TB, change func(*Options)) *env {
 		tb.Fatal(err)
 	}
 	blobs := mem.New()
-	svc, err := ingest.New(tb.Context(), ingest.Options{Meta: db, Blobs: blobs, Producer: "test"})
+	release, err := key.Generate(key.P256)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	verifier, err := verify.New(verify.Material{Keys: []verify.Key{{Name: "release", Public: release.Public}}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	svc, err := ingest.New(tb.Context(), ingest.Options{
+		Meta: db, Blobs: blobs, Producer: "test", Trust: func() ingest.Trusted { return ingest.Trusted{Verifier: verifier, Version: "1"} },
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -79,7 +93,7 @@ func start(tb testing.TB, change func(*Options)) *env {
 	var running sync.WaitGroup
 	running.Go(func() { svc.Run(ctx, reg) })
 	o := Options{
-		Meta: watched, Blobs: blobs, Ingest: svc, Auth: passwords{}, Access: policy.Access{
+		Meta: watched, Ingest: svc, Auth: passwords{}, Access: policy.Access{
 			AnonymousPull: []string{"public"}, Admins: []string{"root"},
 			Approvers: []string{"boss"},
 		},
@@ -99,7 +113,7 @@ func start(tb testing.TB, change func(*Options)) *env {
 			tb.Errorf("Close() = %v", err)
 		}
 	})
-	return &env{TB: tb, url: srv.URL, api: api, db: db, reg: reg}
+	return &env{TB: tb, url: srv.URL, api: api, db: db, reg: reg, release: release}
 }
 
 // as is e for another user.

@@ -8,11 +8,9 @@ import (
 	"io"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/registry/attached"
-	"github.com/wreg-project/wreg/registry/attached/stored"
 	"github.com/wreg-project/wreg/registry/catalog/wire"
 	"github.com/wreg-project/wreg/registry/ingest"
 	"github.com/wreg-project/wreg/sbom"
@@ -146,14 +144,12 @@ func (a *API) bills(ctx context.Context, q *request, d digest.Digest, most int) 
 	return list, false, nil
 }
 
-// attachments are what publishers attached to a version.
+// attachments are what publishers attached to a version, or attest of it.
 func (a *API) attachments(ctx context.Context, repo string, m meta.Manifest) (*attached.Attachments, error) {
-	if a.Blobs == nil {
+	if a.Ingest == nil {
 		return &attached.Attachments{}, nil
 	}
-	got, err := attached.Read(ctx, stored.Repository{Meta: a.Meta, Blobs: a.Blobs, Name: repo}, ocispec.Descriptor{
-		MediaType: m.MediaType, Digest: m.Digest, Size: int64(len(m.Content)),
-	}, attached.Limits{})
+	got, err := a.Ingest.Attachments(ctx, m)
 	if err != nil {
 		return nil, fmt.Errorf("attached to %s in %s: %w", m.Digest, repo, err)
 	}
@@ -167,6 +163,25 @@ func problemsOf(at *attached.Attachments) (list []string) {
 	}
 	if at.Omitted != "" {
 		list = append(list, at.Omitted)
+	}
+	return list
+}
+
+// publishedDocuments lists what is attached and attested.
+func publishedDocuments(at *attached.Attachments, vex bool) (list []wire.PublishedDocument) {
+	add := func(kind string, p attached.Place, problem string) {
+		list = append(list, wire.PublishedDocument{
+			Kind: kind, Manifest: p.Referrer, Blob: p.Blob, Type: p.MediaType, Title: p.Title, Attested: p.Attested, AttestedBy: p.By, Problem: problem,
+		})
+	}
+	for _, s := range at.SBOMs {
+		add("sbom", s.Place, s.Problem)
+	}
+	if !vex {
+		return list
+	}
+	for _, v := range at.VEX {
+		add("vex", v.Place, v.Problem)
 	}
 	return list
 }
@@ -191,7 +206,8 @@ func (a *API) getSBOMDifference(ctx context.Context, q *request) (answer, error)
 	}
 	out := wire.SBOMDifference{
 		Package: wire.PackageName(q.repo), Digest: m.Digest, Published: at.Published(), Problems: problemsOf(at),
-		NotFound: []wire.NotFound{}, NotDeclared: []wire.Component{}, Versions: []wire.VersionDifference{},
+		Documents: publishedDocuments(at, false),
+		NotFound:  []wire.NotFound{}, NotDeclared: []wire.Component{}, Versions: []wire.VersionDifference{},
 	}
 	declared := at.Declared()
 	if declared == nil {

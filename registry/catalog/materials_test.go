@@ -21,6 +21,8 @@ import (
 	"github.com/wreg-project/wreg/sbom/cyclonedx"
 	"github.com/wreg-project/wreg/sbom/spdx"
 	"github.com/wreg-project/wreg/sbom/vuln"
+	"github.com/wreg-project/wreg/signing"
+	"github.com/wreg-project/wreg/signing/attest"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -370,6 +372,79 @@ func TestDeclaredComponentsAreThoseOfTheirVersion(t *testing.T) {
 	}
 	if hidden := all[wire.ComponentUse](e.as(""), "/components?purl=pkg:cargo/tokio", 10); len(hidden) != 0 {
 		t.Errorf("an anonymous caller is told of %+v", hidden)
+	}
+}
+
+// attest hangs a statement about a manifest that the key release signed on subject.
+func (e *env) attest(repo string, about, subject digest.Digest, predicateType, predicate string) {
+	e.Helper()
+	text, err := signing.Sign(e.Context(), signing.Statement{
+		Subject: []signing.Subject{signing.SubjectOf("app", about)}, PredicateType: predicateType, Predicate: json.RawMessage(predicate),
+	}, e.release)
+	if err != nil {
+		e.Fatal(err)
+	}
+	e.attach(repo, subject, signing.MediaTypeBundle, string(text))
+}
+
+// What is attested by a key that is trusted counts, with who that was; where the same
+// bundle hangs on another version it is listed and counts for nothing.
+func TestAttestedDocumentsAreShownWithWhoAttestsThem(t *testing.T) {
+	e := advised(t)
+	version := func(pkg string) digest.Digest { return get[wire.VersionInfo](e, "/packages/"+pkg+"/versions/1.0.0").Digest }
+	e.push("team/other", crates(t, "http", "0.2.11"), nil, "1.0.0")
+	e.settled()
+	subject, other := version("team:app"), version("team:other")
+	e.attest("team/app", subject, subject, attest.TypeOpenVEX, fmt.Sprintf(openVEX, subject))
+	e.attest("team/app", subject, subject, attest.TypeCycloneDX, declaredBill)
+	e.attest("team/other", subject, other, attest.TypeCycloneDX, declaredBill)
+	e.settled()
+
+	path := "/packages/team:app/versions/1.0.0"
+	got := get[wire.VulnerabilityReport](e, path+"/vulnerabilities")
+	var by []string
+	for _, v := range got.Files[0].Findings {
+		if v.VEX != nil {
+			by = append(by, v.Aliases[0]+" "+v.VEX.Status+" by "+v.VEX.AttestedBy)
+		}
+	}
+	if d := cmp.Diff([]string{"CVE-2026-2 not_affected by release"}, by); d != "" {
+		t.Errorf("statements (-want +got):\n%s", d)
+	}
+	if len(got.Declared) != 1 || got.Declared[0].ID != "RUSTSEC-2026-0003" || len(got.Problems) != 0 {
+		t.Errorf("findings of what is declared = %+v, problems %q; want one about tokio", got.Declared, got.Problems)
+	}
+	documents := func(list []wire.PublishedDocument) (out []string) {
+		for _, d := range list {
+			out = append(out, fmt.Sprintf("%s %s attested %t by %s, problem %t", d.Kind, d.Type, d.Attested, d.AttestedBy, d.Problem != ""))
+		}
+		slices.Sort(out)
+		return out
+	}
+	want := []string{
+		"sbom https://cyclonedx.org/bom attested true by release, problem false", "vex https://openvex.dev/ns attested true by release, problem false",
+	}
+	if d := cmp.Diff(want, documents(got.Documents)); d != "" {
+		t.Errorf("documents (-want +got):\n%s", d)
+	}
+	diff := get[wire.SBOMDifference](e, path+"/sbom/difference")
+	if d := cmp.Diff(want[:1], documents(diff.Documents)); d != "" || !diff.Published {
+		t.Errorf("documents of the difference, published %t (-want +got):\n%s", diff.Published, d)
+	}
+
+	diff = get[wire.SBOMDifference](e, "/packages/team:other/versions/1.0.0/sbom/difference")
+	want = []string{"sbom https://cyclonedx.org/bom attested true by , problem true"}
+	if d := cmp.Diff(want, documents(diff.Documents)); d != "" || diff.Published || len(diff.Problems) != 1 {
+		t.Errorf("documents of the other version, published %t, problems %q (-want +got):\n%s", diff.Published, diff.Problems, d)
+	}
+	for _, call := range []string{"/components?purl=pkg:cargo/tokio", "/advisories/RUSTSEC-2026-0003/packages"} {
+		var users []string
+		for _, u := range all[wire.AdvisoryUse](e, call, 10) {
+			users = append(users, u.Package+" "+strings.Join(u.Tags, ","))
+		}
+		if d := cmp.Diff([]string{"team:app 1.0.0"}, users); d != "" {
+			t.Errorf("GET %s (-want +got):\n%s", call, d)
+		}
 	}
 }
 

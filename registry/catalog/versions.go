@@ -207,6 +207,16 @@ func (m manifestContent) subject() digest.Digest {
 	return m.Subject.Digest
 }
 
+// mediaTypeOf is that of a layer, "" if there is none with the digest.
+func (m manifestContent) mediaTypeOf(d digest.Digest) string {
+	for _, l := range m.Layers {
+		if l.Digest == d {
+			return l.MediaType
+		}
+	}
+	return ""
+}
+
 // or gives the first that is not empty, cut to what an annotation of ours has.
 func or(texts ...string) string {
 	for _, s := range texts {

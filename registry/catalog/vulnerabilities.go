@@ -52,7 +52,7 @@ func (a *API) getVulnerabilities(ctx context.Context, q *request) (answer, error
 	}
 	out := wire.VulnerabilityReport{
 		Package: wire.PackageName(q.repo), Digest: m.Digest, Files: []wire.FileVulnerabilities{}, Declared: []wire.Vulnerability{},
-		Problems: problemsOf(at),
+		Documents: publishedDocuments(at, true), Problems: problemsOf(at),
 	}
 	for _, b := range bills {
 		one, err := v.file(ctx, b)
@@ -145,7 +145,7 @@ func (v *vulnerabilities) list(d *sbom.Document, fs []scan.Finding) []wire.Vulne
 			break
 		}
 		v.left--
-		list = append(list, wireVulnerability(f, statements[i]))
+		list = append(list, v.wire(f, statements[i]))
 	}
 	return list
 }
@@ -159,7 +159,7 @@ func (v *vulnerabilities) wanted(f scan.Finding) bool {
 	return len(reachable) == 0 || slices.Contains(reachable, search.ReachName(f.Reach.Level, f.RuledOut()))
 }
 
-func wireVulnerability(f scan.Finding, s *vex.Statement) wire.Vulnerability {
+func (v *vulnerabilities) wire(f scan.Finding, s *vex.Statement) wire.Vulnerability {
 	w := wire.Vulnerability{
 		ID: f.ID, Aliases: notNil(f.Aliases), PURL: f.PURL, Name: f.Name, Version: f.Version, Requirement: f.Requirement, Unit: f.Unit,
 		Summary: f.Summary, Severity: wireSeverity(f.Severity), Informational: f.Informational, Fixed: notNil(f.Fixed),
@@ -168,6 +168,9 @@ func wireVulnerability(f scan.Finding, s *vex.Statement) wire.Vulnerability {
 	}
 	if s != nil {
 		w.VEX = &wire.VEXStatement{Status: string(s.Status), Justification: string(s.Justification), Text: s.Text, Time: s.Time}
+		if at, ok := v.at.PlaceOf(s); ok {
+			w.VEX.AttestedBy = at.By
+		}
 	}
 	if f.EPSS != nil {
 		w.EPSS = &wire.EPSS{Probability: f.EPSS.Probability, Percentile: f.EPSS.Percentile}

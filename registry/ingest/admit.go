@@ -10,6 +10,7 @@ import (
 
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -234,11 +235,11 @@ func (p *push) commit(ctx context.Context, tx meta.Tx, w registry.Written) error
 
 // yield has the attestations make way for signatures that come by tags of cosign.
 func (p *push) yield(ctx context.Context, tx meta.Tx, moved []registry.TagMoved) error {
-	if !slices.ContainsFunc(p.sub.Layers, func(l registry.Descriptor) bool { return isCosign(l.MediaType) }) {
+	if !slices.ContainsFunc(p.sub.Layers, func(l registry.Descriptor) bool { return signing.IsCosign(l.MediaType) }) {
 		return nil
 	}
 	for _, t := range moved {
-		if d := cosignSubject(t.Tag); d != "" {
+		if d := signing.CosignSubject(t.Tag); d != "" {
 			if err := p.s.yieldToTag(ctx, tx, p.sub.Repo, d); err != nil {
 				return err
 			}
@@ -278,7 +279,7 @@ func (s *Service) TagsMoved(ctx context.Context, tx meta.Tx, repo string, moved 
 		if t.From != "" {
 			ds = append(ds, t.From)
 		}
-		if d := cosignSubject(t.Tag); d != "" {
+		if d := signing.CosignSubject(t.Tag); d != "" {
 			if err := s.scanAgain(ctx, tx, repo, d); err != nil {
 				return err
 			}

@@ -167,7 +167,7 @@ func (s *Service) yieldToTag(ctx context.Context, tx meta.Tx, repo string, d dig
 
 // isPackage reports whether a manifest is more than what is said about another.
 func (s *subject) isPackage() bool {
-	return s.Subject == "" && !slices.ContainsFunc(s.Layers, func(l registry.Descriptor) bool { return isCosign(l.MediaType) })
+	return s.Subject == "" && !slices.ContainsFunc(s.Layers, func(l registry.Descriptor) bool { return signing.IsCosign(l.MediaType) })
 }
 
 func (s *Service) attest(ctx context.Context, r *ingestion, a Attestation) ([]registry.Derived, error) {

@@ -107,11 +107,23 @@ func (s *Service) find(ctx context.Context, sub *subject) error {
 	return nil
 }
 
-// attachments are what publishers attached to a manifest.
+// Attachments are what publishers attached to a manifest, or attest of it as far as
+// their signatures are trusted now.
+func (s *Service) Attachments(ctx context.Context, m meta.Manifest) (*attached.Attachments, error) {
+	sub, err := s.read(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return s.attachments(ctx, sub)
+}
+
 func (s *Service) attachments(ctx context.Context, sub *subject) (*attached.Attachments, error) {
+	if err := s.verify(ctx, sub); err != nil {
+		return nil, err
+	}
 	from := stored.Repository{Meta: s.meta, Blobs: s.o.Blobs, Name: sub.Repo}
 	about := ocispec.Descriptor{MediaType: sub.MediaType, Digest: sub.Digest, Size: int64(len(sub.Content))}
-	a, err := attached.Read(ctx, from, about, attached.Limits{})
+	a, err := attached.Read(ctx, from, about, attached.Limits{}, sub.signatures.attested...)
 	if err != nil {
 		return nil, fmt.Errorf("what is attached to %s in %s: %w", sub.Digest, sub.Repo, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/registry/attached"
+	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/storage/meta"
 )
 
@@ -101,7 +102,7 @@ func (s *Service) attachedChanged(ctx context.Context, tx meta.Tx, a registry.Ad
 	if a.Subject != "" && (attached.Concerns(a.ArtifactType, types...) || carriesSignatures(a.ArtifactType, types)) {
 		return s.scanAgain(ctx, tx, a.Repo, a.Subject)
 	}
-	if a.Subject != "" || !slices.ContainsFunc(types, isCosign) {
+	if a.Subject != "" || !slices.ContainsFunc(types, signing.IsCosign) {
 		return nil
 	}
 	tags, err := tx.ManifestTags(ctx, a.Repo, a.Digest)
@@ -112,7 +113,7 @@ func (s *Service) attachedChanged(ctx context.Context, tx meta.Tx, a registry.Ad
 		return err
 	}
 	for _, tag := range tags {
-		if d := cosignSubject(tag); d != "" {
+		if d := signing.CosignSubject(tag); d != "" {
 			if err := s.scanAgain(ctx, tx, a.Repo, d); err != nil {
 				return err
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/wreg-project/wreg/registry"
+	"github.com/wreg-project/wreg/registry/attached"
 	"github.com/wreg-project/wreg/registry/attached/stored"
 	"github.com/wreg-project/wreg/registry/policy"
 	"github.com/wreg-project/wreg/signing"
@@ -63,6 +64,8 @@ type signatures struct {
 	trusted  Trusted // that they were verified against
 	carriers string  // see carriers
 	rows     []meta.Signature
+
+	attested []attached.Attestation // documents among them
 }
 
 // verifyStage finds out who signed the manifest, and what they say of it.
@@ -97,6 +100,9 @@ func (s *Service) verify(ctx context.Context, sub *subject) error {
 			return err
 		}
 		list.rows = append(list.rows, row)
+	}
+	if list.attested, err = from.Attested(ctx, trusted.Verifier, sub.Digest, found, list.rows); err != nil {
+		return fmt.Errorf("%s: %w", sub.Repo, err)
 	}
 	sub.signatures = list
 	return nil
@@ -236,33 +242,6 @@ func carriesSignatures(artifactType string, layers []string) bool {
 	return artifactType == signing.MediaTypeNotation || slices.ContainsFunc(layers, signing.IsBundle)
 }
 
-// isCosign reports whether a layer is a signature or attestation of cosign's older
-// form.
-func isCosign(mediaType string) bool {
-	return mediaType == signing.MediaTypeSimpleSigning || mediaType == signing.MediaTypeDSSE
-}
-
-// cosignTags are those of a manifest in cosign's older form.
-func cosignTags(d digest.Digest) []string {
-	return []string{signing.CosignTag(d, ".sig"), signing.CosignTag(d, ".att")}
-}
-
-// cosignSubject is the manifest that a tag of cosign's older form is about, "" of
-// any other tag.
-func cosignSubject(tag string) digest.Digest {
-	name, ok := strings.CutSuffix(tag, ".sig")
-	if !ok {
-		if name, ok = strings.CutSuffix(tag, ".att"); !ok {
-			return ""
-		}
-	}
-	d := digest.Digest(strings.Replace(name, "-", ":", 1))
-	if d.Validate() != nil {
-		return ""
-	}
-	return d
-}
-
 // carriers names all that may carry signatures of d, so that a change is noticed.
 func (s *Service) carriers(ctx context.Context, db meta.Reader, repo string, d digest.Digest) (string, error) {
 	refs, err := db.Referrers(ctx, repo, d, "", meta.Page{Limit: maxCarriers})
@@ -275,7 +254,8 @@ func (s *Service) carriers(ctx context.Context, db meta.Reader, repo string, d d
 			fmt.Fprintln(sum, r.Digest)
 		}
 	}
-	for _, tag := range cosignTags(d) {
+	for _, suffix := range signing.CosignSuffixes() {
+		tag := signing.CosignTag(d, suffix)
 		t, err := db.Tag(ctx, repo, tag)
 		if err != nil && !absent(err) {
 			return "", fmt.Errorf("tag %s of %s: %w", tag, repo, err)

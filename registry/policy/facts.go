@@ -216,7 +216,7 @@ type Previous struct {
 type SBOM struct {
 	Components []Component `json:"components"` // of all modules of the file, by ecosystem, name and version
 	Complete   bool        `json:"complete"`   // whether the bytes tell of every component, as those of Go programs and of cargo-auditable do
-	Publisher  bool        `json:"publisher"`  // whether the publisher attached a bill of materials
+	Publisher  bool        `json:"publisher"`  // whether the publisher attached a bill of materials, or attested one
 
 	NotFound     []string `json:"notFound"`     // package URLs of what the publisher declares and is certainly not in the file
 	NotDeclared  []string `json:"notDeclared"`  // of what is proven to be in the file, and not declared under any version

@@ -16,7 +16,7 @@ type SBOMSummary struct {
 	// they have everything.
 	Complete bool `json:"complete,omitempty"`
 
-	// Published is whether the publisher attached a bill.
+	// Published is whether the publisher attached a bill, or attested one.
 	Published bool `json:"published,omitempty"`
 }
 
@@ -48,6 +48,9 @@ type VulnerabilityReport struct {
 	// Declared are about components that only the publisher's bill has. Nothing is
 	// known of their code.
 	Declared []Vulnerability `json:"declared"`
+
+	// Documents are the bills and VEX documents of the publisher.
+	Documents []PublishedDocument `json:"documents,omitempty"`
 
 	// Problems are what is wrong with bills and VEX documents that are attached, for
 	// people.
@@ -155,6 +158,35 @@ type VEXStatement struct {
 	Justification string    `json:"justification,omitempty"`
 	Text          string    `json:"text,omitempty"`
 	Time          time.Time `json:"time,omitzero"`
+
+	// AttestedBy is who signed the statement, as was verified: the name of a key, or the
+	// identity of a certificate. It is absent of one that is attached without.
+	AttestedBy string `json:"attestedBy,omitempty"`
+}
+
+// A PublishedDocument is a bill of materials or a list of VEX statements that is
+// attached to a version or attested of it. It counts if it has no problem.
+type PublishedDocument struct {
+	// Kind is "sbom" or "vex". A file that is both is there twice.
+	Kind string `json:"kind"`
+
+	// Manifest is the one that carries it, Blob the document, or the bundle that it is
+	// in.
+	Manifest digest.Digest `json:"manifest"`
+	Blob     digest.Digest `json:"blob,omitempty"`
+
+	// Type is its media type, or that of the predicate.
+	Type  string `json:"type"`
+	Title string `json:"title,omitempty"`
+
+	// Attested is whether somebody signed it, and AttestedBy who that was, as was
+	// verified: the name of a key, or the identity of a certificate. One whose
+	// signature was not verified has a problem.
+	Attested   bool   `json:"attested,omitempty"`
+	AttestedBy string `json:"attestedBy,omitempty"`
+
+	// Problem says why it cannot be read, for people.
+	Problem string `json:"problem,omitempty"`
 }
 
 // An EPSS says how likely it is that a vulnerability is used in the next 30 days.
@@ -176,9 +208,12 @@ type SBOMDifference struct {
 	Package string        `json:"package"`
 	Digest  digest.Digest `json:"digest"`
 
-	// Published is whether a bill is attached that can be read. Without one all
-	// lists are empty.
+	// Published is whether a bill is attached or attested that can be read. Without one
+	// all lists of components are empty.
 	Published bool `json:"published"`
+
+	// Documents are the publisher's bills.
+	Documents []PublishedDocument `json:"documents,omitempty"`
 
 	// NotFound are declared and left no trace in a binary.
 	NotFound []NotFound `json:"notFound"`

@@ -18,6 +18,11 @@
 //
 //	go run ./test/bench -parts sbom,rescan
 //
+// Signatures are made and verified beside sigstore-go and both cosign commands, on
+// the same bytes and without a network:
+//
+//	go run ./test/bench -parts signing
+//
 //	go run ./test/bench -bin bin -out docs/bench
 package main
 
@@ -65,7 +70,7 @@ func main() {
 	}
 	var o options
 	var parts, sizes, servers, databases string
-	flag.StringVar(&parts, "parts", "servers,inspector,ingest,search,sbom,rescan", "what to measure")
+	flag.StringVar(&parts, "parts", "servers,inspector,ingest,search,sbom,rescan,signing", "what to measure")
 	flag.StringVar(&o.bin, "bin", "bin", "folder of the wreg and wpkg binaries")
 	flag.StringVar(&o.peer, "peer", ".cache/clients/registry", "distribution's registry binary; left out if absent")
 	flag.StringVar(&o.out, "out", "", "folder to keep the results in")
@@ -117,6 +122,8 @@ func run(ctx context.Context, o options) error {
 			err = measureSBOM(ctx, o, report)
 		case "rescan":
 			err = measureRescan(ctx, o, report)
+		case "signing":
+			err = measureSigning(ctx, o, report)
 		default:
 			err = fmt.Errorf("-parts: no part %q", part)
 		}

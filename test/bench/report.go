@@ -41,6 +41,8 @@ type report struct {
 
 	SBOM    []sbomRow   `json:"billsOfMaterials,omitempty"`
 	Rescans []rescanRow `json:"rescans,omitempty"`
+
+	Signing []signingRow `json:"signatures,omitempty"`
 }
 
 type row struct {
@@ -204,6 +206,7 @@ func (r *report) print(out io.Writer) {
 	r.printIngest(out)
 	r.printSBOM(out)
 	r.printRescans(out)
+	r.printSigning(out)
 	for _, n := range r.Notes {
 		fmt.Fprintln(out, n)
 	}

@@ -234,8 +234,13 @@ func (e *envelope) protectedJSON(text []byte) error {
 		name string
 		to   any
 	}{
-		{"alg", &e.algorithm}, {"cty", &e.contentType}, {"crit", &e.critical}, {attributeScheme, &e.scheme},
-		{attributeSigned, &e.signed}, {attributeAuthentic, &e.authentic}, {attributeExpiry, &e.end},
+		{"alg", &e.algorithm},
+		{"cty", &e.contentType},
+		{"crit", &e.critical},
+		{attributeScheme, &e.scheme},
+		{attributeSigned, &e.signed},
+		{attributeAuthentic, &e.authentic},
+		{attributeExpiry, &e.end},
 	}
 	for _, f := range fields {
 		value, ok := header[f.name]

@@ -11,9 +11,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"math/big"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +25,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/wreg-project/wreg/signing/notation"
+	"github.com/wreg-project/wreg/signing/signingtest"
 )
 
 var (
@@ -172,25 +175,57 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// seeds are envelopes by media type. UPDATE=1 makes them anew.
+// seeds are envelopes by media type, with a timestamp each; testdata/ca.pem and
+// tsa.pem are who vouches for them. UPDATE=1 makes them anew.
 var seeds = map[string]string{notation.MediaTypeJWS: "testdata/envelope.jws", notation.MediaTypeCOSE: "testdata/envelope.cose"}
 
-func TestSeeds(t *testing.T) {
-	cert := certificate(t)
-	header := map[string]any{"cty": "application/vnd.cncf.notary.payload.v1+json", "io.cncf.notary.signingScheme": "notary.x509"}
-	made := map[string][]byte{notation.MediaTypeJWS: jws(t, header, payload, cert), notation.MediaTypeCOSE: cose(t, payload, cert)}
-	for mediaType, path := range seeds {
-		if os.Getenv("UPDATE") != "" {
-			if err := os.WriteFile(path, made[mediaType], 0o644); err != nil {
-				t.Fatal(err)
-			}
+// believer trusts the seeds.
+func believer(t testing.TB) *notation.Verifier {
+	t.Helper()
+	stored := func(name string) []*x509.Certificate {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
 		}
+		certs, err := notation.ParseCertificates(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return certs
+	}
+	return newVerifier(t, notation.Roots{CA: stored("ca.pem"), TSA: stored("tsa.pem")})
+}
+
+func makeSeeds(t *testing.T) {
+	t.Helper()
+	n, s := signingtest.NewNotary(t, signingtest.NotaryConfig{}), signingtest.New(t, signingtest.Config{})
+	stamp := func(sig []byte) []byte { return s.Token(t, sig, signingtest.Now) }
+	files := map[string][]byte{}
+	for mediaType, path := range seeds {
+		files[path] = n.Sign(t, signingtest.NotationSigning{Target: target, COSE: mediaType == notation.MediaTypeCOSE, Stamp: stamp}).Content
+	}
+	for name, cert := range map[string]*x509.Certificate{"ca.pem": n.Chain[2], "tsa.pem": s.StamperRoot()} {
+		files["testdata/"+name] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
+	}
+	for path, content := range files {
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestSeeds(t *testing.T) {
+	if os.Getenv("UPDATE") != "" {
+		makeSeeds(t)
+	}
+	v := believer(t)
+	for mediaType, path := range seeds {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s, err := notation.Parse(mediaType, content); err != nil || s.Subject != app {
-			t.Errorf("Parse of %s = %+v, %v; want one of %s", path, s, err, app)
+		if p, err := v.Verify(mediaType, content, target); err != nil || !p.Dated.Equal(signingtest.Now) {
+			t.Errorf("Verify of %s = %+v, %v; want one that is dated", path, p, err)
 		}
 	}
 }

@@ -205,3 +205,36 @@ func goArch(name string) string {
 	}
 	return name
 }
+
+// maxInside bounds the sections that Inside looks at. Real modules have a few
+// dozen; object files a few hundred.
+const maxInside = 10_000
+
+// Inside tells which native code WasmEdge put into a file of WebAssembly of size
+// bytes. It reads the headers of sections alone. Where they are broken it ends.
+func Inside(r io.ReaderAt, size int64) (*Code, bool) {
+	head := make([]byte, 8)
+	if n, _ := r.ReadAt(head, 0); n < len(head) || string(head[:4]) != "\x00asm" {
+		return nil, false
+	}
+	at := int64(len(head))
+	for range maxInside {
+		b := make([]byte, min(32, max(size-at, 0)))
+		if n, _ := r.ReadAt(b, at); n < len(b) || len(b) < 2 {
+			return nil, false
+		}
+		length, n := binary.Uvarint(b[1:min(len(b), 6)])
+		if n <= 0 || length > uint64(size-at-1-int64(n)) {
+			return nil, false
+		}
+		content := b[1+n:]
+		content = content[:min(uint64(len(content)), length)]
+		if name := "\x08" + SectionName; b[0] == 0 && bytes.HasPrefix(content, []byte(name)) {
+			if c, ok := Section(content[len(name):]); ok {
+				return c, true
+			}
+		}
+		at += 1 + int64(n) + int64(length)
+	}
+	return nil, false
+}

@@ -164,6 +164,39 @@ func TestSection(t *testing.T) {
 	}
 }
 
+func TestInside(t *testing.T) {
+	const header = "\x00asm\x01\x00\x00\x00"
+	custom := func(name, content string) string {
+		return "\x00" + string(rune(1+len(name)+len(content))) + string(rune(len(name))) + name + content
+	}
+	native := custom("wasmedge", "\x03\x01\x01native")
+	tests := []struct {
+		name, in string
+		want     bool
+	}{
+		{"behind the header", header + native, true},
+		{"behind other sections", header + "\x01\x01\x00" + custom("name", "") + native, true},
+		{"in a component", "\x00asm\x0d\x00\x01\x00" + native, true},
+		{"no section of that name", header + custom("wasmedge2", "\x03\x01\x01"), false},
+		{"a section of another kind", header + strings.Replace(native, "\x00", "\x0b", 1), false},
+		{"a section that is too short", header + custom("wasmedge", "\x03"), false},
+		{"a section beyond the end", header + "\x00\xff\xff\x03" + native[2:], false},
+		{"a size without end", header + "\x00\xff\xff\xff\xff\xff\xff" + native, false},
+		{"more sections than are looked at", header + strings.Repeat("\x01\x00", 10_000) + native, false},
+		{"the header alone", header, false},
+		{"text", "wasmedge", false},
+		{"nothing", "", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, ok := precompiled.Inside(strings.NewReader(tt.in), int64(len(tt.in)))
+			if ok != tt.want || ok && got.String() != "program compiled by wasmedge 3 for linux/amd64" {
+				t.Errorf("Inside(%.40q) = %v, %v; want %v", tt.in, got, ok, tt.want)
+			}
+		})
+	}
+}
+
 // A file that breaks while it is read is no code of anybody.
 func TestReadOfABrokenFile(t *testing.T) {
 	b := cwasm(62, 1, nil)
@@ -184,12 +217,16 @@ func FuzzRead(f *testing.F) {
 	}
 	for _, s := range []string{
 		wamr("x86_64"), "wasmer-universalWASMER\x00\x00\x17\x00\x00\x00\x00\x01\x00\x00", "\x7fELF\x02\x01\x01\x00\x00wasm.code\x00", "\x03\x01\x02",
+		"\x00asm\x01\x00\x00\x00\x00\x0c\x08wasmedge\x03\x01\x01",
 	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if c, ok := precompiled.Section(b); ok && !printable(c) {
 			t.Fatalf("Section = %q", c)
+		}
+		if c, ok := precompiled.Inside(bytes.NewReader(b), int64(len(b))); ok && !printable(c) {
+			t.Fatalf("Inside = %q", c)
 		}
 		c, ok := precompiled.Read(bytes.NewReader(b), int64(len(b)))
 		if !ok {

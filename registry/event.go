@@ -18,6 +18,7 @@ const (
 	EventVerdict  = "verdict"  // policy thinks otherwise of a stored manifest than before
 	EventRefused  = "refused"  // a push was refused by policy
 	EventApproved = "approved" // somebody lets a digest pass in spite of a rule
+	EventVariant  = "variant"  // a worker has made native code of a manifest, or cannot
 )
 
 // event puts one event, which is about tag unless that is "".

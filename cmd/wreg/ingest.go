@@ -33,6 +33,10 @@ func (s *server) openIngest(ctx context.Context, db meta.DB) (*ingest.Service, e
 	limits := ingest.DefaultLimits
 	limits.MaxModule, limits.MaxUnpacked = int64(cfg.Ingest.MaxModule), int64(cfg.Ingest.MaxUnpacked)
 	signer, attest, tagged := attestations(cfg.Signing, s.keys)
+	rules, err := ingest.ParseAOTRules(cfg.AOT.Rules)
+	if err != nil {
+		return nil, fmt.Errorf("aot.rules: %w", err)
+	}
 	return ingest.New(ctx, ingest.Options{
 		Signer: signer, Attest: attest, AttestTagged: tagged, Trust: func() ingest.Trusted {
 			m := s.trust.Current()
@@ -43,6 +47,9 @@ func (s *server) openIngest(ctx context.Context, db meta.DB) (*ingest.Service, e
 		AdmitTimeout: cfg.Ingest.AdmitTimeout, Quarantine: days(cfg.Ingest.QuarantineDays),
 		KeepDecisions: days(cfg.Ingest.DecisionDays), KeepEvents: days(cfg.Ingest.EventDays),
 		MaxFunctions: int64(cfg.Ingest.FunctionEntries), Likelihood: s.feeds.Likelihood,
+		AOT: ingest.AOT{
+			Rules: rules, Compilers: cfg.AOT.Compilers, Lease: cfg.AOT.Lease, MaxAttempts: cfg.AOT.MaxAttempts, Restricted: s.access.Worker,
+		},
 		Jobs: jobs.Options{
 			Workers: cfg.Ingest.Workers, Lease: cfg.Ingest.Lease, MaxAttempts: cfg.Ingest.MaxAttempts, Grace: closeGrace,
 		},
@@ -115,6 +122,7 @@ func (s *server) ingestMetrics(m *obs.Metrics) {
 			}
 			return list
 		})
+	s.aotMetrics(m)
 	m.Gauge("wreg_jobs_running", "Jobs that this server does now.", func() float64 { return float64(s.ingest.Runner().Running()) })
 	m.Counters("wreg_admissions_total", "Pushes judged, by what became of them.", []string{"outcome"}, func() []obs.Sample {
 		c := s.ingest.Stats()

@@ -24,7 +24,7 @@ import (
 // only they understand, so they are asked before the ServeMux, which would clean
 // them.
 func (s *server) handler() (http.Handler, error) {
-	api := ociapi.New(ociapi.Options{Registry: s.registry, Access: s.access, Auth: s.auth, Log: s.log})
+	api := ociapi.New(ociapi.Options{Registry: s.registry, Access: s.access, Auth: s.auth, Log: s.log, MayPush: s.ingest.MayPushAOT})
 	s.catalog = catalog.New(catalog.Options{
 		Meta: s.meta, Ingest: s.ingest, Access: s.access, Auth: s.auth, Log: s.log, Likelihood: s.feeds.Likelihood,
 		Trust: s.trust, Keys: s.keys.Keys,

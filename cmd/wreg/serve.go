@@ -122,6 +122,7 @@ func closeAll(listeners ...net.Listener) {
 func open(ctx context.Context, cfg config.Config, log *slog.Logger) (_ *server, err error) {
 	s := &server{cfg: cfg, log: log, access: policy.Access{
 		Open: cfg.Open(), AnonymousPull: cfg.Auth.AnonymousPull, Admins: cfg.Auth.Admins, Approvers: cfg.Auth.Approvers,
+		Workers: cfg.Auth.Workers,
 	}}
 	if !cfg.Open() {
 		if s.auth, err = auth.OpenHTPasswd(cfg.Auth.HTPasswd, auth.Options{Log: log}); err != nil {

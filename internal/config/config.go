@@ -51,6 +51,7 @@ type Config struct {
 	Auth       Auth       `key:"auth"`
 	Registry   Registry   `key:"registry"`
 	Ingest     Ingest     `key:"ingest"`
+	AOT        AOT        `key:"aot"`
 	Signing    Signing    `key:"signing"`
 	Trust      Trust      `key:"trust"`
 	Advisories Advisories `key:"advisories"`
@@ -89,6 +90,11 @@ type Auth struct {
 	// Names of users who may approve: let a package pass in spite of a policy, and
 	// fetch what a policy holds back. It needs auth.htpasswd.
 	Approvers []string `key:"approvers" default:""`
+
+	// Names of users who are workers: they take jobs to make native code, read
+	// packages, and push nothing but what comes of a job that they have taken. It
+	// needs auth.htpasswd; without that, everyone may.
+	Workers []string `key:"workers" default:""`
 }
 
 // Registry is what a push may do.
@@ -150,6 +156,31 @@ type Ingest struct {
 	// Entries of the index of functions, each about 40 bytes. Beyond it every
 	// package is found by fewer of its functions.
 	FunctionEntries int `key:"function_entries" default:"20000000"`
+}
+
+// AOT is native code that workers make of packages, ahead of time. The server
+// itself compiles nothing.
+type AOT struct {
+	// Rules, each PATTERNS = TARGETS, with spaces between several of either. Every tag
+	// whose REPOSITORY:TAG matches a pattern gets native code for the targets:
+	// prod/**:v* = linux/amd64/v3 linux/arm64. A * stands for any part of a name
+	// between slashes, ** for any, and a pattern without a colon is about all tags.
+	// Targets are linux/amd64/v1, v2 and v3, linux/arm64 and pulley64. What is stored
+	// follows when the rules change.
+	Rules []string `key:"rules" default:""`
+
+	// Names of trusted keys, or identities of certificates, of compilers. If there are
+	// any, the result of a worker is taken only with an attestation of its provenance
+	// that one of them signed, and what they attest is shown as trusted whoever pushed
+	// it. See trust.keys.
+	Compilers []string `key:"compilers" default:""`
+
+	// Time after which the job of a worker that says nothing is given to another one.
+	Lease time.Duration `key:"lease" default:"2m"`
+
+	// Attempts at a job after which it has failed. It stays so until somebody asks for
+	// it again.
+	MaxAttempts int `key:"max_attempts" default:"5"`
 }
 
 // Signing is what the server signs itself, with the key of the installation.

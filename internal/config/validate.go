@@ -39,8 +39,8 @@ func (c Config) validate() error {
 	if len(c.Auth.AnonymousPull) > 0 && c.Open() {
 		fail("auth.anonymous_pull: everyone may do everything while auth.htpasswd is not set")
 	}
-	if len(c.Auth.Admins)+len(c.Auth.Approvers) > 0 && c.Open() {
-		fail("auth.admins, auth.approvers: nobody is known by name while auth.htpasswd is not set")
+	if len(c.Auth.Admins)+len(c.Auth.Approvers)+len(c.Auth.Workers) > 0 && c.Open() {
+		fail("auth.admins, auth.approvers, auth.workers: nobody is known by name while auth.htpasswd is not set")
 	}
 	for _, ns := range c.Auth.AnonymousPull {
 		if ns != "*" && (strings.HasPrefix(ns, "/") || strings.HasSuffix(ns, "/") || strings.Contains(ns, "*")) {
@@ -64,6 +64,9 @@ func (c Config) validate() error {
 	}
 	if c.Advisories.Interval < minInterval {
 		fail("advisories.interval: %s is less than %s", c.Advisories.Interval, minInterval)
+	}
+	if c.AOT.Lease < minLease {
+		fail("aot.lease: %s is less than %s", c.AOT.Lease, minLease)
 	}
 	errs = append(errs, c.Ingest.validate(), c.Signing.validate(), c.checkTimes())
 	if l := c.Metrics.Listen; l != "" && l != "off" {

@@ -82,6 +82,7 @@ type API struct {
 	origin  *http.CrossOriginProtection
 	heavy   chan struct{}
 	streams chan struct{}
+	leasers chan struct{}
 
 	closing context.Context // ends at Close
 	close   context.CancelFunc
@@ -116,6 +117,7 @@ func New(o Options) *API {
 	a := &API{
 		Options: o, routes: operations(), origin: http.NewCrossOriginProtection(),
 		heavy: make(chan struct{}, o.MaxHeavy), streams: make(chan struct{}, o.MaxStreams),
+		leasers: make(chan struct{}, maxLeasers),
 	}
 	a.closing, a.close = context.WithCancel(context.Background())
 	return a

@@ -365,6 +365,9 @@ func (s *schemas) responses(op *operation) object {
 	if op.method == http.MethodGet && op.stream == nil {
 		all["304"] = object{"description": "Not changed since the answer with an entity tag of If-None-Match."}
 	}
+	if op.none {
+		all["204"] = object{"description": http.StatusText(http.StatusNoContent)}
+	}
 	byStatus := map[int][]wire.Code{}
 	for _, code := range fails(op) {
 		byStatus[problems[code].status] = append(byStatus[problems[code].status], code)

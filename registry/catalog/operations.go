@@ -68,8 +68,8 @@ func limitParam(def, most int64) param {
 func operations() []*operation {
 	var all []*operation
 	for _, group := range [][]*operation{
-		documentOperations(), searchOperations(), packageOperations(), versionOperations(), advisoryOperations(), noticeOperations(), policyOperations(), trustOperations(),
-		decisionOperations(), maintenanceOperations(),
+		documentOperations(), searchOperations(), packageOperations(), versionOperations(), advisoryOperations(), noticeOperations(),
+		policyOperations(), trustOperations(), decisionOperations(), variantOperations(), maintenanceOperations(),
 	} {
 		all = append(all, group...)
 	}
@@ -424,6 +424,80 @@ func decisionOperations() []*operation {
 				{name: "rule", kind: kindText, maxLen: 201, doc: "The rule, policy/rule; without it, the approval of every rule."},
 			},
 			fails: []wire.Code{wire.CodeNotFound}, serve: (*API).deleteApproval,
+		},
+	}
+}
+
+// Examples of bodies about native code.
+var (
+	exampleLease = wire.AOTLeaseRequest{
+		Worker: "builder-1", Runtime: "wasmtime", Version: "39.0.1", Profile: "wreg-v1",
+		Targets: []wire.AOTOffer{
+			{Target: "linux/amd64/v3", CompatID: "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+			{Target: "pulley64"},
+		},
+		WaitSeconds: 1,
+	}
+	exampleResult  = wire.AOTResult{Digest: "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
+	exampleFailure = wire.AOTFailure{Kind: "input", Reason: "the module imports a memory of 64 bits"}
+)
+
+func variantOperations() []*operation {
+	const base, lease = "/packages/{package}/versions/{version}/variants", "/aot/leases/{lease}"
+	return []*operation{
+		{
+			id: "getVariants", method: http.MethodGet, path: base, heavy: true,
+			summary: "List the native code that was made of a version, and what is being made.",
+			answer:  wire.VariantList{}, serve: (*API).getVariants,
+		},
+		{
+			id: "requestVariants", method: http.MethodPost, path: base, action: policy.Push, status: http.StatusAccepted,
+			summary: "Ask for native code of a version.", detail: "It is made by workers, as soon as one takes the job.",
+			body: wire.VariantRequest{}, example: wire.VariantRequest{Targets: []string{"linux/amd64/v3", "linux/arm64"}}, answer: wire.AOTJobs{},
+			fails: []wire.Code{wire.CodeConflict}, serve: (*API).postVariants,
+		},
+		{
+			id: "leaseJob", method: http.MethodPost, path: "/aot/leases", action: policy.AOT,
+			summary: "Take a job to make native code, as a worker.",
+			detail: "Who asks is known as a worker for an hour. Namespaces take turns, and so do targets. 204 says that there is no job, after the " +
+				"time that the body asks to wait. A lease that is not prolonged runs out, and the job is given to another.",
+			body: wire.AOTLeaseRequest{}, example: exampleLease, answer: wire.AOTLease{}, none: true,
+			fails: []wire.Code{wire.CodeConflict, wire.CodeTooManyRequests}, serve: (*API).postLease,
+		},
+		{
+			id: "extendLease", method: http.MethodPut, path: lease, action: policy.AOT, summary: "Say that a job is still worked on.",
+			answer: wire.AOTLease{}, fails: []wire.Code{wire.CodeConflict}, serve: (*API).putLease,
+		},
+		{
+			id: "releaseLease", method: http.MethodDelete, path: lease, action: policy.AOT, status: http.StatusNoContent,
+			summary: "Give a job back that nothing is wrong with.", fails: []wire.Code{wire.CodeConflict}, serve: (*API).deleteLease,
+		},
+		{
+			id: "postResult", method: http.MethodPost, path: lease + "/result", action: policy.AOT, heavy: true,
+			summary: "Say which manifest is the result of a job.",
+			detail: "The worker has pushed it to the job's repository, as a referrer of the job's manifest, and its attestation behind it. It is read " +
+				"whole and held against the job; one that does not fit is refused, and the job stays leased.",
+			body: wire.AOTResult{}, example: exampleResult, answer: wire.AOTJob{}, fails: []wire.Code{wire.CodeConflict, wire.CodeInvalidResult},
+			serve: (*API).postResult,
+		},
+		{
+			id: "postFailure", method: http.MethodPost, path: lease + "/failure", action: policy.AOT, status: http.StatusNoContent,
+			summary: "Say why a job failed.", body: wire.AOTFailure{}, example: exampleFailure, fails: []wire.Code{wire.CodeConflict},
+			serve: (*API).postFailure,
+		},
+		{
+			id: "listAOTJobs", method: http.MethodGet, path: "/aot/jobs", action: policy.AOT,
+			summary: "List native code that was asked for, oldest first.",
+			query: page(packageParam,
+				param{name: "target", kind: kindText, maxLen: 32, doc: "Only code for this target: linux/amd64/v3."},
+				param{name: "state", kind: kindText, enum: []string{"queued", "leased", "done", "failed"}, doc: "Only jobs in this state."},
+			),
+			answer: wire.AOTJobList{}, serve: (*API).listAOTJobs,
+		},
+		{
+			id: "listAOTWorkers", method: http.MethodGet, path: "/aot/workers", action: policy.AOT,
+			summary: "List the workers that asked for jobs within the last hour.",
+			query:   page(), answer: wire.List[wire.AOTWorker]{}, serve: (*API).listAOTWorkers,
 		},
 	}
 }

@@ -33,6 +33,7 @@ type operation struct {
 
 	status  int         // of success; 0 is 200
 	answer  any         // a zero value of what an answer holds; nil for none
+	none    bool        // may be answered with 204 and nothing
 	formats []format    // other forms of the answer
 	fails   []wire.Code // besides those that any operation of its form has
 	heavy   bool        // bounded in number
@@ -69,6 +70,9 @@ var pathParams = map[string]param{
 	"name":    {name: "name", kind: kindText, pattern: policyName, maxLen: 100, doc: "A policy's name."},
 	"entry":   {name: "entry", kind: kindText, pattern: `^[a-z0-9][a-z0-9._-]{0,63}$`, maxLen: 64, doc: "The name of a trusted key or root."},
 	"id":      {name: "id", kind: kindNumber, min: 1, max: 1<<63 - 1, doc: "A job's id."},
+	"lease": {
+		name: "lease", kind: kindText, pattern: `^[A-Z2-7]{26}$`, maxLen: 26, doc: "The name of a lease, as it was given with the job.",
+	},
 	"advisory": {
 		name: "advisory", kind: kindText, maxLen: 256,
 		doc: "An advisory's id or another name of the same vulnerability: GO-2023-2102, GHSA-4374-p667-p6c8, CVE-2023-39325.",

@@ -47,6 +47,9 @@ func (s *Service) Admit(ctx context.Context, a registry.Admission) (registry.Adm
 	if err := p.forged(); err != nil {
 		return registry.Admitted{}, err
 	}
+	if err := s.checkWorker(ctx, a); err != nil {
+		return registry.Admitted{}, err
+	}
 	if err := p.inspect(ctx); err != nil {
 		return registry.Admitted{}, err
 	}

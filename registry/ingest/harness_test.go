@@ -66,7 +66,8 @@ type setup struct {
 }
 
 // env is a registry with ingestion, served by HTTP. "alice", "bob" and "carol"
-// may do what users may, and carol approves.
+// may do what users may, and carol approves; "worker" and "worker2" make native
+// code.
 type env struct {
 	testing.TB
 	db    meta.DB
@@ -101,7 +102,9 @@ func newEnv(tb testing.TB, c setup) *env {
 	if e.blobs == nil {
 		e.blobs = mem.New()
 	}
+	access := policy.Access{Approvers: []string{"carol"}, Workers: []string{"worker", "worker2"}, AnonymousPull: []string{"*"}}
 	o := c.options
+	o.AOT.Restricted = access.Worker
 	o.Meta, o.Blobs, o.Producer = e.db, e.blobs, "this-registry"
 	var err error
 	if e.svc, err = ingest.New(tb.Context(), o); err != nil {
@@ -112,7 +115,7 @@ func newEnv(tb testing.TB, c setup) *env {
 		TagsMoved: e.svc.TagsMoved, ManifestGone: e.svc.ManifestGone, Sparse: c.sparse,
 	})
 	srv := httptest.NewServer(ociapi.New(ociapi.Options{
-		Registry: e.reg, Auth: names{}, Access: policy.Access{Approvers: []string{"carol"}, AnonymousPull: []string{"*"}},
+		Registry: e.reg, Auth: names{}, Access: access, MayPush: e.svc.MayPushAOT,
 	}))
 	e.url = srv.URL
 	if !c.stopped {

@@ -138,6 +138,10 @@ func (s *Service) state(ctx context.Context, sub *subject, verdict meta.VerdictS
 		}
 		st.Tags = append(st.Tags, search.Tag{Name: tag, Notice: v.Notice.State})
 	}
+	var err error
+	if st.Variants, err = s.variants(ctx, sub.Repo, sub.Digest); err != nil {
+		return st, err
+	}
 	latest, _, err := s.latest(ctx, sub.Repo)
 	st.Latest = latest != "" && latest == sub.Digest
 	return st, err
@@ -233,6 +237,9 @@ func (s *Service) reindexOne(ctx context.Context, j meta.Job) error {
 	}
 	if err == nil && m.Ingested >= Version { // else its own job does it
 		if err := s.redescribe(ctx, m); err != nil && !absent(err) {
+			return err
+		}
+		if err := s.rewant(ctx, m); err != nil && !absent(err) {
 			return err
 		}
 	}

@@ -76,6 +76,8 @@ type Options struct {
 	// nil if nothing is. It is called for each package and answers from memory.
 	Likelihood func() advisories.Likelihood
 
+	AOT AOT // native code that workers make
+
 	Jobs jobs.Options // of the workers; DB, Log and Clock are set here
 }
 
@@ -112,6 +114,7 @@ func (o *Options) defaults() {
 	o.KeepDecisions = orDefault(o.KeepDecisions, DefaultKeepDecisions)
 	o.KeepEvents = orDefault(o.KeepEvents, DefaultKeepEvents)
 	o.MaxEvents = orDefault(o.MaxEvents, DefaultMaxEvents)
+	o.AOT.defaults()
 	o.MaxFunctions = orDefault(o.MaxFunctions, DefaultMaxFunctions)
 }
 
@@ -136,6 +139,8 @@ type Service struct {
 	reg        *registry.Registry // set by Run
 
 	changed chan struct{} // policies or advisories may have changed
+	queued  bell          // rung when native code was asked for
+	results aotResults
 }
 
 // Kinds of jobs.
@@ -145,6 +150,7 @@ const (
 	JobIndex    = "index"    // describe a manifest anew after its tags changed; key "repo@digest"
 	JobVerify   = "verify"   // have verified again what was by other trusted material; key ""
 	JobVerdicts = "verdicts" // judge what is stored after policies changed; key ""
+	JobAOT      = "aot"      // hold what is stored against the rules of native code after those changed; key ""
 	JobScan     = "scan"     // scan, judge and describe a manifest anew; when nothing else is due; key "repo@digest"
 )
 
@@ -167,6 +173,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.runner.Handle(JobIndex, s.reindexOne)
 	s.runner.Handle(JobVerdicts, s.verdicts)
 	s.runner.Handle(JobVerify, s.verifyAgain)
+	s.runner.Handle(JobAOT, s.aotAgain)
 	s.runner.Handle(advisories.RescanJob, s.rescan)
 	s.runner.HandleIdle(JobReingest, s.ingest)
 	s.runner.HandleIdle(JobScan, s.ingest)
@@ -188,6 +195,7 @@ func (s *Service) Run(ctx context.Context, reg *registry.Registry) {
 	parts.Go(func() { s.follow(ctx) })
 	parts.Go(func() { s.keepHouse(ctx) })
 	parts.Go(func() { s.enqueueMissing(ctx) })
+	parts.Go(func() { s.followAOT(ctx) })
 	parts.Wait()
 }
 
@@ -195,21 +203,25 @@ func (s *Service) Run(ctx context.Context, reg *registry.Registry) {
 // and looks at policies and advisories once they or an approval changed. Whoever
 // writes to the database besides the Service should do it by that.
 func (s *Service) Watch(db meta.DB) meta.DB {
-	return watched{DB: s.runner.Watch(db), changed: s.changed}
+	return watched{DB: s.runner.Watch(db), changed: s.changed, queued: &s.queued}
 }
 
 type watched struct {
 	meta.DB
 	changed chan<- struct{}
+	queued  *bell
 }
 
 // Update implements meta.DB.
 func (w watched) Update(ctx context.Context, fn func(context.Context, meta.Tx) error) error {
-	var changed bool
+	var changed, queued bool
 	err := w.DB.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
-		changed = false
-		return fn(ctx, &watchedTx{Tx: tx, changed: &changed})
+		changed, queued = false, false
+		return fn(ctx, &watchedTx{Tx: tx, changed: &changed, queued: &queued})
 	})
+	if err == nil && queued {
+		w.queued.ring()
+	}
 	if err == nil && changed {
 		select {
 		case w.changed <- struct{}{}:
@@ -222,6 +234,7 @@ func (w watched) Update(ctx context.Context, fn func(context.Context, meta.Tx) e
 type watchedTx struct {
 	meta.Tx
 	changed *bool
+	queued  *bool // native code was asked for
 }
 
 func (t *watchedTx) PutPolicy(ctx context.Context, p meta.Policy) (meta.Policy, error) {
@@ -242,6 +255,14 @@ func (t *watchedTx) PutAdvisories(ctx context.Context, source string, as []meta.
 func (t *watchedTx) RemoveAdvisories(ctx context.Context, source string, ids []string) (int, error) {
 	*t.changed = true
 	return t.Tx.RemoveAdvisories(ctx, source, ids)
+}
+
+func (t *watchedTx) EnqueueAOT(ctx context.Context, j meta.NewAOTJob) (int64, bool, error) {
+	id, added, err := t.Tx.EnqueueAOT(ctx, j)
+	if added {
+		*t.queued = true
+	}
+	return id, added, err
 }
 
 func (t *watchedTx) PutApproval(ctx context.Context, a meta.Approval) error {

@@ -40,8 +40,8 @@ func (s *Service) keepHouse(ctx context.Context) {
 	}
 }
 
-// forget removes quarantine, decisions, events, analyses and lists of components
-// whose time is over.
+// forget removes quarantine, decisions, events, analyses, lists of components and
+// workers whose time is over.
 func (s *Service) forget(ctx context.Context) {
 	now := s.now().UTC()
 	tasks := []struct {
@@ -56,6 +56,7 @@ func (s *Service) forget(ctx context.Context) {
 		}},
 		{"analyses", func(ctx context.Context, tx meta.Tx) (int64, error) { return tx.ForgetAnalyses(ctx, Version) }},
 		{"components", func(ctx context.Context, tx meta.Tx) (int64, error) { return tx.ForgetComponents(ctx, Version) }},
+		{"workers", func(ctx context.Context, tx meta.Tx) (int64, error) { return 0, tx.ForgetAOT(ctx, now.Add(-aotForget)) }},
 	}
 	for _, t := range tasks {
 		n, err := s.forgetAll(ctx, t.do)

@@ -24,6 +24,7 @@ var stages = []stage{
 	{"verify", (*Service).verifyStage, true},   // who signed it, and what they attest
 	{"scan", (*Service).scanStage, true},       // what advisories and the publisher say of that
 	{"policy", (*Service).policyStage, true},   // what rules make of the push, and of pulls from now on
+	{"aot", (*Service).aotStage, true},         // which native code the rules want of it
 	{"attest", (*Service).attestStage, true},   // what of this the installation signs
 	{"report", (*Service).reportStage, true},   // all that is derived, as referrers
 	{"index", (*Service).indexStage, true},     // the document that searches find
@@ -46,6 +47,7 @@ type ingestion struct {
 	rules    *rules
 	verdict  meta.Verdict
 	decision *meta.Decision // nil if no rule had anything to say, or it was said before
+	native   []meta.NewAOTJob
 	document *meta.Document // nil for what has no document
 }
 
@@ -185,6 +187,9 @@ func (s *Service) commit(ctx context.Context, r *ingestion) error {
 			return err
 		}
 		if err := s.putSignatures(ctx, tx, r.sub); err != nil {
+			return err
+		}
+		if err := s.putWanted(ctx, tx, r.sub, r.native); err != nil {
 			return err
 		}
 		if err := s.putDocument(ctx, tx, r.sub, r.document); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/wreg-project/wreg/artifact/aot"
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/registry/attached"
@@ -129,5 +130,10 @@ func (s *Service) scanAgain(ctx context.Context, tx meta.Tx, repo string, d dige
 // ManifestGone has the subject of a deleted manifest follow, in the transaction
 // that deletes it.
 func (s *Service) ManifestGone(ctx context.Context, tx meta.Tx, a registry.Admission) error {
+	if _, ok := aot.RuntimeOf(a.ArtifactType); ok && a.Subject != "" {
+		if err := s.Changed(ctx, tx, a.Repo, []digest.Digest{a.Subject}); err != nil {
+			return err
+		}
+	}
 	return s.attachedChanged(ctx, tx, a)
 }

@@ -9,6 +9,8 @@
 package ociapi
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 
@@ -24,6 +26,11 @@ type Options struct {
 	Access   policy.Access
 	Auth     auth.Authenticator // nil takes every caller for anonymous
 	Log      *slog.Logger       // nil discards
+
+	// MayPush reports whether somebody may push to a repository whom Access does not
+	// let: a worker where a job is leased to it. nil lets nobody. What is pushed is
+	// judged by the Registry's Admitter.
+	MayPush func(ctx context.Context, p policy.Principal, repo string) (bool, error)
 }
 
 // New serves everything below /v2/. It bounds what it reads; deadlines are the
@@ -32,7 +39,7 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &api{reg: o.Registry, access: o.Access, auth: o.Auth, log: o.Log}
+	return &api{reg: o.Registry, access: o.Access, auth: o.Auth, log: o.Log, mayPush: o.MayPush}
 }
 
 type api struct {
@@ -40,6 +47,8 @@ type api struct {
 	access policy.Access
 	auth   auth.Authenticator
 	log    *slog.Logger
+
+	mayPush func(context.Context, policy.Principal, string) (bool, error)
 }
 
 // ServeHTTP is the one place where an error becomes a status, wire codes and a
@@ -80,13 +89,13 @@ func (a *api) admit(r *http.Request) (call, error) {
 	if err != nil {
 		return c, err
 	}
-	return c, a.authorise(c)
+	return c, a.authorise(r.Context(), c)
 }
 
 // authorise applies the rule that whoever may not read a repository cannot tell
 // it from one that does not exist: an anonymous caller is asked to log in either
 // way, an authenticated one is told that there is none.
-func (a *api) authorise(c call) error {
+func (a *api) authorise(ctx context.Context, c call) error {
 	if c.repo == "" {
 		everything, namespaces := a.access.Namespaces(c.caller)
 		switch {
@@ -98,6 +107,12 @@ func (a *api) authorise(c call) error {
 		return nil
 	}
 	d := a.access.May(c.caller, c.action, c.repo)
+	if !d.Allowed && c.action == policy.Push && a.mayPush != nil {
+		var err error
+		if d.Allowed, err = a.mayPush(ctx, c.caller, c.repo); err != nil {
+			return fmt.Errorf("may %s push to %s: %w", c.caller.Name, c.repo, err)
+		}
+	}
 	switch {
 	case d.Allowed:
 		return nil

@@ -25,11 +25,12 @@ const (
 	Delete     Action = "delete"     // remove
 	Approve    Action = "approve"    // let a digest pass in spite of a policy
 	Administer Action = "administer" // change policies, see to jobs, index again
+	AOT        Action = "aot"        // take jobs to make native code, as a worker
 )
 
 // Access is the access an installation grants. The zero value denies everything
-// to everyone but authenticated principals, who may do everything but approve and
-// administer.
+// to everyone but authenticated principals, who may do everything but approve,
+// administer and compile.
 type Access struct {
 	// Open grants everything to everyone: a server without authentication, which
 	// listens on loopback only.
@@ -40,6 +41,9 @@ type Access struct {
 	Admins []string
 	// Approvers are the names of those who may approve.
 	Approvers []string
+	// Workers are the names of those who may compile. They may read everything and
+	// write nothing else, unless they administer as well.
+	Workers []string
 }
 
 // A Decision is an answer.
@@ -59,8 +63,18 @@ func (c Access) May(p Principal, a Action, repo string) Decision {
 		return Decision{Reason: "this needs an administrator: auth.admins does not name you"}
 	case a == Approve && !c.admin(p) && !slices.Contains(c.Approvers, p.Name):
 		return Decision{Reason: "this needs an approver: neither auth.approvers nor auth.admins names you"}
+	case a == AOT && !c.admin(p) && !slices.Contains(c.Workers, p.Name):
+		return Decision{Reason: "this needs a worker: neither auth.workers nor auth.admins names you"}
+	case a != AOT && a != Pull && c.Worker(p):
+		return Decision{Reason: "a worker only makes native code: auth.workers names you, and auth.admins does not"}
 	}
 	return Decision{Allowed: true}
+}
+
+// Worker reports whether p may do nothing but read and compile. What that brings
+// may be pushed, and only where a job was leased to p: package ingest knows.
+func (c Access) Worker(p Principal) bool {
+	return !c.Open && !p.Anonymous() && slices.Contains(c.Workers, p.Name) && !c.admin(p)
 }
 
 func (c Access) admin(p Principal) bool { return slices.Contains(c.Admins, p.Name) }

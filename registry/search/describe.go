@@ -69,7 +69,7 @@ func Update(doc meta.Document, s State) (meta.Document, error) {
 }
 
 // changeable are the operators whose terms follow from a State.
-var changeable = []string{"tag:", "version:", "is:", "verdict:"}
+var changeable = []string{"tag:", "version:", "is:", "verdict:", "aot:"}
 
 func update(doc meta.Document, l Listing, s State) meta.Document {
 	d := describer{terms: map[string]bool{}, counts: map[string]int{}, listing: l}
@@ -446,6 +446,9 @@ func (d *describer) state(s State) {
 		d.add("is", "untagged", maxOther)
 	}
 	d.add("verdict", cmp.Or(l.Verdict, "none"), 1)
+	for _, target := range s.Variants {
+		d.add("aot", target, maxOther)
+	}
 }
 
 func noticeName(n meta.NoticeState) string {

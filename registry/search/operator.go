@@ -81,6 +81,8 @@ var operators = []operator{
 	{name: "signed-by"},
 	{name: "attested"},
 
+	{name: "aot", facet: true},
+
 	{name: "is", facet: true},
 	{name: "verdict", facet: true},
 	{name: "size", kind: sizes, column: meta.ColumnSize},
@@ -169,4 +171,6 @@ var aliases = [][2]string{
 	{"vulnerability", "vuln"},
 	{"severity", "vuln-severity"},
 	{"dep-licence", "dep-license"},
+	{"variant", "aot"},
+	{"native", "aot"},
 }

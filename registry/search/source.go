@@ -39,6 +39,10 @@ type State struct {
 	Verdict meta.VerdictState
 	Updated time.Time // when it was pushed
 	Pulls   int64
+
+	// Variants are the targets for which there is native code that the registry had
+	// made.
+	Variants []string
 }
 
 // A Tag is a name of the manifest, with what people say about it.

@@ -69,8 +69,9 @@ type AOTWriter interface {
 	RetryAOT(ctx context.Context, token string, due time.Time, reason string, now time.Time) error
 	// FailAOT makes a job failed, which it stays until it is asked for again.
 	FailAOT(ctx context.Context, token, reason string, now time.Time) error
-	// DropAOT removes the jobs of a manifest that wait or failed and have no result.
-	DropAOT(ctx context.Context, repo string, d digest.Digest) error
+	// DropAOT removes a job that waits or failed, unless it has a result. ErrConflict
+	// if it is leased or has one, ErrNotFound if it is gone.
+	DropAOT(ctx context.Context, id int64) error
 	// SetAOTRules notes by which rules jobs were last enqueued for everything.
 	SetAOTRules(ctx context.Context, text string) error
 	// PutAOTWorker notes that a worker was seen, in place of what was noted before.

@@ -57,6 +57,7 @@ const (
 	CodeInvalidQuery    Code = "invalid-query"          // the search query cannot be read
 	CodeInvalidPolicy   Code = "invalid-policy"         // the policy cannot be read
 	CodeInvalidRange    Code = "invalid-range"          // the range of versions cannot be read
+	CodeInvalidResult   Code = "invalid-result"         // what a worker made is not what its job asks for
 	CodeNotAnalysed     Code = "not-analysed"           // there is no report, or not yet
 	CodeTooManyRequests Code = "too-many-requests"      // too many of these at once
 	CodeMisdirected     Code = "misdirected"            // a server without authentication was asked under another name than its own

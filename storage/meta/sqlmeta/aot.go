@@ -309,17 +309,15 @@ func notLeased(token string) error {
 }
 
 // DropAOT implements meta.AOTWriter.
-func (t *tx) DropAOT(ctx context.Context, repo string, d digest.Digest) error {
-	repoID, err := t.repositoryID(ctx, repo)
-	if err != nil {
+func (t *tx) DropAOT(ctx context.Context, id int64) error {
+	changed, err := t.exec(ctx, "drop_aot", id)
+	if err != nil || changed > 0 {
 		return err
 	}
-	manifest, err := t.manifestID(ctx, repoID, repo, d)
-	if err != nil {
+	if _, err := t.AOTJob(ctx, id); err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, "drop_aot", manifest)
-	return err
+	return fmt.Errorf("%w: AOT job %d is leased or has a result", meta.ErrConflict, id)
 }
 
 // SetAOTRules implements meta.AOTWriter.

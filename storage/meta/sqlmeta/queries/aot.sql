@@ -89,7 +89,7 @@ UPDATE aot_jobs SET state = 0, lease = NULL, until = 0, due = ?2, failure = ?3, 
 UPDATE aot_jobs SET state = 3, lease = NULL, until = 0, failure = ?2, updated = ?3 WHERE lease = ?1 AND state = 1;
 
 -- name: drop_aot
-DELETE FROM aot_jobs WHERE manifest = ?1 AND state IN (0, 3) AND result IS NULL;
+DELETE FROM aot_jobs WHERE id = ?1 AND state IN (0, 3) AND result IS NULL;
 
 -- name: aot_rules
 SELECT text FROM aot_rules;

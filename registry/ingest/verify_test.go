@@ -204,11 +204,17 @@ func (c *caller) legacy(repo string, d digest.Digest, k *key.Private) digest.Dig
 	if err != nil {
 		c.Fatal(err)
 	}
-	sig, _, err := k.SignData(c.Context(), payload)
+	return c.legacyOf(repo, d, k, payload, payload)
+}
+
+// legacyOf is legacy with a signature of one payload beside another.
+func (c *caller) legacyOf(repo string, d digest.Digest, k *key.Private, signed, shown []byte) digest.Digest {
+	c.Helper()
+	sig, _, err := k.SignData(c.Context(), signed)
 	if err != nil {
 		c.Fatal(err)
 	}
-	m := c.pack(repo, layer{signing.MediaTypeSimpleSigning, payload, ""})
+	m := c.pack(repo, layer{signing.MediaTypeSimpleSigning, shown, ""})
 	m.Layers[0].Annotations = map[string]string{signing.AnnotationSignature: base64.StdEncoding.EncodeToString(sig)}
 	r, carrier := c.put(repo, signing.CosignTag(d, ".sig"), m)
 	c.want(r, http.StatusCreated)
@@ -602,5 +608,82 @@ func TestAFaultAtAnyWriteLeavesTheAttestationsWhole(t *testing.T) {
 			}
 			break
 		}
+	}
+}
+
+// Whatever is changed about a signature, it makes nobody the publisher, satisfies no
+// rule and is found by no search.
+func TestATamperedSignatureCountsForNothing(t *testing.T) {
+	release, stranger := newKey(t), newKey(t)
+	change := func(text []byte, old, replacement string) []byte {
+		changed := bytes.Replace(text, []byte(old), []byte(replacement), 1)
+		if bytes.Equal(changed, text) {
+			t.Fatalf("%s has no %q", text, old)
+		}
+		return changed
+	}
+	tests := []struct {
+		name string
+		hang func(c *caller, d digest.Digest)
+	}{
+		{"a byte of the signature", func(c *caller, d digest.Digest) {
+			text := bundle(t, release, d, signing.PredicateSignature, nil)
+			text[bytes.Index(text, []byte(`"sig":"`))+len(`"sig":"`)+20] ^= 1
+			c.hang("team/app", d, text)
+		}},
+		{"a byte of the statement", func(c *caller, d digest.Digest) {
+			text := bundle(t, release, d, signing.PredicateSignature, nil)
+			text[bytes.Index(text, []byte(`"payload":"`))+len(`"payload":"`)+30] ^= 1
+			c.hang("team/app", d, text)
+		}},
+		{"another manifest", func(c *caller, d digest.Digest) {
+			c.hang("team/app", d, bundle(t, release, digest.FromString("other"), signing.PredicateSignature, nil))
+		}},
+		{"another key under the hint of the first", func(c *caller, d digest.Digest) {
+			text := bundle(t, stranger, d, signing.PredicateSignature, nil)
+			c.hang("team/app", d, change(text, stranger.Hint(), release.Hint()))
+		}},
+		{"cosign's tag of another manifest", func(c *caller, d digest.Digest) {
+			payload, err := signing.SimpleSigning("team/app", digest.FromString("other"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.legacyOf("team/app", d, release, payload, payload)
+		}},
+		{"cosign's tag with another payload than was signed", func(c *caller, d digest.Digest) {
+			signed, err := signing.SimpleSigning("team/app", digest.FromString("other"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown, err := signing.SimpleSigning("team/app", d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.legacyOf("team/app", d, release, signed, shown)
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEnv(t, setup{options: ingest.Options{Trust: trusting(t, map[string]*key.Private{"release": release}).get}})
+			alice := e.as("alice")
+			d := alice.push("team/app", "1.0.0", layer{typeWasm, harmless, "app.wasm"})
+			tt.hang(alice, d)
+			e.wait()
+			facts, err := e.svc.Facts(t.Context(), "team/app", d, policy.Push, policy.Needs{Signatures: true})
+			if err != nil || len(facts) != 1 || facts[0].Publisher != "" || len(facts[0].Signatures) != 0 || len(facts[0].RefusedSignatures) != 1 {
+				t.Errorf("Facts() = %+v, %v; want no publisher, no signature and a refused one", facts, err)
+			}
+			e.wantFound("by signatures", "signed:true")
+			e.wantFound("by what is not signed", "signed:false", "team/app")
+			e.policy("signed", onlySigned("push, tag, pull"))
+			e.judged("team/app", d)
+			bob := e.as("bob")
+			bob.refused(bob.get("team/app", "1.0.0"), http.StatusForbidden, "DENIED")
+			m := alice.pack("team/app", layer{typeWasm, harmless, "app.wasm"})
+			r, again := alice.put("team/app", "2.0.0", m)
+			if alice.refused(r, http.StatusForbidden, "DENIED"); again != d {
+				t.Errorf("pushed %s again, want %s", again, d)
+			}
+		})
 	}
 }

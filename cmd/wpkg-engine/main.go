@@ -10,7 +10,9 @@
 //	wpkg-engine compile --target linux/amd64/v3 --tier optimising|fast <in.wasm >out.cwasm
 //	wpkg-engine run --spec FILE | --spec-fd N [-- ARGUMENT…]
 //
-// What goes in and comes out is in package wire, exit statuses too.
+// What goes in and comes out is in package wire, exit statuses too. The compiler
+// is confined (package sandbox) and cannot write to files, so its output and its
+// errors have to go to pipes.
 package main
 
 import (

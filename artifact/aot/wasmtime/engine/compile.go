@@ -86,7 +86,7 @@ func (e *Engine) refused(err error) error {
 	text := causes(err)
 	switch {
 	case strings.Contains(text, "not compatible with the native host"), strings.Contains(text, "does not match the host"):
-		return fmt.Errorf("%s: %w: this machine cannot load what it would make: %s", e.target, ErrUnsupported, text)
+		return fmt.Errorf("%s: %w, since this machine could not load it: %s", e.target, ErrUnsupported, text)
 	case strings.Contains(text, "mplementation limit"), strings.Contains(text, "too large"):
 		return fmt.Errorf("%w: %s", ErrLimit, text)
 	}

@@ -39,7 +39,7 @@ const Version = "39.0.1"
 var (
 	ErrInput       = errors.New("wasmtime refuses it")
 	ErrLimit       = errors.New("too much for wasmtime")
-	ErrUnsupported = errors.New("not possible with this build of wpkg-engine")
+	ErrUnsupported = errors.New("not possible here")
 )
 
 // Options are the settings of an Engine.
@@ -128,7 +128,7 @@ func settingsOf(t variant.Target) (settings, error) {
 	}
 	flags, known := levels[t.Level]
 	if t.OS != runtime.GOOS || t.Arch != runtime.GOARCH || known != (t.Arch == "amd64") {
-		return settings{}, fmt.Errorf("%s: %w, which is for %s/%s and %s: use one built for that machine, natively or under qemu",
+		return settings{}, fmt.Errorf("%s: %w: this wpkg-engine is for %s/%s and %s; use one built for that machine, natively or under qemu",
 			t, ErrUnsupported, runtime.GOOS, runtime.GOARCH, variant.Pulley64)
 	}
 	return settings{triple: triples[t.OS+"/"+t.Arch], flags: flags}, nil

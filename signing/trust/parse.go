@@ -61,15 +61,18 @@ func Load(path string) (*Policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trust policy: %w", err)
 	}
+	files := []string{path}
 	p, err := Parse(source, Options{Open: func(name string, limit int64) ([]byte, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(filepath.Dir(path), filepath.FromSlash(name))
 		}
+		files = append(files, name)
 		return read(name, limit)
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("trust policy %s: %w", path, err)
 	}
+	p.files = files
 	return p, nil
 }
 

@@ -39,6 +39,7 @@ type Policy struct {
 	logs     bool // whether the roots have transparency logs
 	verifier *verify.Verifier
 	version  string
+	files    []string
 }
 
 // A Default says what becomes of packages that no entry is about.
@@ -109,6 +110,10 @@ const (
 // Version is different for policies that may decide differently: a hash over the
 // file and all that it names, in hexadecimal.
 func (p *Policy) Version() string { return p.version }
+
+// Files are the policy's own file and those that it names, as [Load] opened them.
+// While all of them have the same content, so has its Version.
+func (p *Policy) Files() []string { return slices.Clone(p.files) }
 
 // Material is the roots and keys of the policy, for who verifies with others too.
 func (p *Policy) Material() verify.Material {

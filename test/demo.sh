@@ -21,7 +21,7 @@ finish() {
 trap finish EXIT
 cd "$dir"
 
-export XDG_CONFIG_HOME=$dir/config DOCKER_CONFIG=$dir/docker
+export XDG_CONFIG_HOME=$dir/config XDG_CACHE_HOME=$dir/cache DOCKER_CONFIG=$dir/docker
 "$bin/wreg" serve --listen 127.0.0.1:0 --data data 2>wreg.log &
 server=$!
 host=
@@ -50,6 +50,10 @@ echo "scan    $(tail -n 1 scan.txt)"
 "$bin/wpkg" --quiet pull demo:hello@^1 -o pulled.wasm >/dev/null
 cmp hello.wasm pulled.wasm
 echo "pull    demo:hello@^1 gives the same bytes, sha256 $(sha256sum pulled.wasm | cut -c1-12)…"
+"$bin/wpkg" --quiet run demo:hello@1.0.0 >ran.txt 2>&1
+start=$(date +%s%N)
+"$bin/wpkg" --quiet run --pull never demo:hello@1.0.0 >ran.txt 2>&1
+echo "run     $(head -n 1 ran.txt), from what was compiled before: $((($(date +%s%N) - start) / 1000000)) ms"
 echo "list    $("$bin/wpkg" --quiet list demo:hello --output json | grep -oE '"tags":.*\]' | tr -d '[]"' | cut -d: -f2)"
 printf '\0asm\1\0\0\0' >other.wasm
 if "$bin/wpkg" --quiet push demo:hello@1.0.0 other.wasm 2>refused.txt; then

@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -209,7 +210,11 @@ func run(args []string) int {
 	if err != nil {
 		return failed(self, err)
 	}
-	return start(self, spec, rest)
+	status := start("wpkg", spec, rest)
+	if spec.Hint != "" && !slices.Contains([]int{0, wire.ExitTimeout, wire.ExitFailed, wire.ExitTrap}, status) {
+		fmt.Fprintln(os.Stderr, "hint:", spec.Hint)
+	}
+	return status
 }
 
 // installed runs the command of that name.

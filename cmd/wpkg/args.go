@@ -57,6 +57,8 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 			rest, args = append(rest, args[1:]...), nil
 		case command.Name == searchName && own.excludes(args[0]):
 			rest, args = append(rest, args[0]), args[1:]
+		case command.Name == runName && !isFlag(args[0]):
+			rest, args = append(rest, args...), nil // what stands behind a program is the program's
 		case isFlag(args[0]):
 			n := own.length(args)
 			if n == 1 && own.wantsValue(args[0]) {

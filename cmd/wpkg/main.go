@@ -38,13 +38,13 @@ var errFinding = errors.New("there is a finding")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
+	status := execute(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
 }
 
-// run runs a command line and returns the exit status.
-func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+// execute runs a command line and returns the exit status.
+func execute(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	t := &tool{in: in, out: out, err: errOut}
 	app := t.app()
 	args, err := arrange(app, args)
@@ -97,6 +97,12 @@ file is a file; oci: in front makes it a reference. Flags may come anywhere.`,
 			t.packCommand(),
 			t.pushCommand(),
 			t.pullCommand(),
+			t.runCommand(),
+			t.installCommand(),
+			t.installedCommand(),
+			t.upgradeCommand(),
+			t.uninstallCommand(),
+			t.cacheCommand(),
 			t.verifyCommand(),
 			t.trustCommand(),
 			t.copyCommand(),

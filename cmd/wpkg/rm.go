@@ -93,7 +93,7 @@ func (t *tool) confirm(question string) error {
 		return err
 	}
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return errors.New("nothing was deleted")
+		return errors.New("nothing was done")
 	}
 	return nil
 }

@@ -156,7 +156,7 @@ func TestTamperedPackagesNeverVerify(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", dir)
 	wpkg := func(args ...string) (int, string) {
 		var out, errOut bytes.Buffer
-		status := run(t.Context(), append([]string{"wpkg", "--quiet"}, args...), strings.NewReader(""), &out, &errOut)
+		status := execute(t.Context(), append([]string{"wpkg", "--quiet"}, args...), strings.NewReader(""), &out, &errOut)
 		return status, out.String() + errOut.String()
 	}
 	good := pushSigned(t, wpkg)

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -36,6 +37,7 @@ import (
 	oras "oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/registry/remote"
 
+	"github.com/wreg-project/wreg/artifact/aot/wasmtime"
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/advisories"
 	"github.com/wreg-project/wreg/registry/auth"
@@ -70,6 +72,11 @@ func TestScripts(t *testing.T) {
 	}
 	issuer := testenv.StartIssuer(t)
 	sigstore := signingtest.New(t, signingtest.Live()).Serve(t, issuer.URL)
+	goCache, err := exec.CommandContext(t.Context(), "go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := sync.OnceValues(func() (string, error) { return testenv.Engine(t) })
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("UPDATE") != "",
@@ -97,6 +104,7 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 			}
+			e.Setenv("GOCACHE", strings.TrimSpace(string(goCache))) // a home of its own would compile Go's library in each script
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
 			e.Setenv("SOURCE_DATE_EPOCH", "")
 			e.Setenv("WPKG_REGISTRY", reg)
@@ -106,9 +114,28 @@ func TestScripts(t *testing.T) {
 			"unhex": unhex, "wasm": writeWasm, "auth": authServer, "cut": cutServer, "liar": liar, "status": status, "same": same,
 			"envsubst": envsubst, "settled": waitForJobs, "advise": advise, "attach": attach,
 			"envfrom": envFrom, "hanging": hanging, "attested": readAttested,
-			"lean": lean,
+			"lean": lean, "damage": damage,
+			"engine": func(ts *testscript.TestScript, _ bool, _ []string) {
+				path, err := engine()
+				ts.Check(err)
+				ts.Setenv(wasmtime.Variable, path)
+			},
 		},
 	})
+}
+
+// damage DIR changes a byte in the middle of the only file of a folder.
+func damage(ts *testscript.TestScript, _ bool, args []string) {
+	files, err := filepath.Glob(filepath.Join(args[0], "*"))
+	ts.Check(err)
+	if len(files) != 1 {
+		ts.Fatalf("%d files in %s, want one", len(files), args[0])
+	}
+	data, err := os.ReadFile(files[0])
+	ts.Check(err)
+	data[len(data)/2] ^= 1
+	ts.Check(os.Chmod(files[0], 0o600))
+	ts.Check(os.WriteFile(files[0], data, 0o600))
 }
 
 // A cleaner is a script, before it runs or while it does.

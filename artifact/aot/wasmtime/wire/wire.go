@@ -63,7 +63,7 @@ type Spec struct {
 	MaxMemory int64  `json:"maxMemory,omitempty"` // of each linear memory, in bytes; 0 is no limit
 	Invoke    string `json:"invoke,omitempty"`    // call this export instead, with Args without the first, and print what it returns
 
-	Hint string `json:"hint,omitempty"` // printed to standard error if the guest does not end with status 0
+	Hint string `json:"hint,omitempty"` // printed to standard error if the guest ends with a status of its own that is not 0
 }
 
 // Dir is a folder that a guest may use, with all that is in it.

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/wreg-project/wreg/artifact/aot"
+	"github.com/wreg-project/wreg/artifact/aot/cache"
+	"github.com/wreg-project/wreg/artifact/aot/wasmtime"
+	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
+	"github.com/wreg-project/wreg/artifact/variant"
+	"github.com/wreg-project/wreg/internal/term"
+)
+
+// An engine is the program that runs and compiles, wpkg-engine. Which it is
+// costs a look at a file; what it can do costs starting it, so that is remembered.
+type engine struct {
+	Path     string    `json:"path"`
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
+}
+
+// engine finds the engine.
+func (t *tool) engine() (*engine, error) {
+	path, err := wasmtime.Find()
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	return &engine{Path: path, Size: info.Size(), Modified: info.ModTime().UTC()}, nil
+}
+
+// same reports whether two are one program, unchanged.
+func (e *engine) same(o *engine) bool {
+	return e.Path == o.Path && e.Size == o.Size && e.Modified.Equal(o.Modified)
+}
+
+// chosen is the code that an engine was given for a binary.
+type chosen struct {
+	Engine engine      `json:"engine"`
+	Entry  cache.Entry `json:"entry"`
+}
+
+// open opens code for this machine and engine: what was chosen before, or what
+// is in the cache, or what is compiled now. The caller closes it.
+func (p *program) open(ctx context.Context) (*os.File, error) {
+	words := "code " + p.Wasm.Digest.String() + " " + p.engine.Path
+	var c chosen
+	if p.store.Package(words, &c) == nil && c.Engine.same(p.engine) && c.Entry.Config != nil {
+		if f, err := p.store.OpenCode(&c.Entry); err == nil {
+			p.entry = &c.Entry
+			p.store.Use(p.entry)
+			return f, nil
+		}
+	}
+	e, err := p.find(ctx)
+	if errors.Is(err, cache.ErrNotFound) {
+		e, err = p.compile(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.name, err)
+	}
+	p.entry = e
+	f, err := p.store.OpenCode(e)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.store.SetPackage(words, chosen{Engine: *p.engine, Entry: *e}); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// find looks for code that this engine loads, of whichever tier.
+func (p *program) find(ctx context.Context) (*cache.Entry, error) {
+	ids, err := wasmtime.IDs(ctx, p.engine.Path)
+	if err != nil {
+		return nil, err
+	}
+	for _, tier := range []aot.Tier{aot.Optimising, aot.Fast} {
+		key, err := p.key(ids, tier)
+		if err != nil {
+			return nil, err
+		}
+		e, err := p.store.Find(key)
+		if err == nil && e.Config.CompatID == compatOf(ids, key.Target) {
+			return e, nil
+		}
+		if err != nil && !errors.Is(err, cache.ErrNotFound) {
+			return nil, err
+		}
+	}
+	return nil, cache.ErrNotFound
+}
+
+// key is that of code for the best target of this machine.
+func (p *program) key(ids *wire.IDs, tier aot.Tier) (aot.Key, error) {
+	target, err := variant.Parse(ids.Host)
+	return aot.Key{
+		Source: p.Wasm.Digest, Runtime: aot.Runtime, Version: ids.Wasmtime, Target: target, Tier: tier, Profile: aot.Profile,
+	}, err
+}
+
+// compatOf is what code for a target has to be compatible with.
+func compatOf(ids *wire.IDs, target variant.Target) string {
+	for _, s := range ids.Targets {
+		if s.Target == target.String() {
+			return s.CompatID
+		}
+	}
+	return "none"
+}
+
+// compile compiles for this machine and keeps the result.
+func (p *program) compile(ctx context.Context) (*cache.Entry, error) {
+	ids, err := wasmtime.IDs(ctx, p.engine.Path)
+	if err != nil {
+		return nil, err
+	}
+	target, err := variant.Parse(ids.Host)
+	if err != nil {
+		return nil, err
+	}
+	wasm, err := p.store.OpenWasm(p.Wasm)
+	if errors.Is(err, cache.ErrNotFound) {
+		return nil, &hinted{err, "it was pruned; --pull always fetches it again"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer wasm.Close()
+	out, err := os.CreateTemp(p.store.Dir(), ".compile-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		_ = out.Close()
+		_ = os.Remove(out.Name()) // Prune removes what is left of it
+	}()
+	start := time.Now()
+	if term.IsTerminal(p.tool.err) && !p.tool.quiet {
+		fmt.Fprintf(p.tool.err, "compiling %s for %s\n", term.Clean(p.name), target)
+	}
+	config, err := wasmtime.New(p.engine.Path).Compile(ctx, aot.Job{Wasm: wasm, Size: p.Wasm.Size, Digest: p.Wasm.Digest, Target: target}, out)
+	if err != nil {
+		return nil, err
+	}
+	if config.Compiler.Tier == aot.Fast {
+		fmt.Fprintf(p.tool.err, "%s the optimising compiler did not finish in time: this runs, but slower than it could\n",
+			term.Paint(term.Colour(p.tool.err), term.Yellow, "warning:"))
+	}
+	if _, err := out.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	e := &cache.Entry{
+		Key: aot.Key{
+			Source: p.Wasm.Digest, Runtime: aot.Runtime, Version: config.Compiler.Version, Target: target, Tier: config.Compiler.Tier, Profile: config.Compiler.Profile,
+		},
+		Config: config, Added: start.UTC().Truncate(time.Second),
+	}
+	return e, p.store.Add(ctx, *e, out)
+}

@@ -3,14 +3,19 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
 
 	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/registry/client"
 	"github.com/wreg-project/wreg/signing"
+	"github.com/wreg-project/wreg/signing/attest"
+	"github.com/wreg-project/wreg/signing/trust"
 )
 
 // copied says what a copy did.
@@ -22,12 +27,39 @@ type copied struct {
 	Referrers []string `json:"referrers"`
 	Tags      []string `json:"tags,omitempty"` // of cosign's signatures and attestations
 	LeftOut   []string `json:"leftOut"`
+
+	Approval digest.Digest `json:"approval,omitempty"` // the manifest that carries the attestation of --approve
+	Approver string        `json:"approver,omitempty"`
+}
+
+// promotion says that a copy is one, and who approves of it.
+type promotion struct {
+	on      bool
+	approve bool
+	by      signerFlags
+}
+
+// check refuses flags that do not go together.
+func (p *promotion) check(o client.CopyOptions) error {
+	switch {
+	case p.on && (!o.Signatures || o.Derived):
+		return usagef("copy: --promote takes signatures along, and nothing derived")
+	case p.approve && !p.on:
+		return usagef("copy: --approve is of a promotion: --promote")
+	case !p.approve && p.by.given():
+		return &usageError{text: "copy: it says by whom to approve, and not to approve", hint: "--promote --approve"}
+	case p.by.legacy:
+		return usagef("copy: --legacy-sig is for signatures; an approval is an attestation")
+	case o.Derived && !o.Referrers:
+		return usagef("copy: --derived without --referrers")
+	}
+	return nil
 }
 
 func (t *tool) copyCommand() *cli.Command {
 	var o client.CopyOptions
-	var promote bool
-	var trust trustFlags
+	var promote promotion
+	var by trustFlags
 	return &cli.Command{
 		Name:      "copy",
 		Aliases:   []string{"cp"},
@@ -46,8 +78,14 @@ but what the registry makes itself, and a package without any signature is not
 tried. Clients that know no signatures push to the first repository, and
 
    wpkg sign staging/app:1.0.0 --key release.key
-   wpkg copy --promote staging/app:1.0.0 prod/app`,
-		Flags: append(trust.flags(), []cli.Flag{
+   wpkg copy --promote staging/app:1.0.0 prod/app
+
+With --approve whose key it is attests the promotion, from where to where and what
+their trust policy made of it: https://wreg.dev/promotion/v1. That is stored before
+the package, so that a registry may ask for it.
+
+   wpkg copy --promote --approve --key approver.key staging/app:1.0.0 prod/app`,
+		Flags: slices.Concat(by.flags(), promote.by.flags(), []cli.Flag{
 			&cli.BoolFlag{
 				Name: "signatures", Usage: "copy signatures and attestations too; --signatures=false does not", Value: true, Destination: &o.Signatures,
 				DisableDefaultText: true,
@@ -59,26 +97,27 @@ tried. Clients that know no signatures push to the first repository, and
 				Name: "derived", Usage: "with --referrers, also copy what a wreg computed, such as its reports", Destination: &o.Derived,
 			},
 			&cli.BoolFlag{
-				Name: "promote", Usage: "take a signed package over into another repository of its registry", Destination: &promote, DisableDefaultText: true,
+				Name: "promote", Usage: "take a signed package over into another repository of its registry", Destination: &promote.on, DisableDefaultText: true,
 			},
-		}...),
+			&cli.BoolFlag{
+				Name: "approve", Usage: "with --promote, attest that you approve of it", Category: "signing", Destination: &promote.approve,
+				DisableDefaultText: true,
+			},
+		}),
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 2, 2); err != nil {
 				return err
 			}
-			switch {
-			case promote && (!o.Signatures || o.Derived):
-				return usagef("copy: --promote takes signatures along, and nothing derived")
-			case o.Derived && !o.Referrers:
-				return usagef("copy: --derived without --referrers")
+			if err := promote.check(o); err != nil {
+				return err
 			}
-			o.Referrers = o.Referrers || promote
-			return t.copy(c, o, promote, trust)
+			o.Referrers = o.Referrers || promote.on
+			return t.copy(c, o, promote, by)
 		},
 	}
 }
 
-func (t *tool) copy(c *cli.Context, o client.CopyOptions, promote bool, trust trustFlags) error {
+func (t *tool) copy(c *cli.Context, o client.CopyOptions, promote promotion, by trustFlags) error {
 	from, to := c.Args().Get(0), c.Args().Get(1)
 	if isFile(from) {
 		return &usageError{text: "copy: " + from + " is a file", hint: fmt.Sprintf("wpkg push %s %s", to, from)}
@@ -103,7 +142,7 @@ func (t *tool) copy(c *cli.Context, o client.CopyOptions, promote bool, trust tr
 	case dst.Tag == "":
 		dst = dst.WithDigest(src.desc.Digest)
 	}
-	if promote {
+	if promote.on {
 		if err := promotable(c.Context, src, dst); err != nil {
 			return err
 		}
@@ -114,7 +153,8 @@ func (t *tool) copy(c *cli.Context, o client.CopyOptions, promote bool, trust tr
 	if name.Layout != "" {
 		name = dst
 	}
-	if err := t.trusted(c.Context, src, name, trust); err != nil {
+	judged, err := t.judged(c.Context, src, name, by)
+	if err != nil {
 		return err
 	}
 	target, err := t.target(c.Context, dst, true)
@@ -124,6 +164,19 @@ func (t *tool) copy(c *cli.Context, o client.CopyOptions, promote bool, trust tr
 	if dst.Tag != "" {
 		o.Tags = []string{dst.Tag}
 	}
+	var out copied
+	if promote.approve {
+		approval, by, err := t.approval(c.Context, src, dst, promote.by, judged)
+		if err != nil {
+			return err
+		}
+		out.Approver = by
+		o.Before = func(ctx context.Context) error {
+			at, err := client.Attach(ctx, target, src.desc, approval, attest.TypePromotion)
+			out.Approval = at.Digest
+			return err
+		}
+	}
 	progress, stop := t.progress(c.Context)
 	defer stop()
 	o.Progress = progress
@@ -132,16 +185,54 @@ func (t *tool) copy(c *cli.Context, o client.CopyOptions, promote bool, trust tr
 	if err != nil {
 		return fmt.Errorf("copy %s to %s: %w", src.named(), dst, err)
 	}
-	out := copied{
-		Source: src.ref.String(), Reference: dst.String(), Digest: got.Root.Digest.String(), Moved: got.Moved,
-		Referrers: digests(got.Referrers), LeftOut: digests(got.LeftOut), Tags: got.Tags,
-	}
+	out.Source, out.Reference, out.Digest, out.Moved = src.ref.String(), dst.String(), got.Root.Digest.String(), got.Moved
+	out.Referrers, out.LeftOut, out.Tags = digests(got.Referrers), digests(got.LeftOut), got.Tags
 	rows := [][]string{{"REFERENCE", "DIGEST", "MOVED"}, {out.Reference, out.Digest, sizeText(out.Moved)}}
 	if n := len(out.Referrers) + len(got.Tags); o.Referrers || n > 0 {
 		rows[0] = append(rows[0], "REFERRERS")
 		rows[1] = append(rows[1], strconv.Itoa(n))
 	}
+	if out.Approval != "" {
+		rows[0], rows[1] = append(rows[0], "APPROVED BY"), append(rows[1], out.Approver)
+	}
 	return t.emit(out, rows)
+}
+
+// approval signs that somebody approves of src being taken over to dst, and says
+// who. judged is what their trust policy says, nil for nothing.
+func (t *tool) approval(ctx context.Context, src selection, dst ref.Reference, f signerFlags, judged *trust.Result) ([]byte, string, error) {
+	at, err := creationTime()
+	if err != nil {
+		return nil, "", err
+	}
+	if at.IsZero() {
+		at = time.Now()
+	}
+	by, err := t.author(ctx, f)
+	if err != nil {
+		return nil, "", err
+	}
+	about := signing.SubjectOf("", src.desc.Digest)
+	p := attest.Promotion{
+		From:   attest.Place{Registry: src.ref.Host, Repository: src.ref.Repository, Tag: src.tag},
+		To:     attest.Place{Registry: dst.Host, Repository: dst.Repository, Tag: dst.Tag},
+		Digest: about.Digest, ApprovedOn: at.UTC().Truncate(time.Second),
+	}
+	if by.key != nil {
+		p.Approver = by.key.ID()
+	}
+	if judged != nil {
+		p.Policy = &attest.PromotionPolicy{Version: judged.Policy, Result: attest.Passed, Reason: judged.Reason}
+	}
+	st, err := p.Statement(about)
+	if err != nil {
+		return nil, "", err
+	}
+	text, err := signing.Sign(ctx, st, by)
+	if err != nil {
+		return nil, "", fmt.Errorf("approve %s: %w", src.named(), err)
+	}
+	return text, by.name(text), nil
 }
 
 // promotable refuses what --promote is not for.

@@ -117,32 +117,38 @@ func (s selection) question(r ref.Reference) (trust.Question, error) {
 // manifest and config are what is signed; layers are for who reads them. Ask before
 // anything of it is written.
 func (t *tool) trusted(ctx context.Context, s selection, r ref.Reference, f trustFlags) error {
+	_, err := t.judged(ctx, s, r, f)
+	return err
+}
+
+// judged is trusted with what the trust policy says; nil is nothing.
+func (t *tool) judged(ctx context.Context, s selection, r ref.Reference, f trustFlags) (*trust.Result, error) {
 	p, err := f.load()
 	if p == nil || err != nil {
-		return err
+		return nil, err
 	}
 	q, err := s.question(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if applies, err := p.Applies(q.Host, q.Repository); !applies && err == nil {
-		return nil
+		return nil, nil
 	}
 	if f.skip {
 		fmt.Fprintf(t.err, "%s %s: its signatures are not verified\n", term.Paint(term.Colour(t.err), term.Yellow, "warning:"), s.named())
-		return nil
+		return nil, nil
 	}
 	result, err := trust.Check(ctx, p, client.Signatures(s.Target), q)
 	if err == nil {
 		err = result.Err()
 	}
 	if errors.Is(err, trust.ErrRefused) {
-		return &hinted{fmt.Errorf("%s: %w", s.named(), err), refusedTrust(q, result, s.named())}
+		return nil, &hinted{fmt.Errorf("%s: %w", s.named(), err), refusedTrust(q, result, s.named())}
 	}
 	if err == nil {
 		_, err = client.Whole(ctx, s.Target, s.desc, false)
 	}
-	return err
+	return &result, err
 }
 
 // refusedTrust says what to do about a refusal.

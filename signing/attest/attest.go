@@ -3,7 +3,7 @@
 //
 // Each predicate has a constructor that gives a [signing.Statement] for
 // [signing.Sign]: [CycloneDX], [SPDX] and [OpenVEX] of documents, and the method
-// Statement of [Provenance], [Scan], [Summary] and [Capabilities]. [Of] takes one
+// Statement of [Provenance], [Scan], [Summary], [Capabilities] and [Promotion]. [Of] takes one
 // that somebody else wrote, and holds it against its format. [Read] goes the other
 // way, for predicates whose signature was verified. Nothing here reads a clock:
 // the same values give the same bytes.
@@ -33,6 +33,7 @@ const (
 	TypeOpenVEX      = "https://openvex.dev/ns"
 	TypeSummary      = "https://slsa.dev/verification_summary/v1"
 	TypeCapabilities = "https://wreg.dev/capabilities/v1"
+	TypePromotion    = "https://wreg.dev/promotion/v1"
 )
 
 // ProgramURI names wreg and wpkg where a predicate says which program found
@@ -69,6 +70,7 @@ var names = []name{
 	{short: "openvex", uri: TypeOpenVEX, versions: true},
 	{short: "vsa", uri: TypeSummary},
 	{short: "capabilities", uri: TypeCapabilities},
+	{short: "promotion", uri: TypePromotion},
 }
 
 // Name is the short name of a type of predicate, or the type itself if it has

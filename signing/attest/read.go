@@ -24,6 +24,7 @@ type View struct {
 	Scan         *Scan
 	Summary      *Summary
 	Capabilities *Capabilities
+	Promotion    *Promotion
 }
 
 // Read reads a predicate. That it can be read says nothing of its truth: whose word
@@ -51,6 +52,9 @@ func Read(predicateType string, raw []byte) (*View, error) {
 	case TypeCapabilities:
 		c, err := readTyped[Capabilities](predicateType, raw)
 		return &View{Capabilities: c}, err
+	case TypePromotion:
+		p, err := readTyped[Promotion](predicateType, raw)
+		return &View{Promotion: p}, err
 	}
 	var any map[string]json.RawMessage
 	if err := decode(predicateType, raw, &any); err != nil {

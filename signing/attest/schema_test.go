@@ -16,7 +16,19 @@ import (
 	"github.com/wreg-project/wreg/inspect/capability"
 )
 
-var schemaFile = filepath.Join("..", "..", "docs", "spec", "capabilities.v1.schema.json")
+// schemas are of our own predicates.
+var schemas = []struct {
+	name, predicate, title string
+	version                int
+	of                     any
+}{
+	{"capabilities", TypeCapabilities, "What an inspector found in the binaries of a package", CapabilitiesVersion, &Capabilities{}},
+	{"promotion", TypePromotion, "That a package is taken over into another repository with somebody's approval", PromotionVersion, &Promotion{}},
+}
+
+func schemaFile(name string) string {
+	return filepath.Join("..", "..", "docs", "spec", name+".v1.schema.json")
+}
 
 // words are types whose values are among a few.
 var words = map[reflect.Type][]any{
@@ -27,47 +39,52 @@ var words = map[reflect.Type][]any{
 	reflect.TypeFor[capability.Origin]():   {capability.Runtime.String(), capability.Program.String()},
 }
 
-// The published schema is made of the types and their comments. UPDATE=1 writes it.
-func TestCapabilitiesSchema(t *testing.T) {
-	r := &generate.Reflector{
-		ExpandedStruct: true, AllowAdditionalProperties: true,
-		Mapper: func(typ reflect.Type) *generate.Schema {
-			if list, ok := words[typ]; ok {
-				return &generate.Schema{Type: "string", Enum: list}
+// The published schemas are made of the types and their comments. UPDATE=1 writes
+// them.
+func TestSchemas(t *testing.T) {
+	for _, tt := range schemas {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &generate.Reflector{
+				ExpandedStruct: true, AllowAdditionalProperties: true,
+				Mapper: func(typ reflect.Type) *generate.Schema {
+					if list, ok := words[typ]; ok {
+						return &generate.Schema{Type: "string", Enum: list}
+					}
+					return nil
+				},
 			}
-			return nil
-		},
-	}
-	if err := r.AddGoComments("github.com/wreg-project/wreg/signing/attest", ".", generate.WithFullComment()); err != nil {
-		t.Fatal(err)
-	}
-	s := r.Reflect(&Capabilities{})
-	s.ID = "https://wreg.dev/schemas/capabilities.v1.schema.json"
-	s.Title = "What an inspector found in the binaries of a package"
-	s.Description = "The predicate " + TypeCapabilities + ". Fields may be added within version 1; readers ignore those they do not know."
-	version, _ := s.Properties.Get("schemaVersion")
-	version.Const = CapabilitiesVersion
-	got, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got = append(got, '\n')
-	if os.Getenv("UPDATE") == "1" {
-		if err := os.WriteFile(schemaFile, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", schemaFile, diff)
+			if err := r.AddGoComments("github.com/wreg-project/wreg/signing/attest", ".", generate.WithFullComment()); err != nil {
+				t.Fatal(err)
+			}
+			s := r.Reflect(tt.of)
+			s.ID = generate.ID("https://wreg.dev/schemas/" + tt.name + ".v1.schema.json")
+			s.Title = tt.title
+			s.Description = "The predicate " + tt.predicate + ". Fields may be added within version 1; readers ignore those they do not know."
+			version, _ := s.Properties.Get("schemaVersion")
+			version.Const = tt.version
+			got, err := json.MarshalIndent(s, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, '\n')
+			if os.Getenv("UPDATE") == "1" {
+				if err := os.WriteFile(schemaFile(tt.name), got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(schemaFile(tt.name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", schemaFile(tt.name), diff)
+			}
+		})
 	}
 }
 
 func TestCapabilitiesFitTheSchema(t *testing.T) {
-	schema, err := jsonschema.NewCompiler().Compile(schemaFile)
+	schema, err := jsonschema.NewCompiler().Compile(schemaFile("capabilities"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,5 +108,37 @@ func TestCapabilitiesFitTheSchema(t *testing.T) {
 	}
 	if err := validate(bytes.Replace(text, []byte(`"kind":"component"`), []byte(`"kind":"image"`), 1)); err == nil {
 		t.Error("the schema takes a kind that is none")
+	}
+}
+
+func TestPromotionsFitTheSchema(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile(schemaFile("promotion"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := promoted().Statement(subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(st.Predicate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		text []byte
+		ok   bool
+	}{
+		{"what is written", text, true},
+		{"without a place", bytes.Replace(text, []byte(`"to":`), []byte(`"two":`), 1), false},
+		{"with another version", bytes.Replace(text, []byte(`"schemaVersion":1`), []byte(`"schemaVersion":2`), 1), false},
+	} {
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(tt.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(value); (err == nil) != tt.ok {
+			t.Errorf("%s: Validate(%s) = %v; want it to fit: %t", tt.name, tt.text, err, tt.ok)
+		}
 	}
 }

@@ -61,7 +61,8 @@ type child struct {
 	errs   head
 	report *os.File // it reads Measures from; nil unless Confined
 
-	confined Measures
+	confined Measures      // that it reported
+	reported bool          // it did
 	ready    chan struct{} // closed when input may flow, or never will
 }
 
@@ -155,6 +156,7 @@ func (ch *child) confine() {
 		return
 	}
 	err := json.NewDecoder(io.LimitReader(ch.report, 4096)).Decode(&ch.confined)
+	ch.reported = err == nil
 	switch {
 	case err != nil:
 		ch.stop(ErrUnconfined)
@@ -187,18 +189,19 @@ func (ch *child) usage(wall time.Duration, namespaces bool) *Usage {
 // judge finds the error of a child that has ended, with err of its Wait.
 func (ch *child) judge(ctx context.Context, u *Usage, err error) error {
 	state := ch.cmd.ProcessState
-	clean := state != nil && state.Success()
-	if cause := context.Cause(ctx); cause != nil && (!clean || ch.out.err != nil || !errors.Is(cause, ErrUnconfined)) {
+	if cause := context.Cause(ctx); cause != nil && !(state.Success() && errors.Is(cause, ErrTimeout)) {
 		return ch.interrupted(u, cause)
 	}
 	exit, ended := errors.AsType[*exec.ExitError](err)
-	if err == nil || err != nil && !ended {
+	if !ended {
 		return err
 	}
 	signal := signalOf(exit.ProcessState)
 	text := string(u.Stderr)
 	switch {
-	case signal == syscall.SIGKILL && ch.Limits.CPU > 0 && u.CPU >= ch.Limits.CPU-100*time.Millisecond:
+	// The kernel counts by ticks for its limit and exactly for its report; on a
+	// busy machine a sixth lies between them.
+	case signal == syscall.SIGKILL && ch.Limits.CPU > 0 && u.CPU >= ch.Limits.CPU*3/4:
 		return fmt.Errorf("%w: it used %v of the processor", ErrTimeout, ch.Limits.CPU)
 	case signal == 0 && !goCrash(exit.ExitCode(), text):
 		return &ExitError{Status: exit.ExitCode()}
@@ -213,6 +216,8 @@ func (ch *child) judge(ctx context.Context, u *Usage, err error) error {
 // interrupted words why the child was ended from here.
 func (ch *child) interrupted(u *Usage, cause error) error {
 	switch {
+	case errors.Is(cause, ErrTimeout) && ch.Confined && !ch.reported:
+		return fmt.Errorf("%w in %v", ErrUnconfined, ch.Limits.Wall)
 	case errors.Is(cause, ErrTimeout):
 		return fmt.Errorf("%w after %v", ErrTimeout, ch.Limits.Wall)
 	case errors.Is(cause, ErrOutput):
@@ -241,7 +246,7 @@ func goCrash(status int, text string) bool {
 // or C++ about memory.
 func outOfMemory(text string) bool {
 	text = strings.ToLower(text)
-	for _, sign := range []string{"memory allocation of ", "out of memory", "cannot allocate memory", "bad_alloc"} {
+	for _, sign := range []string{"memory allocation of ", "out of memory", "cannot allocate memory", "bad_alloc", "pthread_create failed"} {
 		if strings.Contains(text, sign) {
 			return true
 		}

@@ -109,11 +109,11 @@ var rules = []rule{
 		},
 	},
 	{
-		why:      "test/* is seen by none, but for the list of real binaries, the official schemas and the issuer by tests",
+		why:      "test/* is seen by none, but for the real and the hostile binaries, the official schemas and the issuer by tests",
 		from:     []string{"..."},
 		except:   []string{"test/..."},
 		deny:     []string{"test/..."},
-		allowing: []string{"test/corpus", "test/corpus/found", "test/schema", "test/testenv"},
+		allowing: []string{"test/corpus", "test/corpus/found", "test/corpus/hostile", "test/schema", "test/testenv"},
 		tests:    true,
 	},
 }

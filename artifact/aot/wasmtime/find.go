@@ -114,8 +114,14 @@ func (p program) command(args ...string) sandbox.Command {
 	if p.emulator == "" {
 		return sandbox.Command{Path: p.path, Args: args}
 	}
-	return sandbox.Command{Path: p.emulator, Args: append([]string{p.path}, args...), Foreign: true}
+	c := sandbox.Command{Path: p.emulator, Args: append([]string{p.path}, args...), Foreign: true}
+	c.Limits.FileBytes = emulatorFile
+	return c
 }
+
+// emulatorFile is the size of files that qemu may write, in bytes: it answers
+// questions about /proc/self with temporary files of its own.
+const emulatorFile = 64 << 10
 
 func (p program) ids(ctx context.Context) (*wire.IDs, error) {
 	info, err := os.Stat(p.path)
@@ -142,7 +148,7 @@ func (p program) ask(ctx context.Context) (*wire.IDs, error) {
 	var out strings.Builder
 	c := p.command("ids")
 	c.Out = &out
-	c.Limits = sandbox.Limits{Wall: idsLimit, OutputBytes: 64 << 10}
+	c.Limits.Wall, c.Limits.OutputBytes = idsLimit, 64<<10
 	u, err := sandbox.Run(ctx, c)
 	if _, ended := errors.AsType[*sandbox.ExitError](err); ended && len(u.Stderr) > 0 {
 		return nil, errors.New(said(u.Stderr)) // as of one that was built without the engine

@@ -222,10 +222,8 @@ func (w *work) compile(ctx context.Context, tier aot.Tier, limit time.Duration) 
 	cmd := w.command("compile", "--target", w.target.String(), "--tier", string(tier))
 	cmd.In, cmd.Out = bytes.NewReader(w.file), code
 	cmd.Confined, cmd.Namespaces = true, true
-	cmd.Limits = sandbox.Limits{
-		Wall: limit, CPU: limit, AddressSpace: MaxMemory,
-		OutputBytes: min(Growth*int64(len(w.file))+GrowthAnyway, aot.MaxOutput),
-	}
+	cmd.Limits.Wall, cmd.Limits.CPU, cmd.Limits.AddressSpace = limit, limit, MaxMemory
+	cmd.Limits.OutputBytes = min(Growth*int64(len(w.file))+GrowthAnyway, aot.MaxOutput)
 	u, err := sandbox.Run(ctx, cmd)
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {
 		return nil, refusal(u, exit)

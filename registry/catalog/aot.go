@@ -98,12 +98,12 @@ func (a *API) postLease(ctx context.Context, q *request) (answer, error) {
 	}
 	for _, text := range []string{w.Name, w.Version, w.Profile} {
 		if len(text) > meta.MaxAOTText {
-			return answer{}, &wire.Problem{Code: wire.CodeBadRequest, Detail: fmt.Sprintf("%q is longer than %d bytes", clip(text), meta.MaxAOTText)}
+			return answer{}, tooLong(text)
 		}
 	}
 	for _, o := range w.Offers {
 		if len(o.CompatID) > meta.MaxAOTText {
-			return answer{}, &wire.Problem{Code: wire.CodeBadRequest, Detail: fmt.Sprintf("compatId %q is longer than %d bytes", clip(o.CompatID), meta.MaxAOTText)}
+			return answer{}, tooLong(o.CompatID)
 		}
 	}
 	waiting, stop := a.waiting(q.http.Context(), ctx)
@@ -113,11 +113,17 @@ func (a *API) postLease(ctx context.Context, q *request) (answer, error) {
 	case errors.Is(err, meta.ErrNotFound):
 		return answer{status: http.StatusNoContent}, nil
 	case errors.Is(err, meta.ErrConflict):
-		return answer{}, &wire.Problem{Code: wire.CodeConflict, Detail: "there are too many workers", Hint: "those that say nothing are forgotten after an hour"}
+		return answer{}, &wire.Problem{
+			Code: wire.CodeConflict, Detail: "there are too many workers", Hint: "those that say nothing are forgotten after an hour",
+		}
 	case err != nil:
 		return answer{}, fmt.Errorf("lease native code: %w", err)
 	}
 	return found(a.wireLease(j))
+}
+
+func tooLong(text string) error {
+	return &wire.Problem{Code: wire.CodeBadRequest, Detail: fmt.Sprintf("%q is longer than %d bytes", clip(text), meta.MaxAOTText)}
 }
 
 // waiting is a context for a long wait: it ends with the request, with the API, and
@@ -153,7 +159,8 @@ func leaseProblem(err error) error {
 		}
 	case errors.Is(err, ingest.ErrResult), errors.Is(err, ingest.ErrUnattested):
 		return &wire.Problem{
-			Code: wire.CodeInvalidResult, Detail: clipLong(err.Error()), Hint: "the job is still leased to you: push what it asks for, or say that it failed",
+			Code: wire.CodeInvalidResult, Detail: clipLong(err.Error()),
+			Hint: "the job is still leased to you: push what it asks for, or say that it failed",
 		}
 	}
 	return err

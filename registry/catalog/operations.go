@@ -459,8 +459,8 @@ func variantOperations() []*operation {
 		{
 			id: "leaseJob", method: http.MethodPost, path: "/aot/leases", action: policy.AOT,
 			summary: "Take a job to make native code, as a worker.",
-			detail: "Who asks is known as a worker for an hour. Namespaces take turns, and so do targets. 204 says that there is no job, after the " +
-				"time that the body asks to wait. A lease that is not prolonged runs out, and the job is given to another.",
+			detail: "Who asks is known as a worker for an hour. Namespaces take turns, and so do targets. 204 says that there is no job, after " +
+				"the time that the body asks to wait. A lease that is not prolonged runs out, and the job is given to another.",
 			body: wire.AOTLeaseRequest{}, example: exampleLease, answer: wire.AOTLease{}, none: true,
 			fails: []wire.Code{wire.CodeConflict, wire.CodeTooManyRequests}, serve: (*API).postLease,
 		},
@@ -475,8 +475,8 @@ func variantOperations() []*operation {
 		{
 			id: "postResult", method: http.MethodPost, path: lease + "/result", action: policy.AOT, heavy: true,
 			summary: "Say which manifest is the result of a job.",
-			detail: "The worker has pushed it to the job's repository, as a referrer of the job's manifest, and its attestation behind it. It is read " +
-				"whole and held against the job; one that does not fit is refused, and the job stays leased.",
+			detail: "The worker has pushed it to the job's repository, as a referrer of the job's manifest, and its attestation behind it. It is " +
+				"read whole and held against the job; one that does not fit is refused, and the job stays leased.",
 			body: wire.AOTResult{}, example: exampleResult, answer: wire.AOTJob{}, fails: []wire.Code{wire.CodeConflict, wire.CodeInvalidResult},
 			serve: (*API).postResult,
 		},

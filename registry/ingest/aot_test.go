@@ -149,7 +149,8 @@ func (c *caller) pushCode(repo string, subject digest.Digest, config *aot.Config
 		body.Close()
 		c.pushBlob(repo, content)
 	}
-	return c.do(http.MethodPut, "/v2/"+repo+"/manifests/"+p.Manifest.Digest.String(), p.ManifestJSON, "Content-Type", typeManifest), p.Manifest.Digest
+	d := p.Manifest.Digest
+	return c.do(http.MethodPut, "/v2/"+repo+"/manifests/"+d.String(), p.ManifestJSON, "Content-Type", typeManifest), d
 }
 
 // code pushes what an honest worker makes.
@@ -377,7 +378,7 @@ func TestWrongResultsAreRefused(t *testing.T) {
 		{"what is in another repository", far, "is not in prod/app"},
 		{"the package itself", d, "artifact type"},
 		{"code of another package", push(other, func(*aot.Config) {}), "it hangs on " + other.String()},
-		{"code for another target", push(d, func(c *aot.Config) { c.Target.Platform = "linux/amd64/v1" }), "for linux/amd64/v1, and the job is for linux/amd64/v3"},
+		{"code for another target", push(d, func(c *aot.Config) { c.Target.Platform = "linux/amd64/v1" }), "it is for linux/amd64/v1"},
 		{"code for another profile", push(d, func(c *aot.Config) { c.Compiler.Profile = "fast" }), "profile"},
 		{"code for another runtime", push(d, func(c *aot.Config) { c.Compiler.Runtime = "wamr" }), "for wamr"},
 		{"code of another version than the worker has", push(d, func(c *aot.Config) { c.Compiler.Version = "1.0.0" }), "version"},
@@ -416,14 +417,13 @@ func (c *caller) rawCode(j meta.AOTJob, config *aot.Config, code []byte) digest.
 	if err != nil {
 		c.Fatal(err)
 	}
+	packed := gzipOf(c, code)
 	m := manifest{
 		SchemaVersion: 2, MediaType: typeManifest, ArtifactType: aot.ArtifactType(j.Runtime),
 		Config: layer{aot.MediaTypeConfig, text, ""}.descriptor(), Annotations: config.Annotations(),
-		Layers: []descriptor{{aot.MediaTypeCode, config.Output.Digest, int(config.Output.Size), nil}}, Subject: &descriptor{typeManifest, j.Subject, 2, nil},
+		Layers:  []descriptor{layer{aot.MediaTypeCode + "+gzip", packed, ""}.descriptor()},
+		Subject: &descriptor{typeManifest, j.Subject, 2, nil},
 	}
-	// The layer is what the config says in length, and other bytes.
-	packed := gzipOf(c, code)
-	m.Layers[0] = layer{aot.MediaTypeCode + "+gzip", packed, ""}.descriptor()
 	c.pushBlob(j.Repo, text)
 	c.pushBlob(j.Repo, packed)
 	r, d := c.put(j.Repo, "", m)
@@ -500,7 +500,8 @@ func TestWorkersPushNothingElse(t *testing.T) {
 		"a package": func() reply { r, _ := worker.put("prod/app", "", tagged); return r },
 		"a tag":     func() reply { r, _ := worker.put("prod/app", "mine", tagged); return r },
 		"a tag for the code": func() reply {
-			return worker.do(http.MethodPut, "/v2/prod/app/manifests/mine", worker.get("prod/app", result.String()).body, "Content-Type", typeManifest)
+			content := worker.get("prod/app", result.String()).body
+			return worker.do(http.MethodPut, "/v2/prod/app/manifests/mine", content, "Content-Type", typeManifest)
 		},
 		"code of another":     func() reply { r, _ := worker.pushCode("prod/app", digest.FromString("{}"), config, code); return r },
 		"a deletion":          func() reply { return worker.do(http.MethodDelete, "/v2/prod/app/manifests/"+d.String(), nil) },
@@ -540,7 +541,8 @@ func TestAWorkerThatDiesLosesItsJob(t *testing.T) {
 	e.wait()
 	first := e.lease("worker", "linux/amd64/v3")
 	c.add(50 * time.Second)
-	if j, err := e.svc.ExtendAOT(t.Context(), first.Lease.Token, principal("worker")); err != nil || !j.Lease.Until.Equal(c.Now().Add(time.Minute)) {
+	j, err := e.svc.ExtendAOT(t.Context(), first.Lease.Token, principal("worker"))
+	if err != nil || !j.Lease.Until.Equal(c.Now().Add(time.Minute)) {
 		t.Fatalf("ExtendAOT() = until %v, %v; want a minute from now", j.Lease.Until, err)
 	}
 	if _, err := e.svc.ExtendAOT(t.Context(), first.Lease.Token, principal("worker2")); !errors.Is(err, meta.ErrConflict) {
@@ -596,7 +598,7 @@ func TestAWorkerThatDiesLosesItsJob(t *testing.T) {
 		t.Errorf("RequestAOT() = %+v, %v, want it queued", jobs, err)
 	}
 	// What nothing is wrong with is given back, and taken at once.
-	j := e.lease("worker", "linux/amd64/v3")
+	j = e.lease("worker", "linux/amd64/v3")
 	if err := e.svc.ReleaseAOT(t.Context(), j.Lease.Token, principal("worker")); err != nil {
 		t.Fatalf("ReleaseAOT() = %v", err)
 	}

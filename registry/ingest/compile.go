@@ -124,7 +124,9 @@ func (s *Service) AOTResults() AOTResults {
 // has written, and again for what was made or failed before if again is set. It
 // returns the jobs for these targets, in their order. A package that is not
 // compiled is ErrNotCompiled.
-func (s *Service) RequestAOT(ctx context.Context, m meta.Manifest, targets []string, again bool, by policy.Principal) ([]meta.AOTJob, error) {
+func (s *Service) RequestAOT(
+	ctx context.Context, m meta.Manifest, targets []string, again bool, by policy.Principal,
+) ([]meta.AOTJob, error) {
 	sub, err := s.read(ctx, m)
 	if err != nil {
 		return nil, err
@@ -379,7 +381,8 @@ func (s *Service) FailAOT(ctx context.Context, token, reason string, final bool,
 	if err != nil {
 		return err
 	}
-	s.log.LogAttrs(ctx, slog.LevelWarn, "native code not made", append(s.aotAttrs(j), slog.Bool("given_up", dead), slog.String("err", clipText(reason)))...)
+	attrs := append(s.aotAttrs(j), slog.Bool("given_up", dead), slog.String("err", clipText(reason)))
+	s.log.LogAttrs(ctx, slog.LevelWarn, "native code not made", attrs...)
 	if dead {
 		s.results.failed.Add(1)
 	} else {
@@ -511,7 +514,8 @@ func (s *Service) asOffered(ctx context.Context, j meta.AOTJob, v *aot.Variant) 
 		}
 		i := slices.IndexFunc(w.Offers, func(o meta.AOTOffer) bool { return o.Target == j.Target })
 		if i >= 0 && w.Offers[i].CompatID != "" && w.Offers[i].CompatID != v.Config.CompatID {
-			return fmt.Errorf("%w: its compat id is %.80q, and the worker said that it would be %s", ErrResult, v.Config.CompatID, w.Offers[i].CompatID)
+			return fmt.Errorf("%w: its compat id is %.80q, and the worker said that it would be %s",
+				ErrResult, v.Config.CompatID, w.Offers[i].CompatID)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ func TestMay(t *testing.T) {
 	closed, public, all, open := Access{}, Access{AnonymousPull: []string{"team"}}, Access{AnonymousPull: []string{"*"}}, Access{Open: true}
 	staffed := Access{AnonymousPull: []string{"*"}, Admins: []string{"ada"}, Approvers: []string{"bob"}}
 	ann, anonymous, ada, bob := Principal{Name: "ann"}, Principal{}, Principal{Name: "ada"}, Principal{Name: "bob"}
+	wes, working := Principal{Name: "wes"}, Access{Admins: []string{"ada"}, Workers: []string{"wes", "ada"}}
 	tests := []struct {
 		name   string
 		access Access
@@ -39,6 +40,15 @@ func TestMay(t *testing.T) {
 		{"others do not approve", staffed, ann, Approve, "team/x", false},
 		{"nobody unknown approves", staffed, anonymous, Approve, "team/x", false},
 		{"nobody unknown administers", staffed, anonymous, Administer, "", false},
+		{"a worker compiles", working, wes, AOT, "", true},
+		{"a worker reads", working, wes, Pull, "team/x", true},
+		{"a worker pushes by no right of its own", working, wes, Push, "team/x", false},
+		{"a worker deletes nothing", working, wes, Delete, "team/x", false},
+		{"an administrator who is a worker too pushes", working, ada, Push, "team/x", true},
+		{"an administrator compiles", staffed, ada, AOT, "", true},
+		{"others do not compile", working, ann, AOT, "", false},
+		{"nobody unknown compiles", working, anonymous, AOT, "", false},
+		{"everybody compiles for an open registry", open, anonymous, AOT, "", true},
 		{"an action that is not known is not public", public, anonymous, "brew", "team/x", false},
 	}
 	for _, tt := range tests {

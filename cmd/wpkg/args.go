@@ -75,6 +75,18 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	return slices.Concat(names, flags, []string{"--"}, rest), nil
 }
 
+// narrow leaves app only the command that arranged args name: the flag parser
+// prepares help on all that it knows of, at every start. Commands that describe the
+// others keep them.
+func narrow(app *cli.App, args []string) {
+	if len(args) < 2 {
+		return
+	}
+	if c := find(app.Commands, args[1]); c != nil && c.Name != completionName && c.Name != manName {
+		app.Commands = []*cli.Command{c}
+	}
+}
+
 func isFlag(arg string) bool { return len(arg) > 1 && arg[0] == '-' && arg != "--" }
 
 // takesValue tells for each flag name whether a value follows.

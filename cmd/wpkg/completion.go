@@ -37,9 +37,15 @@ _wpkg() {
 compdef _wpkg wpkg
 `
 
+// Commands that describe all others.
+const (
+	completionName = "completion"
+	manName        = "man"
+)
+
 func (t *tool) completionCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "completion",
+		Name:      completionName,
 		Usage:     "print the completion script of a shell",
 		ArgsUsage: "bash|zsh|fish",
 		Action: func(c *cli.Context) error {
@@ -69,7 +75,7 @@ func (t *tool) completionCommand() *cli.Command {
 // manCommand prints the manual page, for packagers.
 func (t *tool) manCommand() *cli.Command {
 	return &cli.Command{
-		Name:   "man",
+		Name:   manName,
 		Usage:  "print the manual page",
 		Hidden: true,
 		Action: func(c *cli.Context) error {

@@ -49,6 +49,7 @@ func execute(ctx context.Context, args []string, in io.Reader, out, errOut io.Wr
 	app := t.app()
 	args, err := arrange(app, args)
 	if err == nil {
+		narrow(app, args)
 		err = app.RunContext(ctx, args)
 	}
 	if err == nil {

@@ -23,6 +23,10 @@
 //
 //	go run ./test/bench -parts signing
 //
+// The client's start is measured beside that of a program that does nothing:
+//
+//	go run ./test/bench -parts startup
+//
 //	go run ./test/bench -bin bin -out docs/bench
 package main
 
@@ -70,7 +74,7 @@ func main() {
 	}
 	var o options
 	var parts, sizes, servers, databases string
-	flag.StringVar(&parts, "parts", "servers,inspector,ingest,search,sbom,rescan,signing", "what to measure")
+	flag.StringVar(&parts, "parts", "servers,inspector,ingest,search,sbom,rescan,signing,startup", "what to measure")
 	flag.StringVar(&o.bin, "bin", "bin", "folder of the wreg and wpkg binaries")
 	flag.StringVar(&o.peer, "peer", ".cache/clients/registry", "distribution's registry binary; left out if absent")
 	flag.StringVar(&o.out, "out", "", "folder to keep the results in")
@@ -124,6 +128,8 @@ func run(ctx context.Context, o options) error {
 			err = measureRescan(ctx, o, report)
 		case "signing":
 			err = measureSigning(ctx, o, report)
+		case "startup":
+			err = measureStartup(ctx, o, report)
 		default:
 			err = fmt.Errorf("-parts: no part %q", part)
 		}

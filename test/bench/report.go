@@ -43,6 +43,8 @@ type report struct {
 	Rescans []rescanRow `json:"rescans,omitempty"`
 
 	Signing []signingRow `json:"signatures,omitempty"`
+
+	Starts []startRow `json:"starts,omitempty"`
 }
 
 type row struct {
@@ -207,6 +209,7 @@ func (r *report) print(out io.Writer) {
 	r.printSBOM(out)
 	r.printRescans(out)
 	r.printSigning(out)
+	r.printStarts(out)
 	for _, n := range r.Notes {
 		fmt.Fprintln(out, n)
 	}

@@ -1,0 +1,97 @@
+package arch
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What the initialisers of all packages in wpkg may allocate, and of those that are
+// ours. They are most of its start, for which there are 10 ms of CPU time, and the
+// collector begins to run at 2.8 MB. What is on the heap is the same in each run,
+// which times are not.
+const (
+	initBytes    = 2_750_000
+	initAllocs   = 19_000
+	ourInitBytes = 130_000
+)
+
+// TestStartOfClient asks the Go runtime which package allocates how much before
+// main, so that an import that costs much at every start is seen at once.
+func TestStartOfClient(t *testing.T) {
+	load(t)
+	var all, ours cost
+	list := initialisers(t, "cmd/wpkg")
+	for _, p := range list {
+		all.add(p.cost)
+		if p.path == "main" || strings.HasPrefix(p.path, module) {
+			ours.add(p.cost)
+		}
+	}
+	if all.bytes > initBytes || all.allocs > initAllocs || ours.bytes > ourInitBytes {
+		t.Errorf("before main, wpkg allocates %d bytes in %d pieces, %d bytes of them for packages of ours; "+
+			"want at most %d in %d, and %d.\nMost for:\n%s\n%s",
+			all.bytes, all.allocs, ours.bytes, initBytes, initAllocs, ourInitBytes, worst(list, ""), worst(list, module))
+	}
+}
+
+// A cost is what an initialiser allocates.
+type cost struct{ bytes, allocs int }
+
+func (c *cost) add(d cost) {
+	c.bytes += d.bytes
+	c.allocs += d.allocs
+}
+
+type initialiser struct {
+	path string
+	cost
+}
+
+// initialisers builds a program as the Makefile does, and asks for its version.
+func initialisers(t *testing.T, program string) []initialiser {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "program")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "./"+program)
+	build.Dir = filepath.FromSlash(root(t))
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", build, err, out)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "version")
+	cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
+	var trace bytes.Buffer
+	cmd.Stderr = &trace
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, trace.String())
+	}
+	var list []initialiser
+	for line := range strings.Lines(trace.String()) {
+		var p initialiser
+		var at, took float64
+		if _, err := fmt.Sscanf(line, "init %s @%f ms, %f ms clock, %d bytes, %d allocs", &p.path, &at, &took, &p.bytes, &p.allocs); err == nil {
+			list = append(list, p)
+		}
+	}
+	if len(list) < 100 {
+		t.Fatalf("the runtime told of %d initialisers; want hundreds:\n%.2000s", len(list), trace.String())
+	}
+	return list
+}
+
+// worst lists the packages below prefix that allocate most.
+func worst(list []initialiser, prefix string) string {
+	list = slices.DeleteFunc(slices.Clone(list), func(p initialiser) bool { return !strings.HasPrefix(p.path, prefix) })
+	slices.SortFunc(list, func(a, b initialiser) int { return cmp.Compare(b.bytes, a.bytes) })
+	var text strings.Builder
+	for _, p := range list[:min(len(list), 12)] {
+		fmt.Fprintf(&text, "%9d bytes in %5d pieces  %s\n", p.bytes, p.allocs, p.path)
+	}
+	return text.String()
+}

@@ -6,6 +6,8 @@ SHELL       := /bin/bash
 
 BIN     := bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Without the parser's own manual pages, whose reader of Markdown is part of every start.
+GOTAGS  := urfave_cli_no_docs
 LDFLAGS := -s -w -X github.com/wreg-project/wreg/internal/version.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 comma   := ,
@@ -28,7 +30,7 @@ STATIC := -linkmode external -extldflags "-static $(SILENT)"
 
 .PHONY: build
 build: ## build bin/wreg, bin/wpkg and, which takes a C compiler, bin/wpkg-engine
-	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/wreg ./cmd/wpkg
+	@CGO_ENABLED=0 go build -trimpath -tags $(GOTAGS) -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/wreg ./cmd/wpkg
 	@CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS) $(if $(filter linux,$(shell go env GOOS)),$(STATIC))' -o $(BIN)/ ./cmd/wpkg-engine
 
 .PHONY: engine-arm64

@@ -37,11 +37,7 @@ _wpkg() {
 compdef _wpkg wpkg
 `
 
-// Commands that describe all others.
-const (
-	completionName = "completion"
-	manName        = "man"
-)
+const completionName = "completion"
 
 func (t *tool) completionCommand() *cli.Command {
 	return &cli.Command{
@@ -67,26 +63,6 @@ func (t *tool) completionCommand() *cli.Command {
 				return &usageError{text: "completion: no script for " + shell, hint: "wpkg completion bash|zsh|fish"}
 			}
 			_, err := fmt.Fprint(t.out, script)
-			return err
-		},
-	}
-}
-
-// manCommand prints the manual page, for packagers.
-func (t *tool) manCommand() *cli.Command {
-	return &cli.Command{
-		Name:   manName,
-		Usage:  "print the manual page",
-		Hidden: true,
-		Action: func(c *cli.Context) error {
-			if err := arguments(c, 0, 0); err != nil {
-				return err
-			}
-			page, err := c.App.ToManWithSection(1)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprint(t.out, page)
 			return err
 		},
 	}

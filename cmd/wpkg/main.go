@@ -169,9 +169,11 @@ const (
 	formatOpenVEX   = "openvex"
 )
 
+const commonCategory = "common"
+
 // commonFlags are understood by every command.
 func (t *tool) commonFlags() []cli.Flag {
-	const category = "common"
+	const category = commonCategory
 	return []cli.Flag{
 		&cli.StringFlag{
 			Name: "output", Value: formatTable, Usage: "print results as `FORMAT`: table, json or yaml", Category: category, Destination: &t.format,

@@ -28,8 +28,12 @@ help: ## list the targets
 SILENT := $(if $(shell ld --help 2>/dev/null | grep -e --no-warnings),-Wl$(comma)--no-warnings)
 STATIC := -linkmode external -extldflags "-static $(SILENT)"
 
+.PHONY: cc
+cc: # the engine is linked by a C compiler, which a new machine may lack
+	@command -v "$${CC:-cc}" >/dev/null || ./test/setup.sh gcc libc6-dev
+
 .PHONY: build
-build: ## build bin/wreg, bin/wpkg and, which takes a C compiler, bin/wpkg-engine
+build: cc ## build bin/wreg, bin/wpkg and, which takes a C compiler, bin/wpkg-engine
 	@CGO_ENABLED=0 go build -trimpath -tags $(GOTAGS) -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/wreg ./cmd/wpkg
 	@CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS) $(if $(filter linux,$(shell go env GOOS)),$(STATIC))' -o $(BIN)/ ./cmd/wpkg-engine
 

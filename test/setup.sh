@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: Debian packages, the
-# targets of Rust, and in .cache a checker of APIs.
+# targets of Rust, and in .cache a checker of APIs. With arguments, only the
+# packages of these names.
 set -euo pipefail
 
 declare -A needs=( # package → a file it provides
@@ -22,14 +23,17 @@ declare -A needs=( # package → a file it provides
   [wasi-libc]=/usr/lib/wasm32-wasi/libc.a
   [libclang-rt-14-dev-wasm32]='/usr/lib/llvm-14/lib/clang/14*/lib/wasi/*.a'
 )
+wanted=("$@")
+if [ $# -eq 0 ]; then wanted=("${!needs[@]}"); fi
 missing=()
-for package in "${!needs[@]}"; do
+for package in "${wanted[@]}"; do
   compgen -G "${needs[$package]}" >/dev/null || missing+=("$package")
 done
-# npm and rustup often come from elsewhere; any will do.
-command -v npm >/dev/null || missing+=(npm)
-command -v rustup >/dev/null || missing+=(rustup)
-python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+if [ $# -eq 0 ]; then # npm and rustup often come from elsewhere; any will do
+  command -v npm >/dev/null || missing+=(npm)
+  command -v rustup >/dev/null || missing+=(rustup)
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+fi
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
     echo "the tests need these programs, install them first: ${missing[*]}" >&2
@@ -46,6 +50,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 1
   fi
 fi
+
+if [ $# -gt 0 ]; then exit; fi
 
 rustup show active-toolchain >/dev/null 2>&1 || rustup default stable
 targets=$(rustup target list --installed)

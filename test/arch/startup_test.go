@@ -16,7 +16,7 @@ import (
 // ours. They are most of its start, for which there are 10 ms of CPU time, and with
 // more the collector runs before main does. What is on the heap is nearly the same in
 // each run, which times are not. Half of it is what sigstore-go verifies with, see
-// docs/adr/0012-start-of-the-client.md.
+// docs/adr/0013-start-of-the-client.md.
 const (
 	initBytes    = 2_960_000
 	initAllocs   = 20_000

@@ -101,6 +101,10 @@ keys: setup ## keys in tokens (SoftHSM) and services, and wpkg with all kinds of
 	CGO_ENABLED=1 go vet -tags kms,pkcs11key ./cmd/wpkg ./signing/keyref
 	CGO_ENABLED=1 go test -count=1 -tags kms,pkcs11key ./signing/keyref
 
+.PHONY: aot
+aot: setup ## the engine on modules that burden compilers, within its limits
+	go test -count=1 -tags aot -timeout 10m -run Burdens ./artifact/aot/wasmtime
+
 .PHONY: crash
 crash: build ## kill -9 under load, full disks and failing reads, with a checker (KILLS=100)
 	go test -count=1 -tags crash -timeout 30m ./test/crash -run 'TestKill|TestFault' -kills $(KILLS) $(CRASHFLAGS)

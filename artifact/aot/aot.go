@@ -105,7 +105,7 @@ type Config struct {
 	Source   Source   `json:"source"`
 	Compiler By       `json:"compiler"`
 	Target   Made     `json:"target"`
-	CompatID string   `json:"compatId,omitempty"` // sha256 of what the runtime compares before it loads; wasmtime's .wasmtime.engine section
+	CompatID string   `json:"compatId,omitempty"` // sha256 of what the runtime compares; for wasmtime see docs/spec/aot.md
 	Output   Source   `json:"output"`             // the code, not compressed
 	Builder  *Builder `json:"builder,omitempty"`
 }

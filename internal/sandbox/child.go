@@ -8,8 +8,8 @@ import (
 
 // Rules are what a program wants of its own confinement.
 type Rules struct {
-	// Limits are put upon it beside those of whoever started it. Only Files,
-	// FileBytes, CPU and AddressSpace count; one of zero changes nothing.
+	// Limits are put upon it beside those of whoever started it, unless all of
+	// them are zero. Only Files, FileBytes, CPU and AddressSpace count.
 	Limits Limits
 }
 
@@ -37,7 +37,7 @@ func Enter(r Rules) (Measures, error) {
 	}
 	var m Measures
 	for _, l := range []*Limits{o.Limits, &r.Limits} {
-		if l == nil {
+		if l == nil || *l == (Limits{}) {
 			continue
 		}
 		if err := limitSelf(*l); err != nil {

@@ -49,7 +49,7 @@ func fakeEngine(t *testing.T, fault string) string {
 var fakeIDs = wire.IDs{
 	Protocol: wire.Protocol, Version: "v0.0.0", Wasmtime: "39.0.1", Host: "linux/amd64/v2",
 	Targets: []wire.Support{
-		{Target: "linux/amd64/v2", Triple: "x86_64-unknown-linux-gnu", ISAFlags: []string{"has_popcnt"}, CompatID: idOf("engine")},
+		{Target: "linux/amd64/v2", Triple: "x86_64-unknown-linux-gnu", ISAFlags: []string{"has_popcnt"}, CompatID: idOf("engine"), FastID: idOf("fast engine")},
 		{Target: "linux/amd64/v1", Triple: "x86_64-unknown-linux-gnu", CompatID: idOf("engine of v1")},
 		{Target: "pulley64", Triple: "pulley64", CompatID: idOf("pulley")},
 	},
@@ -100,6 +100,9 @@ func fakeCompile(fault, tier string) int {
 		return 1
 	}
 	o := object{machine: machineAMD64, flags: flagModule, engine: "engine"}
+	if tier == "fast" {
+		o.engine = "fast engine"
+	}
 	switch fault {
 	case "hangs":
 		select {}

@@ -128,7 +128,7 @@ func (c *Compiler) Compile(ctx context.Context, j aot.Job, out io.Writer) (*aot.
 	if err != nil {
 		return nil, w.failure(tier, err)
 	}
-	if err := w.check(made.Size); err != nil {
+	if err := w.check(tier, made.Size); err != nil {
 		return nil, err
 	}
 	if _, err := io.Copy(out, io.NewSectionReader(spool, 0, made.Size)); err != nil {
@@ -283,7 +283,7 @@ func (w *work) failure(tier aot.Tier, err error) error {
 }
 
 // check looks whether what came out is what was asked for.
-func (w *work) check(size int64) error {
+func (w *work) check(tier aot.Tier, size int64) error {
 	code, err := ReadCode(w.spool, size)
 	if err != nil {
 		return fmt.Errorf("%w: it made something else: %w", aot.ErrCrashed, err)
@@ -293,6 +293,9 @@ func (w *work) check(size int64) error {
 		kind = wire.Component
 	}
 	want := Code{Kind: kind, Arch: w.target.Arch, CompatID: w.support.CompatID}
+	if tier == aot.Fast {
+		want.CompatID = w.support.FastID
+	}
 	if *code != want {
 		return fmt.Errorf("%w: it made something else: %+v, not %+v", aot.ErrCrashed, *code, want)
 	}

@@ -66,7 +66,7 @@ func TestCompilePassesOnTheCodeAndSaysWhatItIs(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: Compile = %v", fault, err)
 		}
-		code := object{machine: machineAMD64, flags: flagModule, engine: "engine"}.bytes()
+		code := object{machine: machineAMD64, flags: flagModule, engine: map[aot.Tier]string{aot.Optimising: "engine", aot.Fast: "fast engine"}[tier]}.bytes()
 		want := &aot.Config{
 			Source:   aot.Source{Digest: digest.FromBytes(empty), Size: 8},
 			Compiler: aot.By{Runtime: "wasmtime", Version: "39.0.1", Engine: "cranelift", Tier: tier, Profile: aot.Profile},

@@ -127,20 +127,29 @@ func Targets() ([]wire.Support, error) {
 		if err != nil {
 			return nil, err
 		}
-		e, err := New(Options{Target: t})
-		if err != nil {
-			return nil, err
+		id, err := compatID(Options{Target: t})
+		fast := ""
+		if err == nil {
+			fast, err = compatID(Options{Target: t, Fast: true})
 		}
-		id, err := e.CompatID()
-		e.Close()
 		switch {
 		case err == nil:
-			all = append(all, wire.Support{Target: t.String(), Triple: s.triple, ISAFlags: s.flags, CompatID: id})
+			all = append(all, wire.Support{Target: t.String(), Triple: s.triple, ISAFlags: s.flags, CompatID: id, FastID: fast})
 		case t == variant.Portable || t.Level == "" || t.Level == "v1":
 			return nil, err // every machine can
 		}
 	}
 	return all, nil
+}
+
+// compatID is that of an engine with these options.
+func compatID(o Options) (string, error) {
+	e, err := New(o)
+	if err != nil {
+		return "", err
+	}
+	defer e.Close()
+	return e.CompatID()
 }
 
 // candidates are the targets of a machine like this one, best first.

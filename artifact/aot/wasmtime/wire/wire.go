@@ -93,6 +93,10 @@ type Support struct {
 	Triple   string   `json:"triple"`
 	ISAFlags []string `json:"isaFlags,omitempty"`
 	CompatID string   `json:"compatId"` // "sha256:…" of the section .wasmtime.engine
+
+	// FastID is that of code of the fast tier. It differs by settings that are
+	// recorded and not compared when code is loaded, so CompatID stands for both.
+	FastID string `json:"fastId"`
 }
 
 // Failure is what "wpkg-engine compile" writes to standard error, as one line,

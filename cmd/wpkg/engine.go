@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/wreg-project/wreg/artifact/aot"
@@ -136,14 +137,16 @@ func (p *program) compile(ctx context.Context) (*cache.Entry, error) {
 		return nil, err
 	}
 	defer wasm.Close()
-	out, err := os.CreateTemp(p.store.Dir(), ".compile-")
+	dir, err := p.store.Scratch()
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		_ = out.Close()
-		_ = os.Remove(out.Name()) // Prune removes what is left of it
-	}()
+	defer os.RemoveAll(dir)
+	out, err := os.Create(filepath.Join(dir, "code"))
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
 	start := time.Now()
 	if term.IsTerminal(p.tool.err) && !p.tool.quiet {
 		fmt.Fprintf(p.tool.err, "compiling %s for %s\n", term.Clean(p.name), target)

@@ -115,7 +115,7 @@ func (t *tool) program(ctx context.Context, arg string, f *programFlags) (*progr
 	}
 	known := p.remember(words)
 	switch {
-	case known && f.pull != pullAlways && !strings.HasPrefix(arg, "oci-layout:") && !client.IsLayout(arg):
+	case known && f.pull != pullAlways && (f.pull == pullNever || !isLayout(arg)):
 		p.named(p.Reference)
 		return p, nil
 	case f.pull == pullNever:
@@ -123,6 +123,9 @@ func (t *tool) program(ctx context.Context, arg string, f *programFlags) (*progr
 	}
 	return p, p.ask(ctx, arg, words, known, f)
 }
+
+// isLayout tells what lies on this machine: to ask it again costs nothing.
+func isLayout(arg string) bool { return strings.HasPrefix(arg, "oci-layout:") || client.IsLayout(arg) }
 
 // named takes the names from a reference: it is called what its last part is.
 func (p *program) named(reference string) {
@@ -234,7 +237,7 @@ func judges(f *programFlags) ([]judged, error) {
 // fetch puts the WebAssembly of a package into the cache.
 func (p *program) fetch(ctx context.Context) error {
 	// By way of a file: what is unpacked is checked against its digest first.
-	dir, err := os.MkdirTemp(p.store.Dir(), ".pull-")
+	dir, err := p.store.Scratch()
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@
 //	wasm/<digest>         the WebAssembly of packages
 //	entries/<key>.json    which code is the one to a key, and who made it
 //	packages/<name>.json  what a reference was when it was last asked for
+//	scratch/              what is being made; Prune removes what a crash left
 //
 // Every file appears whole or not at all, synced before it has its name. Nothing
 // is locked: a [Store.Prune] beside a [Store.Add] takes no code that an entry is
@@ -53,6 +54,7 @@ const (
 	wasmDir    = "wasm"
 	entryDir   = "entries"
 	packageDir = "packages"
+	scratchDir = "scratch"
 )
 
 // maxRecord bounds a file of JSON, in bytes: an entry has less than a page.
@@ -68,8 +70,8 @@ type Store struct {
 
 // Open opens the cache in a folder, which it makes, readable for its owner alone.
 func Open(dir string) (*Store, error) {
-	for _, d := range []string{dir, filepath.Join(dir, codeDir), filepath.Join(dir, wasmDir), filepath.Join(dir, entryDir), filepath.Join(dir, packageDir)} {
-		if err := private(d); err != nil {
+	for _, d := range []string{"", codeDir, wasmDir, entryDir, packageDir, scratchDir} {
+		if err := private(filepath.Join(dir, d)); err != nil {
 			return nil, err
 		}
 	}
@@ -99,6 +101,10 @@ func private(dir string) error {
 
 // Dir is the folder of the cache.
 func (s *Store) Dir() string { return s.dir }
+
+// Scratch makes a folder on the file system of the cache for what is not yet worth
+// keeping. The caller removes it.
+func (s *Store) Scratch() (dir string, err error) { return os.MkdirTemp(s.path(scratchDir, ""), "") }
 
 // Entry says which code belongs to a key. Code of a registry names who vouched
 // for it: what is not named was made on this machine.

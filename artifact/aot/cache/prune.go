@@ -189,19 +189,21 @@ func (s *Store) sweep(ctx context.Context, kept, gone map[string]map[string]bool
 	return s.sweepUnfinished(start, done)
 }
 
-// sweepUnfinished removes the files of writes that ended with their process.
+// sweepUnfinished removes what writes left that ended with their process, and
+// what Scratch made for such processes.
 func (s *Store) sweepUnfinished(start time.Time, done *Pruned) error {
-	for _, kind := range []string{codeDir, wasmDir, entryDir, packageDir} {
+	for _, kind := range []string{codeDir, wasmDir, entryDir, packageDir, scratchDir} {
 		entries, err := os.ReadDir(filepath.Join(s.dir, kind))
 		if err != nil {
 			return err
 		}
 		for _, e := range entries {
 			info, err := e.Info()
-			if err != nil || !unfinished(e.Name()) || start.Sub(info.ModTime()) <= grace {
+			left := kind == scratchDir || unfinished(e.Name())
+			if err != nil || !left || start.Sub(info.ModTime()) <= grace {
 				continue
 			}
-			if err := s.remove(kind, e.Name()); err != nil {
+			if err := os.RemoveAll(s.path(kind, e.Name())); err != nil {
 				return err
 			}
 			done.Files++

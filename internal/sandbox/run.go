@@ -189,7 +189,9 @@ func (ch *child) usage(wall time.Duration, namespaces bool) *Usage {
 // judge finds the error of a child that has ended, with err of its Wait.
 func (ch *child) judge(ctx context.Context, u *Usage, err error) error {
 	state := ch.cmd.ProcessState
-	if cause := context.Cause(ctx); cause != nil && !(state.Success() && errors.Is(cause, ErrTimeout)) {
+	// One that was done just when its time was up has done its work.
+	done := state != nil && state.Success()
+	if cause := context.Cause(ctx); cause != nil && (!done || !errors.Is(cause, ErrTimeout)) {
 		return ch.interrupted(u, cause)
 	}
 	exit, ended := errors.AsType[*exec.ExitError](err)
@@ -257,7 +259,9 @@ func outOfMemory(text string) bool {
 // reason finds the line of a crash that says most.
 func reason(text string) string {
 	for line := range strings.Lines(text) {
-		for _, sign := range []string{"memory allocation of ", "panicked at", "fatal error: ", "panic: ", "out of memory", "SIGSEGV", "SIGILL", "SIGBUS"} {
+		for _, sign := range []string{
+			"memory allocation of ", "panicked at", "fatal error: ", "panic: ", "out of memory", "SIGSEGV", "SIGILL", "SIGBUS",
+		} {
 			if strings.Contains(line, sign) {
 				return clip(line)
 			}

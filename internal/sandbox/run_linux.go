@@ -66,6 +66,6 @@ func wait(cmd *exec.Cmd) error {
 			break // with an error cmd.Wait has a better one
 		}
 	}
-	kill(cmd) // fails if nothing is left
+	_ = kill(cmd) // fails if nothing is left
 	return cmd.Wait()
 }

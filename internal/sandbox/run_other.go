@@ -24,7 +24,7 @@ func maxRSS(*os.ProcessState) int64 { return 0 }
 // wait waits for a child and ends the rest of its session.
 func wait(cmd *exec.Cmd) error {
 	err := cmd.Wait()
-	kill(cmd) // fails if nothing is left
+	_ = kill(cmd) // fails if nothing is left
 	return err
 }
 

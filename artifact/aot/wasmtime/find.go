@@ -26,8 +26,8 @@ const (
 )
 
 // ErrNotInstalled is of a machine without the engine.
-var ErrNotInstalled = errors.New("wpkg-engine, which compiles and runs packages, is not installed: put the one from the release of this wpkg " +
-	"beside it, or, with a C compiler, go install github.com/wreg-project/wreg/cmd/wpkg-engine@latest")
+var ErrNotInstalled = errors.New("wpkg-engine, which compiles and runs packages, is not installed: put the one from the release " +
+	"of this wpkg beside it, or, with a C compiler, go install github.com/wreg-project/wreg/cmd/wpkg-engine@latest")
 
 // Find gives the path of wpkg-engine: what the variable WPKG_ENGINE says, or the
 // one beside this program, or the first on the PATH. Without one its error is
@@ -161,7 +161,8 @@ func (p program) ask(ctx context.Context) (*wire.IDs, error) {
 		return nil, fmt.Errorf("%w: %w", wire.ErrProtocol, err)
 	}
 	if ids.Protocol != wire.Protocol {
-		return nil, fmt.Errorf("%w (wpkg-engine %s speaks protocol %d, this is %d)", wire.ErrProtocol, term.Clean(ids.Version), ids.Protocol, wire.Protocol)
+		return nil, fmt.Errorf("%w (wpkg-engine %s speaks protocol %d, this is %d)",
+			wire.ErrProtocol, term.Clean(ids.Version), ids.Protocol, wire.Protocol)
 	}
 	return &ids, nil
 }

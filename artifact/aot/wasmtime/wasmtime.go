@@ -352,7 +352,8 @@ func (c *Compiler) Support(ctx context.Context) (*aot.Support, error) {
 
 // emulates tells whether an emulated compiler is to be asked about t.
 func (c *Compiler) emulates(native *wire.IDs, t variant.Target) bool {
-	return t == variant.Target{OS: "linux", Arch: "arm64"} && c.Arm64 != "" && c.Qemu != "" && runtime.GOOS == "linux" && native.Host != t.String()
+	return t == variant.Target{OS: "linux", Arch: "arm64"} && native.Host != t.String() &&
+		c.Arm64 != "" && c.Qemu != "" && runtime.GOOS == "linux"
 }
 
 // whyNot says why a target is not supported, and what would help.

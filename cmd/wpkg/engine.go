@@ -116,8 +116,11 @@ func compatOf(ids *wire.IDs, target variant.Target) string {
 			return s.CompatID
 		}
 	}
-	return "none"
+	return noCompat
 }
+
+// noCompat is the compat id of a target that an engine does not load.
+const noCompat = "none"
 
 // compile compiles for this machine and keeps the result.
 func (p *program) compile(ctx context.Context) (*cache.Entry, error) {

@@ -114,7 +114,7 @@ func TestScripts(t *testing.T) {
 			"unhex": unhex, "wasm": writeWasm, "auth": authServer, "cut": cutServer, "liar": liar, "status": status, "same": same,
 			"envsubst": envsubst, "settled": waitForJobs, "advise": advise, "attach": attach,
 			"envfrom": envFrom, "hanging": hanging, "attested": readAttested,
-			"lean": lean, "damage": damage,
+			"lean": lean, "damage": damage, "wanted": wanted,
 			"engine": func(ts *testscript.TestScript, _ bool, _ []string) {
 				path, err := engine()
 				ts.Check(err)
@@ -122,6 +122,14 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// wanted REPOSITORY VERSION TARGET... asks the wreg at $REG for native code.
+func wanted(ts *testscript.TestScript, _ bool, args []string) {
+	c, err := client.New(client.Options{}).Catalog(ts.Getenv("REG"))
+	ts.Check(err)
+	_, err = c.RequestVariants(context.Background(), args[0], args[1], args[2:], true)
+	ts.Check(err)
 }
 
 // damage DIR changes a byte in the middle of the only file of a folder.

@@ -314,17 +314,33 @@ func passing(err error) bool {
 	)
 	switch {
 	case errors.As(err, &answered):
-		switch answered.StatusCode {
-		case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
-			http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-			return true
-		}
-		return false
+		return overloaded(answered.StatusCode)
 	case errors.As(err, &name), errors.As(err, &cert), refused(err):
 		return false
 	default:
 		return errors.As(err, &sent) || errors.Is(err, errBroken)
 	}
+}
+
+// overloaded reports whether a server that answers with status may do better later.
+func overloaded(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// Away reports whether err is of a registry that does not answer, or not now, so
+// that somebody who has time may ask again in a while. What it refused stays
+// refused, and so does a certificate that is not its own.
+func Away(err error) bool {
+	if said, ok := errors.AsType[*CatalogError](err); ok {
+		return overloaded(said.Status)
+	}
+	_, unknown := errors.AsType[*net.DNSError](err)
+	return unknown || refused(err) || errors.Is(err, ErrStalled) || passing(err)
 }
 
 // refused reports whether nobody listens at the other end. In the middle of a

@@ -12,6 +12,7 @@ const osabiWasmtime = 200
 
 // The flags of their headers.
 const (
+	flagModule    = 1
 	flagComponent = 2
 	flagPulley32  = 4
 	flagPulley64  = 8
@@ -32,11 +33,16 @@ func readELF(head []byte) (*Code, bool) {
 		return nil, false
 	}
 	flags := binary.LittleEndian.Uint32(head[48:])
-	c := &Code{Runtime: Wasmtime, Form: Module, Arch: machine(binary.LittleEndian.Uint16(head[18:]))}
-	if flags&flagComponent != 0 {
+	c := &Code{Runtime: Wasmtime, Arch: machine(binary.LittleEndian.Uint16(head[18:]))}
+	switch flags & (flagModule | flagComponent) {
+	case flagModule:
+		c.Form = Module
+	case flagComponent:
 		c.Form = Component
 	}
 	switch {
+	case flags&flagPulley64 != 0 && flags&flagPulley32 != 0:
+		c.Arch = ""
 	case flags&flagPulley64 != 0:
 		c.Arch = "pulley64"
 	case flags&flagPulley32 != 0:

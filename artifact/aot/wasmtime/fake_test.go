@@ -156,6 +156,20 @@ func fakeCompile(fault, tier string) int {
 	return 0
 }
 
+// The parts of ELF that an object has.
+const (
+	headerSize  = 64
+	sectionSize = 64
+
+	flagModule    = 1
+	flagComponent = 2
+
+	machineAMD64 = 62
+	machineARM64 = 183
+
+	engineSection = ".wasmtime.engine"
+)
+
 // object is a file such as wasmtime writes.
 type object struct {
 	machine uint16
@@ -168,6 +182,7 @@ func (o object) bytes() []byte {
 	h := make([]byte, headerSize)
 	copy(h, "\x7fELF\x02\x01\x01\xc8")
 	le := binary.LittleEndian
+	le.PutUint16(h[52:], headerSize)
 	le.PutUint16(h[18:], o.machine)
 	le.PutUint64(h[40:], uint64(headerSize+len(o.engine)+len(names)))
 	le.PutUint32(h[48:], o.flags)

@@ -43,18 +43,22 @@ func (e *engine) same(o *engine) bool {
 	return e.Path == o.Path && e.Size == o.Size && e.Modified.Equal(o.Modified)
 }
 
-// chosen is the code that an engine was given for a binary.
+// chosen is the code that an engine was given for a binary. Code that somebody
+// vouched for holds for the package and the trust policy that it was chosen by.
 type chosen struct {
 	Engine engine      `json:"engine"`
 	Entry  cache.Entry `json:"entry"`
+	For    string      `json:"for,omitempty"`
+	Judged []judged    `json:"judged,omitempty"`
 }
 
 // open opens code for this machine and engine: what was chosen before, or what
-// is in the cache, or what is compiled now. The caller closes it.
+// is in the cache, or what the registry has of a trusted compiler, or what is
+// compiled now. The caller closes it.
 func (p *program) open(ctx context.Context) (*os.File, error) {
 	words := "code " + p.Wasm.Digest.String() + " " + p.engine.Path
 	var c chosen
-	if p.store.Package(words, &c) == nil && c.Engine.same(p.engine) && c.Entry.Config != nil {
+	if p.store.Package(words, &c) == nil && c.Engine.same(p.engine) && c.Entry.Config != nil && p.stands(&c) {
 		if f, err := p.store.OpenCode(&c.Entry); err == nil {
 			p.entry = &c.Entry
 			p.store.Use(p.entry)
@@ -62,6 +66,9 @@ func (p *program) open(ctx context.Context) (*os.File, error) {
 		}
 	}
 	e, err := p.find(ctx)
+	if errors.Is(err, cache.ErrNotFound) {
+		e, err = p.vouched(ctx)
+	}
 	if errors.Is(err, cache.ErrNotFound) {
 		e, err = p.compile(ctx)
 	}
@@ -73,10 +80,33 @@ func (p *program) open(ctx context.Context) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.store.SetPackage(words, chosen{Engine: *p.engine, Entry: *e}); err != nil {
+	c = chosen{Engine: *p.engine, Entry: *e}
+	if e.Vouched != nil {
+		c.For = p.judgedFor()
+		if c.Judged, err = judges(p.flags); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	if err := p.store.SetPackage(words, c); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// stands reports whether what was chosen may still be loaded. What was made here
+// may; of other code the package, the trust policy and its files have to be those
+// by which it was judged.
+func (p *program) stands(c *chosen) bool {
+	return c.Entry.Vouched == nil || c.For == p.judgedFor() && unchanged(c.Judged)
+}
+
+// judgedFor names the package without its tag, and where the trust policy is.
+func (p *program) judgedFor() string {
+	path, _, _ := p.flags.trust.path()
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	return p.Reference + " " + p.Manifest.String() + " " + path
 }
 
 // find looks for code that this engine loads, of whichever tier.
@@ -92,7 +122,13 @@ func (p *program) find(ctx context.Context) (*cache.Entry, error) {
 		}
 		e, err := p.store.Find(key)
 		if err == nil && e.Config.CompatID == compatOf(ids, key.Target) {
-			return e, nil
+			if e.Vouched == nil {
+				return e, nil
+			}
+			ok, err := p.believes(ctx, e.Vouched)
+			if ok || err != nil {
+				return e, err
+			}
 		}
 		if err != nil && !errors.Is(err, cache.ErrNotFound) {
 			return nil, err

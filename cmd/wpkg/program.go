@@ -69,6 +69,7 @@ type program struct {
 	name   string // for people
 	called string // what it is told to be called
 	tool   *tool
+	flags  *programFlags
 	store  *cache.Store
 	engine *engine
 	from   *selection   // where it was asked for in this run; nil if it was not
@@ -102,7 +103,7 @@ func (t *tool) program(ctx context.Context, arg string, f *programFlags) (*progr
 	if err != nil {
 		return nil, err
 	}
-	p := &program{name: arg, tool: t, store: store}
+	p := &program{name: arg, tool: t, flags: f, store: store}
 	if p.engine, err = t.engine(); err != nil {
 		return nil, err
 	}
@@ -152,13 +153,16 @@ func (p *program) remember(words string) bool {
 	if p.store.Package(words, &k) != nil || k.Program.Kind == "" {
 		return false // unknown, or damaged: it is asked for again
 	}
-	for _, j := range k.Judged {
-		if sumOf(j.Path) != j.Sum {
-			return false
-		}
+	if !unchanged(k.Judged) {
+		return false
 	}
 	p.known = k
 	return true
+}
+
+// unchanged reports whether files are as they were.
+func unchanged(list []judged) bool {
+	return !slices.ContainsFunc(list, func(j judged) bool { return sumOf(j.Path) != j.Sum })
 }
 
 // sumOf is the SHA-256 of a small file, "" if it cannot be read.
@@ -246,7 +250,7 @@ func (p *program) fetch(ctx context.Context) error {
 	defer stop()
 	file := filepath.Join(dir, "module.wasm")
 	if _, err := artifact.Unpack(ctx, client.Watch(p.from, progress), p.from.desc, artifact.UnpackOptions{Path: file}); err != nil {
-		return fmt.Errorf("%s: %w", p.name, err)
+		return unpackError(ctx, *p.from, err)
 	}
 	stop()
 	return p.keep(ctx, file)
@@ -285,13 +289,23 @@ func (p *program) look(ctx context.Context, f *programFlags) error {
 	}
 	rep, err := inspect.Inspect(data, inspect.Options{Strings: -1})
 	if err != nil {
-		return fmt.Errorf("%s: %w", p.name, err)
+		return notRun(&wasmFile{name: p.name, data: data}, err)
 	}
 	p.Program = run.Describe(rep)
 	if len(f.policies.Value()) == 0 {
 		return nil
 	}
 	return p.tool.keepsTo(ctx, f.policies.Value(), &wasmFile{name: p.name, data: data, from: p.from, digest: string(p.Manifest)})
+}
+
+// notRun is the fault of a file that is no WebAssembly. Native code is none: what
+// is in a file cannot be told to be harmless, whoever says that it is.
+func notRun(f *wasmFile, err error) error {
+	fault := f.fault(err)
+	if hint, ok := errors.AsType[*hinted](fault); ok {
+		return &hinted{hint.error, "wpkg loads no native code but what it made, or what a compiler of the trust policy attests: run the .wasm"}
+	}
+	return fault
 }
 
 func (p *program) bytes() ([]byte, error) {

@@ -20,7 +20,7 @@ type pulled struct {
 }
 
 func (t *tool) pullCommand() *cli.Command {
-	var to string
+	var to, target string
 	var trust trustFlags
 	return &cli.Command{
 		Name:      "pull",
@@ -29,14 +29,21 @@ func (t *tool) pullCommand() *cli.Command {
 		Description: `REF names a tag, a digest, or a range: demo:hello@^1.2. Without any, the newest
 release is pulled. The file appears when all of it is there and verified; what
 was there before is replaced. If the trust policy has an entry for the package, its
-signatures are verified before anything is written.`,
+signatures are verified before anything is written.
+
+With --variant it is the native code for a target, as wpkg compile --push leaves it
+beside the package: only if a compiler of the trust policy attests it.`,
 		Flags: append(
 			trust.flags(),
+			&cli.StringFlag{Name: "variant", Usage: "write the native code for `TARGET` instead: linux/amd64/v3", Destination: &target},
 			&cli.StringFlag{Name: "o", Usage: "write to the file or folder `PATH`; by default the current folder", Destination: &to},
 		),
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 1, 1); err != nil {
 				return err
+			}
+			if target != "" {
+				return t.pullVariant(c.Context, c.Args().First(), target, to, &trust)
 			}
 			s, err := t.selected(c.Context, c.Args().First())
 			if err != nil {

@@ -217,7 +217,7 @@ const trustHead = `# Whose packages wpkg trusts: pull, copy and verify obey this
 func (t *tool) trustInitCommand() *cli.Command {
 	var f trustFlags
 	var who trustSigner
-	var roots, match cli.StringSlice
+	var roots, match, compilers cli.StringSlice
 	return &cli.Command{
 		Name:  "init",
 		Usage: "write a trust policy with one signer",
@@ -231,6 +231,9 @@ take only packages that the signer signed.
 		Flags: append(
 			who.flags(), f.policyFlag(),
 			&cli.StringSliceFlag{Name: "root", Usage: "believe certificates by the trusted root in `FILE`", Destination: &roots, TakesFile: true},
+			&cli.StringSliceFlag{
+				Name: "compiler", Usage: "load native code that the public key in `FILE` attests; may be repeated", Destination: &compilers, TakesFile: true,
+			},
 			&cli.StringSliceFlag{Name: "match", Usage: "packages whose names match `PATTERN`; all without", Destination: &match},
 		),
 		Action: func(c *cli.Context) error {
@@ -252,12 +255,18 @@ take only packages that the signer signed.
 				}
 				files = append(files, filepath.ToSlash(r))
 			}
+			signers := map[string]map[string]string{who.name: signer}
+			names, err := addCompilers(c.Context, signers, compilers.Value())
+			if err != nil {
+				return err
+			}
 			doc := struct {
-				Version  int                          `yaml:"version"`
-				Roots    []string                     `yaml:"roots,omitempty"`
-				Signers  map[string]map[string]string `yaml:"signers"`
-				Packages []any                        `yaml:"packages"`
-			}{1, files, map[string]map[string]string{who.name: signer}, []any{trustEntry(patterns, who.name)}}
+				Version   int                          `yaml:"version"`
+				Roots     []string                     `yaml:"roots,omitempty"`
+				Signers   map[string]map[string]string `yaml:"signers"`
+				Packages  []any                        `yaml:"packages"`
+				Compilers []string                     `yaml:"compilers,omitempty"`
+			}{1, files, signers, []any{trustEntry(patterns, who.name)}, names}
 			path, _, err := f.path()
 			if err != nil {
 				return err
@@ -265,6 +274,29 @@ take only packages that the signer signed.
 			return t.writeTrust(path, trustHead, doc, true)
 		},
 	}
+}
+
+// addCompilers adds signers by their keys and returns their names: compiler,
+// compiler-2 and so on.
+func addCompilers(ctx context.Context, signers map[string]map[string]string, files []string) ([]string, error) {
+	var names []string
+	for i, file := range files {
+		s := trustSigner{key: file}
+		signer, err := s.value(ctx)
+		if err != nil {
+			return nil, err
+		}
+		name := "compiler"
+		if i > 0 {
+			name = fmt.Sprintf("compiler-%d", i+1)
+		}
+		if signers[name] != nil {
+			return nil, usagef("trust init: --name %s is how a compiler is called", name)
+		}
+		signers[name] = signer
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 // trustEntry is an entry as the policy writes it.
@@ -420,6 +452,9 @@ func (t *tool) trustShowCommand() *cli.Command {
 				}
 			}
 			rows = append(rows, []string{"all others", map[trust.Default]string{trust.Accept: "anything", trust.Deny: "nothing"}[p.Default]})
+			if len(p.Compilers) > 0 {
+				rows = append(rows, []string{"native code", "attested by " + strings.Join(p.Compilers, " or ")})
+			}
 			if err := term.Table(t.out, rows); err != nil {
 				return err
 			}
@@ -458,6 +493,12 @@ func trustLines(e trust.Package) []string {
 		lines = append(lines, "nothing")
 	case e.Pin:
 		lines = append(lines, "signed by who signed first")
+	}
+	switch {
+	case len(e.Compilers) > 0:
+		lines = append(lines, "native code attested by "+strings.Join(e.Compilers, " or "))
+	case e.Compilers != nil:
+		lines = append(lines, "native code made here")
 	}
 	return lines
 }

@@ -114,7 +114,7 @@ func TestScripts(t *testing.T) {
 			"unhex": unhex, "wasm": writeWasm, "auth": authServer, "cut": cutServer, "liar": liar, "status": status, "same": same,
 			"envsubst": envsubst, "settled": waitForJobs, "advise": advise, "attach": attach,
 			"envfrom": envFrom, "hanging": hanging, "attested": readAttested,
-			"lean": lean, "damage": damage, "wanted": wanted,
+			"lean": lean, "damage": damage, "wanted": wanted, "nocompiler": noCompiler, "manifest": madeManifest,
 			"engine": func(ts *testscript.TestScript, _ bool, _ []string) {
 				path, err := engine()
 				ts.Check(err)
@@ -144,6 +144,23 @@ func damage(ts *testscript.TestScript, _ bool, args []string) {
 	data[len(data)/2] ^= 1
 	ts.Check(os.Chmod(files[0], 0o600))
 	ts.Check(os.WriteFile(files[0], data, 0o600))
+}
+
+// nocompiler has the engine of a script refuse to compile.
+func noCompiler(ts *testscript.TestScript, _ bool, _ []string) {
+	const wrapper = "#!/bin/sh\n[ \"$1\" != compile ] || exit 1\nexec '%s' \"$@\"\n"
+	path := ts.MkAbs("nocompiler/wpkg-engine")
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
+	ts.Check(os.WriteFile(path, fmt.Appendf(nil, wrapper, ts.Getenv(wasmtime.Variable)), 0o755))
+	ts.Setenv(wasmtime.Variable, path)
+}
+
+// manifest FILE NAME sets a variable to the digest of the manifest that compile
+// --push says it made.
+func madeManifest(ts *testscript.TestScript, _ bool, args []string) {
+	var made struct{ Manifest string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &made))
+	ts.Setenv(args[1], made.Manifest)
 }
 
 // A cleaner is a script, before it runs or while it does.

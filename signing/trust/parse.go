@@ -32,6 +32,7 @@ const (
 	maxRules    = 32 // of an entry
 	maxPatterns = 100
 	maxPattern  = 512 // bytes
+	maxDenied   = 100
 )
 
 // Errors is what is wrong with a policy, with lines and columns.
@@ -129,7 +130,7 @@ type reader struct {
 }
 
 func (r *reader) policy(n *yaml.Node) {
-	var version, packages, signers *yaml.Node
+	var version, packages, signers, compilers *yaml.Node
 	ok := r.Mapping(
 		n,
 		yamldoc.Field{Name: "version", Read: func(n *yaml.Node) { version = n }},
@@ -137,6 +138,8 @@ func (r *reader) policy(n *yaml.Node) {
 		yamldoc.Field{Name: "roots", Read: func(n *yaml.Node) { r.List(n, maxRoots, r.root) }},
 		yamldoc.Field{Name: "signers", Read: func(n *yaml.Node) { signers = n }},
 		yamldoc.Field{Name: "packages", Read: func(n *yaml.Node) { packages = n }},
+		yamldoc.Field{Name: "compilers", Read: func(n *yaml.Node) { compilers = n }},
+		yamldoc.Field{Name: "deniedVersions", Read: func(n *yaml.Node) { r.p.DeniedVersions = r.versions(n) }},
 	)
 	switch {
 	case !ok:
@@ -152,9 +155,23 @@ func (r *reader) policy(n *yaml.Node) {
 	if signers != nil {
 		r.signers(signers)
 	}
+	if compilers != nil {
+		r.p.Compilers = r.names(compilers)
+	}
 	if packages != nil {
 		r.List(packages, maxPackages, r.entry)
 	}
+}
+
+// versions reads versions of wasmtime, whole or the beginning of one.
+func (r *reader) versions(n *yaml.Node) []string {
+	list := r.Texts(n, maxDenied)
+	for _, v := range list {
+		if !r.Failed() && (len(v) > 64 || strings.Trim(v, "0123456789.") != "" || strings.Trim(v, ".") != v || v == "") {
+			r.Fail(n, "\"39.0.1\", or \"39.0\" for all of 39.0.x", "%.80q is no version of wasmtime", v)
+		}
+	}
+	return list
 }
 
 // file reads a file that the policy names.
@@ -362,11 +379,12 @@ func (r *reader) pattern(n *yaml.Node) string {
 
 func (r *reader) entry(n *yaml.Node) {
 	e := Package{Rules: []Rule{}}
-	var accept, rules *yaml.Node
+	var accept, rules, compilers *yaml.Node
 	ok := r.Mapping(
 		n,
 		yamldoc.Field{Name: "match", Read: func(n *yaml.Node) { e.Match = r.patterns(n) }},
 		yamldoc.Field{Name: "rules", Read: func(n *yaml.Node) { rules = n }},
+		yamldoc.Field{Name: "compilers", Read: func(n *yaml.Node) { compilers = n }},
 		yamldoc.Field{Name: "pin", Read: func(n *yaml.Node) { e.Pin = yamldoc.OneOf(r.Document, n, "first-use") != "" }},
 		yamldoc.Field{Name: "accept", Read: func(n *yaml.Node) {
 			accept = n
@@ -380,12 +398,17 @@ func (r *reader) entry(n *yaml.Node) {
 	if rules != nil {
 		r.List(rules, maxRules, func(n *yaml.Node) { r.rule(n, &e) })
 	}
+	if compilers != nil {
+		e.Compilers = r.names(compilers)
+	}
 	switch {
 	case r.Failed():
 	case len(e.Match) == 0:
 		r.Fail(n, "match: prod/**", "the entry does not say which packages it is about")
 	case accept != nil && (rules != nil || e.Pin):
 		r.Fail(accept, "", "an entry has either accept, or rules and pin")
+	case e.Nothing && compilers != nil:
+		r.Fail(compilers, "", "nothing of these packages is accepted, native code neither")
 	case accept == nil && len(e.Rules) == 0 && !e.Pin:
 		r.Fail(n, "rules, pin: first-use, accept: unsigned or accept: nothing", "the entry does not say what has to be true of the packages")
 	}
@@ -464,6 +487,15 @@ func (r *reader) rule(n *yaml.Node, e *Package) {
 }
 
 func (r *reader) by(n *yaml.Node, rule *Rule) {
+	rule.By = r.names(n)
+	if len(rule.By) == 0 && !r.Failed() {
+		r.Fail(n, "by: [SIGNER]", "the rule does not say who has to sign")
+	}
+}
+
+// names reads a list of signers that there are. It is never nil.
+func (r *reader) names(n *yaml.Node) []string {
+	list := []string{}
 	r.List(n, maxSigners, func(n *yaml.Node) {
 		name := r.Text(n)
 		switch {
@@ -478,15 +510,13 @@ func (r *reader) by(n *yaml.Node, rule *Rule) {
 				hint = "did you mean " + meant + "?"
 			}
 			r.Fail(n, hint, "there is no signer %.80q", name)
-		case slices.Contains(rule.By, name):
+		case slices.Contains(list, name):
 			r.Fail(n, "", "%s is there twice", name)
 		default:
-			rule.By = append(rule.By, name)
+			list = append(list, name)
 		}
 	})
-	if len(rule.By) == 0 && !r.Failed() {
-		r.Fail(n, "by: [SIGNER]", "the rule does not say who has to sign")
-	}
+	return list
 }
 
 func (r *reader) count(n *yaml.Node) int {

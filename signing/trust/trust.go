@@ -35,6 +35,12 @@ type Policy struct {
 	Signers  []Signer  `json:"signers"`
 	Packages []Package `json:"packages"`
 
+	// Compilers are the signers whose native code is loaded, unless an entry names
+	// others; DeniedVersions are those of wasmtime whose code is not, as "39.0.1" or
+	// as "39.0", which is all of 39.0.x.
+	Compilers      []string `json:"compilers,omitempty"`
+	DeniedVersions []string `json:"deniedVersions,omitempty"`
+
 	material verify.Material
 	logs     bool // whether the roots have transparency logs
 	verifier *verify.Verifier
@@ -80,6 +86,10 @@ type Package struct {
 	Nothing  bool     `json:"nothing,omitempty"`  // refused without one
 	Pin      bool     `json:"pin,omitempty"`      // who signed first has to sign again
 	Rules    []Rule   `json:"rules"`
+
+	// Compilers replace those of the policy for these packages: nil does not, and a
+	// list without a name is nobody.
+	Compilers []string `json:"compilers,omitzero"`
 }
 
 // A Rule wants signatures, or attestations, by some of the signers.

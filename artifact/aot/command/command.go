@@ -23,7 +23,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +33,7 @@ import (
 	"github.com/wreg-project/wreg/artifact/variant"
 	"github.com/wreg-project/wreg/inspect/precompiled"
 	"github.com/wreg-project/wreg/inspect/wasm"
+	"github.com/wreg-project/wreg/internal/lazy"
 	"github.com/wreg-project/wreg/internal/sandbox"
 	"github.com/wreg-project/wreg/internal/term"
 )
@@ -105,7 +105,7 @@ func (c *Compiler) Support(ctx context.Context) (*aot.Support, error) {
 }
 
 // versionText is a version in what a tool prints.
-var versionText = regexp.MustCompile(`\b[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(?:[-+.][0-9A-Za-z.+-]{1,30})?\b`)
+var versionText = lazy.Regexp(`\b[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(?:[-+.][0-9A-Za-z.+-]{1,30})?\b`)
 
 // version is the first one in what the tool prints when it is asked.
 func (c *Compiler) version(ctx context.Context) (string, error) {
@@ -121,7 +121,7 @@ func (c *Compiler) version(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", c.failure("--version", u, err)
 	}
-	v := versionText.FindString(out.String())
+	v := versionText().FindString(out.String())
 	if v == "" {
 		return "", fmt.Errorf("%s --version: %w: no version in %s", c.path, aot.ErrCrashed, said([]byte(out.String())))
 	}

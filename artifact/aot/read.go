@@ -112,6 +112,20 @@ func contentError(err error) error {
 	return err
 }
 
+// CheckManifest is ErrForm for a manifest that does not have the form that Pack
+// makes. It looks into neither the config nor the code.
+func CheckManifest(manifest []byte) error {
+	if len(manifest) > maxManifest {
+		return fmt.Errorf("%w: %d bytes, and at most %d are read", ErrForm, len(manifest), maxManifest)
+	}
+	var m ocispec.Manifest
+	if err := jsonLimits.Decode(manifest, &m); err != nil {
+		return fmt.Errorf("%w: %w", ErrForm, err)
+	}
+	_, err := readManifest(ocispec.Descriptor{}, &m)
+	return err
+}
+
 // readManifest holds a manifest against its descriptor and the form that Pack
 // makes.
 func readManifest(d ocispec.Descriptor, m *ocispec.Manifest) (*Variant, error) {

@@ -48,7 +48,8 @@ func (s *server) openIngest(ctx context.Context, db meta.DB) (*ingest.Service, e
 		KeepDecisions: days(cfg.Ingest.DecisionDays), KeepEvents: days(cfg.Ingest.EventDays),
 		MaxFunctions: int64(cfg.Ingest.FunctionEntries), Likelihood: s.feeds.Likelihood,
 		AOT: ingest.AOT{
-			Rules: rules, Compilers: cfg.AOT.Compilers, Lease: cfg.AOT.Lease, MaxAttempts: cfg.AOT.MaxAttempts, Restricted: s.access.Worker,
+			Rules: rules, Compilers: cfg.AOT.Compilers, Lease: cfg.AOT.Lease, MaxTime: cfg.AOT.MaxTime,
+			MaxAttempts: cfg.AOT.MaxAttempts, Restricted: s.access.Worker,
 		},
 		Jobs: jobs.Options{
 			Workers: cfg.Ingest.Workers, Lease: cfg.Ingest.Lease, MaxAttempts: cfg.Ingest.MaxAttempts, Grace: closeGrace,

@@ -178,6 +178,10 @@ type AOT struct {
 	// Time after which the job of a worker that says nothing is given to another one.
 	Lease time.Duration `key:"lease" default:"2m"`
 
+	// Time after which a job is given to another worker, whatever the first one says.
+	// Compilers give up sooner: after six minutes, or an hour on emulated machines.
+	MaxTime time.Duration `key:"max_time" default:"90m"`
+
 	// Attempts at a job after which it has failed. It stays so until somebody asks for
 	// it again.
 	MaxAttempts int `key:"max_attempts" default:"5"`

@@ -68,6 +68,9 @@ func (c Config) validate() error {
 	if c.AOT.Lease < minLease {
 		fail("aot.lease: %s is less than %s", c.AOT.Lease, minLease)
 	}
+	if c.AOT.MaxTime < c.AOT.Lease {
+		fail("aot.max_time: %s is less than aot.lease, %s", c.AOT.MaxTime, c.AOT.Lease)
+	}
 	errs = append(errs, c.Ingest.validate(), c.Signing.validate(), c.checkTimes())
 	if l := c.Metrics.Listen; l != "" && l != "off" {
 		errs = append(errs, named("metrics.listen", checkAddress(l)))

@@ -130,8 +130,14 @@ func TestWorkersMakeWhatIsAskedFor(t *testing.T) {
 	if err != nil || done.State != wire.AOTDone || done.Result != result {
 		t.Fatalf("FinishAOT() = %+v, %v, want it done with %s", done, err, result)
 	}
-	_, err = worker.FinishAOT(t.Context(), l.Lease, result)
-	wantCode(t, "FinishAOT() twice", err, wire.CodeConflict)
+	if again, err := worker.FinishAOT(t.Context(), l.Lease, result); err != nil || again.State != wire.AOTDone || again.Result != result {
+		t.Errorf("FinishAOT() by a worker that did not hear the answer = %+v, %v, want the same", again, err)
+	}
+	_, err = worker.FinishAOT(t.Context(), l.Lease, d)
+	wantCode(t, "FinishAOT() with another manifest", err, wire.CodeConflict)
+	_, err = e.client("root").FinishAOT(t.Context(), l.Lease, result)
+	wantCode(t, "FinishAOT() by another", err, wire.CodeConflict)
+	wantCode(t, "FailAOT() of what is done", worker.FailAOT(t.Context(), l.Lease, "other", "why"), wire.CodeConflict)
 
 	list, err := alice.Variants(t.Context(), "team/app", "1.0.0")
 	if err != nil || len(list.Items) != 2 || len(list.Jobs) != 2 || len(list.Refused) != 0 {

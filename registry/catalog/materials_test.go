@@ -391,7 +391,9 @@ func (e *env) attest(repo string, about, subject digest.Digest, predicateType, p
 // bundle hangs on another version it is listed and counts for nothing.
 func TestAttestedDocumentsAreShownWithWhoAttestsThem(t *testing.T) {
 	e := advised(t)
-	version := func(pkg string) digest.Digest { return get[wire.VersionInfo](e, "/packages/"+pkg+"/versions/1.0.0").Digest }
+	version := func(pkg string) digest.Digest {
+		return get[wire.VersionInfo](e, "/packages/"+pkg+"/versions/1.0.0").Digest
+	}
 	e.push("team/other", crates(t, "http", "0.2.11"), nil, "1.0.0")
 	e.settled()
 	subject, other := version("team:app"), version("team:other")

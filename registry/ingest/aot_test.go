@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/wreg-project/wreg/artifact/aot"
@@ -495,6 +496,21 @@ func TestWorkersPushNothingElse(t *testing.T) {
 	config, code := made(j)
 	result := worker.code(j)
 
+	bundled := func(edit func(*ocispec.Manifest)) reply {
+		m := ocispec.Manifest{
+			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: typeManifest, ArtifactType: aot.ArtifactType(aot.Runtime),
+			Config: worker.blob("prod/app", ocispec.MediaTypeEmptyJSON, []byte("{}")), Subject: &ocispec.Descriptor{MediaType: typeManifest, Digest: d, Size: 2},
+		}
+		edit(&m)
+		return worker.putJSON("prod/app", typeManifest, m)
+	}
+	hung := func(types ...string) func(*ocispec.Manifest) {
+		return func(m *ocispec.Manifest) {
+			for _, t := range types {
+				m.Layers = append(m.Layers, worker.blob("prod/app", t, []byte("{}")))
+			}
+		}
+	}
 	tagged := worker.pack("prod/app")
 	for name, r := range map[string]func() reply{
 		"a package": func() reply { r, _ := worker.put("prod/app", "", tagged); return r },
@@ -503,10 +519,35 @@ func TestWorkersPushNothingElse(t *testing.T) {
 			content := worker.get("prod/app", result.String()).body
 			return worker.do(http.MethodPut, "/v2/prod/app/manifests/mine", content, "Content-Type", typeManifest)
 		},
-		"code of another":     func() reply { r, _ := worker.pushCode("prod/app", digest.FromString("{}"), config, code); return r },
-		"a deletion":          func() reply { return worker.do(http.MethodDelete, "/v2/prod/app/manifests/"+d.String(), nil) },
-		"a bundle on another": func() reply { return worker.tryHang("prod/app", d) },
-		"a bundle on nothing": func() reply { return worker.tryHang("prod/app", digest.FromString("none")) },
+		"code of another":                 func() reply { r, _ := worker.pushCode("prod/app", digest.FromString("{}"), config, code); return r },
+		"a deletion":                      func() reply { return worker.do(http.MethodDelete, "/v2/prod/app/manifests/"+d.String(), nil) },
+		"a bundle on another":             func() reply { return worker.tryHang("prod/app", d) },
+		"a bundle on nothing":             func() reply { return worker.tryHang("prod/app", digest.FromString("none")) },
+		"a bundle on the package as code": func() reply { return bundled(hung(signing.MediaTypeBundle)) },
+		"a bill of materials as code":     func() reply { return bundled(hung("application/vnd.cyclonedx+json")) },
+		"code with a package in it":       func() reply { return bundled(hung(aot.MediaTypeCode, typeWasm)) },
+		"a bundle on the code with a bill of materials": func() reply {
+			return bundled(func(m *ocispec.Manifest) {
+				m.ArtifactType, m.Subject.Digest = signing.MediaTypeBundle, result
+				hung(signing.MediaTypeBundle, "application/vnd.cyclonedx+json")(m)
+			})
+		},
+		"a signature by its artifact type alone": func() reply {
+			return bundled(func(m *ocispec.Manifest) {
+				m.ArtifactType, m.Subject.Digest = signing.MediaTypeNotation, result
+				hung(typeWasm)(m)
+			})
+		},
+		"an index that says it is code": func() reply {
+			return worker.putJSON("prod/app", ocispec.MediaTypeImageIndex, ocispec.Index{
+				Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, ArtifactType: aot.ArtifactType(aot.Runtime),
+				Manifests: []ocispec.Descriptor{{MediaType: typeManifest, Digest: result, Size: int64(len(worker.get("prod/app", result.String()).body))}},
+				Subject:   &ocispec.Descriptor{MediaType: typeManifest, Digest: d, Size: 2},
+			})
+		},
+		"a blob for another by mounting it": func() reply {
+			return worker.do(http.MethodPost, "/v2/prod/other/blobs/uploads/?from=prod/app&mount="+digest.FromBytes(blob).String(), nil)
+		},
 	} {
 		if r := r(); r.status != http.StatusForbidden {
 			t.Errorf("%s: %s = %d %s, want 403", name, r.call, r.status, r.body)
@@ -518,6 +559,23 @@ func TestWorkersPushNothingElse(t *testing.T) {
 	}
 	worker.refused(upload("prod/app"), http.StatusForbidden, "DENIED")
 	worker.want(worker.get("prod/other", "1"), http.StatusOK)
+}
+
+// blob pushes a blob and describes it.
+func (c *caller) blob(repo, mediaType string, content []byte) ocispec.Descriptor {
+	c.Helper()
+	c.pushBlob(repo, content)
+	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}
+}
+
+// putJSON pushes a manifest of any form by its digest.
+func (c *caller) putJSON(repo, mediaType string, m any) reply {
+	c.Helper()
+	content, err := json.Marshal(m)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return c.do(http.MethodPut, "/v2/"+repo+"/manifests/"+digest.FromBytes(content).String(), content, "Content-Type", mediaType)
 }
 
 // tryHang pushes something that looks like a bundle onto a manifest.
@@ -607,6 +665,77 @@ func TestAWorkerThatDiesLosesItsJob(t *testing.T) {
 		t.Fatalf("FailAOT() = %v", err)
 	}
 	e.wantAOT("that no repetition would mend", "prod/app", d, "linux/amd64/v3 failed")
+}
+
+// A worker that hangs says every minute that it is at work.
+func TestAWorkerThatNeverEndsLosesItsJob(t *testing.T) {
+	c := newClock()
+	e := newEnv(t, setup{options: ingest.Options{Clock: c.Now, AOT: ingest.AOT{
+		Rules: rules(t, "prod/** = linux/amd64/v3"), Lease: time.Minute, MaxTime: 150 * time.Second,
+	}}})
+	e.as("alice").pushPackage("prod/app", "1", module())
+	e.wait()
+	first := e.lease("worker", "linux/amd64/v3")
+	end := c.Now().Add(150 * time.Second)
+	for _, tt := range []struct {
+		wait  time.Duration
+		until time.Duration // of the lease, from its beginning; 0 for a refusal
+	}{{50 * time.Second, 110 * time.Second}, {50 * time.Second, 150 * time.Second}, {49 * time.Second, 150 * time.Second}, {time.Second, 0}} {
+		c.add(tt.wait)
+		j, err := e.svc.ExtendAOT(t.Context(), first.Lease.Token, principal("worker"))
+		if tt.until == 0 && !errors.Is(err, meta.ErrConflict) {
+			t.Errorf("ExtendAOT() at the end = until %v, %v; want %v", j.Lease.Until, err, meta.ErrConflict)
+		}
+		if want := first.Lease.Since.Add(tt.until); tt.until > 0 && (err != nil || !j.Lease.Until.Equal(want)) {
+			t.Errorf("ExtendAOT() = until %v, %v; want %v", j.Lease.Until, err, want)
+		}
+	}
+	c.add(end.Sub(c.Now()) + time.Second)
+	if _, err := e.tryLease("worker2", 0, "linux/amd64/v3"); !errors.Is(err, meta.ErrNotFound) {
+		t.Errorf("LeaseAOT() right behind the end = %v, want %v", err, meta.ErrNotFound)
+	}
+	c.add(30 * time.Second)
+	second := e.lease("worker2", "linux/amd64/v3")
+	if want := "the worker was at it for longer than 2m30s"; second.Attempts != 2 || second.Failure != want {
+		t.Errorf("LeaseAOT() = attempt %d after %q, want 2 after %q", second.Attempts, second.Failure, want)
+	}
+}
+
+// The answer to a worker's last call may be lost.
+func TestAResultIsToldTwice(t *testing.T) {
+	e := newEnv(t, setup{options: ingest.Options{AOT: ingest.AOT{Rules: rules(t, "prod/** = linux/amd64/v3")}}})
+	d := e.as("alice").pushPackage("prod/app", "1", module())
+	e.wait()
+	j := e.lease("worker", "linux/amd64/v3")
+	result := e.as("worker").code(j)
+	for range 2 {
+		done, err := e.svc.FinishAOT(t.Context(), j.Lease.Token, result, principal("worker"))
+		if err != nil || done.State != meta.AOTDone || done.Result != result {
+			t.Fatalf("FinishAOT() = %+v, %v; want it done with %s", done, err, result)
+		}
+	}
+	if got, want := e.svc.AOTResults(), (ingest.AOTResults{Done: 1}); got != want {
+		t.Errorf("AOTResults() = %+v, want %+v", got, want)
+	}
+	for name, call := range map[string]func() error{
+		"FinishAOT() with another": func() error {
+			_, err := e.svc.FinishAOT(t.Context(), j.Lease.Token, d, principal("worker"))
+			return err
+		},
+		"FinishAOT() by another": func() error {
+			_, err := e.svc.FinishAOT(t.Context(), j.Lease.Token, result, principal("worker2"))
+			return err
+		},
+		"ExtendAOT": func() error {
+			_, err := e.svc.ExtendAOT(t.Context(), j.Lease.Token, principal("worker"))
+			return err
+		},
+		"ReleaseAOT": func() error { return e.svc.ReleaseAOT(t.Context(), j.Lease.Token, principal("worker")) },
+	} {
+		if err := call(); !errors.Is(err, meta.ErrConflict) {
+			t.Errorf("%s of what is done = %v, want %v", name, err, meta.ErrConflict)
+		}
+	}
 }
 
 func TestWorkersWaitForJobs(t *testing.T) {

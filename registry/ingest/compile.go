@@ -22,6 +22,7 @@ import (
 	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/attached/stored"
 	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/signing/attest"
 	"github.com/wreg-project/wreg/storage/meta"
 )
@@ -32,6 +33,7 @@ type AOT struct {
 	Rules       []AOTRule
 	Compilers   []string      // names of keys or identities of certificates; see ErrUnattested
 	Lease       time.Duration // 2 minutes
+	MaxTime     time.Duration // of a lease that is prolonged, 90 minutes
 	MaxAttempts int           // 5
 
 	// Restricted reports whether a principal may push nothing but what comes of a job
@@ -42,6 +44,7 @@ type AOT struct {
 // Defaults of AOT.
 const (
 	DefaultAOTLease       = 2 * time.Minute
+	DefaultAOTMaxTime     = 90 * time.Minute
 	DefaultAOTMaxAttempts = 5
 )
 
@@ -58,6 +61,7 @@ const (
 
 func (o *AOT) defaults() {
 	o.Lease = orDefault(o.Lease, DefaultAOTLease)
+	o.MaxTime = orDefault(o.MaxTime, DefaultAOTMaxTime)
 	if o.MaxAttempts <= 0 {
 		o.MaxAttempts = DefaultAOTMaxAttempts
 	}
@@ -279,7 +283,11 @@ func (s *Service) takeBack(ctx context.Context, tx meta.Tx, now time.Time) (list
 		return list, err
 	}
 	for _, j := range expired {
-		dead, err := s.failed(ctx, tx, j, "the worker "+j.Lease.Worker+" was not heard of any more", false, now)
+		reason := "the worker was not heard of any more"
+		if !now.Before(j.Lease.Since.Add(s.o.AOT.MaxTime)) {
+			reason = fmt.Sprintf("the worker was at it for longer than %s", s.o.AOT.MaxTime)
+		}
+		dead, err := s.failed(ctx, tx, j, reason, false, now)
 		if err != nil {
 			return list, err
 		}
@@ -295,7 +303,7 @@ func (s *Service) takeBack(ctx context.Context, tx meta.Tx, now time.Time) (list
 func (s *Service) tellExpired(ctx context.Context, list takenBack) {
 	for _, j := range slices.Concat(list.again, list.dead) {
 		s.results.expired.Add(1)
-		s.log.LogAttrs(ctx, slog.LevelWarn, "native code taken back, the worker is not heard of", s.aotAttrs(j)...)
+		s.log.LogAttrs(ctx, slog.LevelWarn, "native code taken back, the lease ran out", s.aotAttrs(j)...)
 	}
 	s.results.retried.Add(int64(len(list.again)))
 	s.results.failed.Add(int64(len(list.dead)))
@@ -342,21 +350,31 @@ func (s *Service) aotAttrs(j meta.AOTJob) []slog.Attr {
 // leased is the job that by holds under a token. meta.ErrConflict if it does not.
 func leased(ctx context.Context, db meta.Reader, token string, by policy.Principal) (meta.AOTJob, error) {
 	j, err := db.AOTLease(ctx, token)
-	if errors.Is(err, meta.ErrNotFound) || err == nil && j.Lease.Principal != by.Name {
+	if errors.Is(err, meta.ErrNotFound) || err == nil && (j.Lease.Principal != by.Name || j.State != meta.AOTLeased) {
 		return j, fmt.Errorf("%w: nothing is leased to you by this name", meta.ErrConflict)
 	}
 	return j, err
 }
 
-// ExtendAOT prolongs a lease from now on, and returns the job with its new end.
-// Here and below, meta.ErrConflict says that by does not hold the lease any more.
+// ExtendAOT prolongs a lease from now on, but not beyond AOT.MaxTime since its
+// beginning, and returns the job with its new end. Here and below, meta.ErrConflict
+// says that by does not hold the lease any more.
 func (s *Service) ExtendAOT(ctx context.Context, token string, by policy.Principal) (j meta.AOTJob, err error) {
 	now := s.now().UTC()
 	err = s.meta.Update(ctx, func(ctx context.Context, tx meta.Tx) error {
-		if _, err := leased(ctx, tx, token, by); err != nil {
+		held, err := leased(ctx, tx, token, by)
+		if err != nil {
 			return err
 		}
-		if err := tx.ExtendAOT(ctx, token, now, now.Add(s.o.AOT.Lease)); err != nil {
+		last := held.Lease.Since.Add(s.o.AOT.MaxTime)
+		if !now.Before(last) {
+			return fmt.Errorf("%w: the job was leased to you for longer than %s", meta.ErrConflict, s.o.AOT.MaxTime)
+		}
+		until := now.Add(s.o.AOT.Lease)
+		if until.After(last) {
+			until = last
+		}
+		if err := tx.ExtendAOT(ctx, token, now, until); err != nil {
 			return err
 		}
 		j, err = tx.AOTLease(ctx, token)
@@ -411,8 +429,20 @@ func (s *Service) ReleaseAOT(ctx context.Context, token string, by policy.Princi
 // whether it is in the repository and what the job asked for, whether its code is
 // as it says, and whether a trusted compiler attests it, if any is configured. A
 // manifest that is not is ErrResult or ErrUnattested: nothing becomes of it then,
-// and the job stays leased.
+// and the job stays leased. Who did not hear the answer may say the same again.
 func (s *Service) FinishAOT(ctx context.Context, token string, result digest.Digest, by policy.Principal) (meta.AOTJob, error) {
+	j, err := s.finishAOT(ctx, token, result, by)
+	if !errors.Is(err, meta.ErrConflict) {
+		return j, err
+	}
+	done, doneErr := s.meta.AOTLease(ctx, token)
+	if doneErr == nil && done.State == meta.AOTDone && done.Result == result && done.Lease.Principal == by.Name {
+		return done, nil
+	}
+	return j, err
+}
+
+func (s *Service) finishAOT(ctx context.Context, token string, result digest.Digest, by policy.Principal) (meta.AOTJob, error) {
 	j, err := leased(ctx, s.meta, token, by)
 	if err != nil {
 		return j, err
@@ -606,13 +636,13 @@ func (s *Service) checkWorker(ctx context.Context, a registry.Admission) error {
 	if len(a.Tags) > 0 {
 		return deny("it has no tags")
 	}
-	types := make([]string, len(a.Layers))
-	for i, l := range a.Layers {
-		types[i] = l.MediaType
-	}
-	subject, code := a.Subject, false
-	if _, code = aot.RuntimeOf(a.ArtifactType); !code {
-		if subject == "" || !carriesSignatures(a.ArtifactType, types) {
+	subject := a.Subject
+	if _, code := aot.RuntimeOf(a.ArtifactType); code {
+		if err := aot.CheckManifest(a.Content); err != nil {
+			return deny(clipText(printable(err.Error())))
+		}
+	} else {
+		if !attestsOnly(a) {
 			return deny("this is neither native code nor what attests it")
 		}
 		m, err := s.meta.Manifest(ctx, a.Repo, a.Subject)
@@ -642,6 +672,13 @@ func (s *Service) checkWorker(ctx context.Context, a registry.Admission) error {
 		}
 	}
 	return deny("no job for " + string(subject) + " is leased to you")
+}
+
+// attestsOnly reports whether a push is an image manifest with a subject and nothing
+// in it but one bundle. What else it could hold would be taken for something that
+// whoever publishes the package says of it.
+func attestsOnly(a registry.Admission) bool {
+	return a.Subject != "" && a.MediaType == artifact.MediaTypeManifest && len(a.Layers) == 1 && signing.IsBundle(a.Layers[0].MediaType)
 }
 
 // MayPushAOT reports whether a worker may send blobs to a repository, and ask for

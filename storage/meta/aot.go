@@ -19,8 +19,9 @@ type AOTJobs interface {
 	// AOTJobsOf are the jobs of one manifest, in order of runtime, target and
 	// profile; none if there is no such manifest.
 	AOTJobsOf(ctx context.Context, repo string, d digest.Digest) ([]AOTJob, error)
-	// AOTLease is the job that is leased by a token. ErrNotFound says that none is:
-	// it was finished, given back, or taken back.
+	// AOTLease is the job that is leased by a token, or that was finished by it and
+	// not asked for again since. ErrNotFound says that there is none: it was given
+	// back, or taken back.
 	AOTLease(ctx context.Context, token string) (AOTJob, error)
 	// AOTExpired lists at most limit leased jobs whose lease ran out before now, the
 	// one that did first first.
@@ -129,11 +130,12 @@ type AOTJob struct {
 }
 
 // AOTLease is who is at a job. Of a job that is not leased only Principal and
-// Worker are kept, of who was at it last.
+// Worker are kept, of who was at it last, and the Token by which it was finished.
 type AOTLease struct {
 	Token     string
 	Principal string
-	Worker    string // its name among the workers of the principal
+	Worker    string    // its name among the workers of the principal
+	Since     time.Time // LeaseAOT sets it
 	Until     time.Time
 }
 

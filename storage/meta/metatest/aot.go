@@ -113,7 +113,7 @@ var aotTests = []test{
 		if j, ok := f.leaseAOT("early", 0, "v3"); ok {
 			f.Errorf("LeaseAOT() before it is due = %v", j)
 		}
-		leased := meta.AOTLease{Token: "t1", Principal: "ann", Worker: "w", Until: at(12)}
+		leased := meta.AOTLease{Token: "t1", Principal: "ann", Worker: "w", Since: at(2), Until: at(12)}
 		got, _ := f.leaseAOT("t1", 2, "v3")
 		f.wantAOT(ids[0], meta.AOTJob{NewAOTJob: n, State: meta.AOTLeased, Attempts: 1, Lease: leased})
 		stored, err := f.db.AOTLease(f.Context(), "t1")
@@ -125,6 +125,7 @@ var aotTests = []test{
 		f.wantAOT(ids[0], meta.AOTJob{NewAOTJob: n, Attempts: 1, Lease: left, Failure: "why\uFFFD"})
 		f.leaseAOT("t2", 20, "v3")
 		f.update(finishAOT("t2", "code", 21))
+		left.Token = "t2"
 		f.wantAOT(ids[0], meta.AOTJob{NewAOTJob: n, State: meta.AOTDone, Attempts: 2, Lease: left, Result: sum("code")})
 		if got.Created.IsZero() || got.Updated != at(2) {
 			f.Errorf("LeaseAOT() = a job of %v, updated at %v, want now and %v", got.Created, got.Updated, at(2))
@@ -162,7 +163,12 @@ var aotTests = []test{
 		_, added = f.ask(m, n)
 		want(f, "added once it is done or failed", added, nil, []bool{false, false})
 		m.Again, n.Again, m.Due, n.Due = true, true, at(4), at(4)
+		done, err := f.db.AOTLease(f.Context(), "t1")
+		want(f, "result of AOTLease() by which it was finished", done.Result, err, sum("code"))
+		f.failing("FinishAOT() of what is done", meta.ErrConflict, finishAOT("t1", "code", 4))
 		again, added := f.ask(m, n)
+		_, err = f.db.AOTLease(f.Context(), "t1")
+		fails(f, "AOTLease() once it waits again", err, meta.ErrNotFound)
 		want(f, "added again", added, nil, []bool{true, true})
 		want(f, "ids", again, nil, ids)
 		m.Again, n.Again = false, false
@@ -458,10 +464,18 @@ var aotTests = []test{
 			f.Error("a queue with a leased job was forgotten")
 		}
 		f.update(failAOT("t2", "why", 1))
+		f.update(forget)
+		again := native("r", "m", "v3", 0)
+		again.Again = true
+		f.ask(again)
+		if _, ok := f.leaseAOT("t3", 1, "v3"); !ok {
+			f.Error("a forgotten queue does not take what failed")
+		}
+		f.update(failAOT("t3", "why", 1))
 		f.update(func(ctx context.Context, tx meta.Tx) error { return tx.DropAOT(ctx, ids[0]) })
 		f.update(forget)
 		f.ask(native("r", "m", "v3", 0))
-		if _, ok := f.leaseAOT("t3", 1, "v3"); !ok {
+		if _, ok := f.leaseAOT("t4", 1, "v3"); !ok {
 			f.Error("a forgotten queue takes no jobs")
 		}
 	}},

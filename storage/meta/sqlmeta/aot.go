@@ -70,7 +70,7 @@ func (r reader) aotJobs(ctx context.Context, name string, params ...any) ([]meta
 	err := each(ctx, r.q, name, params, func(rows *sql.Rows) error {
 		var j meta.AOTJob
 		err := rows.Scan(&j.ID, &j.Repo, (*string)(&j.Subject), (*string)(&j.Source), &j.Size, &j.Target, &j.Runtime, &j.Profile, &j.Requester,
-			when{&j.Due}, &j.State, &j.Attempts, &j.Lease.Token, &j.Lease.Principal, &j.Lease.Worker, optional{&j.Lease.Until}, &j.Failure,
+			when{&j.Due}, &j.State, &j.Attempts, &j.Lease.Token, &j.Lease.Principal, &j.Lease.Worker, optional{&j.Lease.Since}, optional{&j.Lease.Until}, &j.Failure,
 			(*string)(&j.Result), when{&j.Created}, when{&j.Updated})
 		if err != nil {
 			return r.q.fail(name, err)

@@ -1,8 +1,9 @@
 -- Native code that workers make, leased to them over HTTP.
 
 -- state: 0 queued, 1 leased, 2 done, 3 failed. A leased job has a lease that no
--- other has; principal and worker stay when it ends. result is the manifest of what
--- was made. An id is never used twice.
+-- other has, and a done one that by which it was finished; principal and worker
+-- stay when it ends. result is the manifest of what was made. An id is never used
+-- twice.
 CREATE TABLE aot_jobs (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     manifest  INTEGER NOT NULL REFERENCES manifests (id) ON DELETE CASCADE,
@@ -16,9 +17,10 @@ CREATE TABLE aot_jobs (
     state     INTEGER NOT NULL,
     due       INTEGER NOT NULL,
     attempts  INTEGER NOT NULL,
-    lease     TEXT, -- NULL without one
+    lease     TEXT, -- NULL for none
     principal TEXT NOT NULL,
     worker    TEXT NOT NULL,
+    since     INTEGER NOT NULL, -- when the lease began, 0 without one
     until     INTEGER NOT NULL, -- 0 without a lease
     failure   TEXT NOT NULL,
     result    INTEGER REFERENCES manifests (id) ON DELETE CASCADE,

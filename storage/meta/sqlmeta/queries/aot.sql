@@ -1,32 +1,32 @@
 -- name: aot_job
 SELECT j.id, r.name, m.digest, j.source, j.size, j.target, j.runtime, j.profile, j.requester, j.due, j.state, j.attempts,
-       COALESCE(j.lease, ''), j.principal, j.worker, j.until, j.failure, COALESCE(o.digest, ''), j.created, j.updated
+       COALESCE(j.lease, ''), j.principal, j.worker, j.since, j.until, j.failure, COALESCE(o.digest, ''), j.created, j.updated
 FROM aot_jobs j JOIN manifests m ON m.id = j.manifest JOIN repositories r ON r.id = m.repository LEFT JOIN manifests o ON o.id = j.result
 WHERE j.id = ?1;
 
 -- name: aot_jobs
 SELECT j.id, r.name, m.digest, j.source, j.size, j.target, j.runtime, j.profile, j.requester, j.due, j.state, j.attempts,
-       COALESCE(j.lease, ''), j.principal, j.worker, j.until, j.failure, COALESCE(o.digest, ''), j.created, j.updated
+       COALESCE(j.lease, ''), j.principal, j.worker, j.since, j.until, j.failure, COALESCE(o.digest, ''), j.created, j.updated
 FROM aot_jobs j JOIN manifests m ON m.id = j.manifest JOIN repositories r ON r.id = m.repository LEFT JOIN manifests o ON o.id = j.result
 WHERE j.id > ?1 AND (?2 = '' OR r.name = ?2) AND (?3 = '' OR j.target = ?3) AND j.state IN (?4, ?5, ?6, ?7)
 ORDER BY j.id LIMIT ?8;
 
 -- name: aot_jobs_of
 SELECT j.id, r.name, m.digest, j.source, j.size, j.target, j.runtime, j.profile, j.requester, j.due, j.state, j.attempts,
-       COALESCE(j.lease, ''), j.principal, j.worker, j.until, j.failure, COALESCE(o.digest, ''), j.created, j.updated
+       COALESCE(j.lease, ''), j.principal, j.worker, j.since, j.until, j.failure, COALESCE(o.digest, ''), j.created, j.updated
 FROM repositories r JOIN manifests m ON m.repository = r.id JOIN aot_jobs j ON j.manifest = m.id LEFT JOIN manifests o ON o.id = j.result
 WHERE r.name = ?1 AND m.digest = ?2
 ORDER BY j.runtime, j.target, j.profile;
 
 -- name: aot_lease
 SELECT j.id, r.name, m.digest, j.source, j.size, j.target, j.runtime, j.profile, j.requester, j.due, j.state, j.attempts,
-       COALESCE(j.lease, ''), j.principal, j.worker, j.until, j.failure, COALESCE(o.digest, ''), j.created, j.updated
+       COALESCE(j.lease, ''), j.principal, j.worker, j.since, j.until, j.failure, COALESCE(o.digest, ''), j.created, j.updated
 FROM aot_jobs j JOIN manifests m ON m.id = j.manifest JOIN repositories r ON r.id = m.repository LEFT JOIN manifests o ON o.id = j.result
-WHERE j.lease = ?1 AND j.state = 1;
+WHERE j.lease = ?1;
 
 -- name: aot_expired
 SELECT j.id, r.name, m.digest, j.source, j.size, j.target, j.runtime, j.profile, j.requester, j.due, j.state, j.attempts,
-       COALESCE(j.lease, ''), j.principal, j.worker, j.until, j.failure, COALESCE(o.digest, ''), j.created, j.updated
+       COALESCE(j.lease, ''), j.principal, j.worker, j.since, j.until, j.failure, COALESCE(o.digest, ''), j.created, j.updated
 FROM aot_jobs j JOIN manifests m ON m.id = j.manifest JOIN repositories r ON r.id = m.repository LEFT JOIN manifests o ON o.id = j.result
 WHERE j.state = 1 AND j.until < ?1
 ORDER BY j.until, j.id LIMIT ?2;
@@ -54,7 +54,8 @@ ORDER BY due, id LIMIT 1;
 UPDATE aot_queues SET turn = (SELECT max(turn) + 1 FROM aot_queues) WHERE runtime = ?1 AND target = ?2 AND namespace = ?3;
 
 -- name: lease_aot
-UPDATE aot_jobs SET state = 1, attempts = attempts + 1, lease = ?2, principal = ?3, worker = ?4, until = ?5, updated = ?6
+UPDATE aot_jobs SET state = 1, attempts = attempts + 1, lease = ?2, principal = ?3, worker = ?4, until = ?5, since = ?6,
+                    updated = ?6
 WHERE id = ?1;
 
 -- name: aot_counts
@@ -66,12 +67,12 @@ SELECT id, state FROM aot_jobs WHERE manifest = ?1 AND runtime = ?2 AND target =
 
 -- name: insert_aot
 INSERT INTO aot_jobs (manifest, namespace, source, size, target, runtime, profile, requester, state, due, attempts, lease, principal, worker,
-                      until, failure, created, updated)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, 0, NULL, '', '', 0, '', ?10, ?10)
+                      since, until, failure, created, updated)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, 0, NULL, '', '', 0, 0, '', ?10, ?10)
 RETURNING id;
 
 -- name: enqueue_aot
-UPDATE aot_jobs SET state = 0, due = ?2, requester = ?3, attempts = 0, failure = '', created = ?4, updated = ?4 WHERE id = ?1;
+UPDATE aot_jobs SET state = 0, lease = NULL, due = ?2, requester = ?3, attempts = 0, failure = '', created = ?4, updated = ?4 WHERE id = ?1;
 
 -- name: insert_aot_queue
 INSERT INTO aot_queues (runtime, target, namespace, turn) VALUES (?1, ?2, ?3, 0) ON CONFLICT (runtime, target, namespace) DO NOTHING;
@@ -80,13 +81,13 @@ INSERT INTO aot_queues (runtime, target, namespace, turn) VALUES (?1, ?2, ?3, 0)
 UPDATE aot_jobs SET until = ?2, updated = ?3 WHERE lease = ?1 AND state = 1;
 
 -- name: finish_aot
-UPDATE aot_jobs SET state = 2, lease = NULL, until = 0, failure = '', result = ?2, updated = ?3 WHERE lease = ?1 AND state = 1;
+UPDATE aot_jobs SET state = 2, since = 0, until = 0, failure = '', result = ?2, updated = ?3 WHERE lease = ?1 AND state = 1;
 
 -- name: retry_aot
-UPDATE aot_jobs SET state = 0, lease = NULL, until = 0, due = ?2, failure = ?3, updated = ?4 WHERE lease = ?1 AND state = 1;
+UPDATE aot_jobs SET state = 0, lease = NULL, since = 0, until = 0, due = ?2, failure = ?3, updated = ?4 WHERE lease = ?1 AND state = 1;
 
 -- name: fail_aot
-UPDATE aot_jobs SET state = 3, lease = NULL, until = 0, failure = ?2, updated = ?3 WHERE lease = ?1 AND state = 1;
+UPDATE aot_jobs SET state = 3, lease = NULL, since = 0, until = 0, failure = ?2, updated = ?3 WHERE lease = ?1 AND state = 1;
 
 -- name: drop_aot
 DELETE FROM aot_jobs WHERE id = ?1 AND state IN (0, 3) AND result IS NULL;
@@ -114,6 +115,10 @@ ON CONFLICT (principal, name) DO UPDATE SET
 DELETE FROM aot_workers WHERE seen < ?1;
 
 -- name: forget_aot_queues
+-- Two questions, so that each has its index. What failed enters the queue anew.
 DELETE FROM aot_queues WHERE NOT EXISTS (
     SELECT 1 FROM aot_jobs j
-    WHERE j.state <> 2 AND j.runtime = aot_queues.runtime AND j.target = aot_queues.target AND j.namespace = aot_queues.namespace);
+    WHERE j.state = 0 AND j.runtime = aot_queues.runtime AND j.target = aot_queues.target AND j.namespace = aot_queues.namespace)
+AND NOT EXISTS (
+    SELECT 1 FROM aot_jobs j
+    WHERE j.state = 1 AND j.runtime = aot_queues.runtime AND j.target = aot_queues.target AND j.namespace = aot_queues.namespace);

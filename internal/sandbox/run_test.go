@@ -76,7 +76,6 @@ func TestHowAChildEndsIsAnError(t *testing.T) {
 		{"it ignores signals", "deaf", func(c *sandbox.Command) { c.Confined, c.Limits.Wall = false, 300*time.Millisecond }, sandbox.ErrTimeout, "after 300ms"},
 		{"it computes for ever", "spin", func(c *sandbox.Command) { c.Limits.Wall = 2 * time.Second }, sandbox.ErrTimeout, "after 2s"},
 		{"it uses up its processor time", "spin", func(c *sandbox.Command) { c.Limits.CPU = time.Second }, sandbox.ErrTimeout, "1s of the processor"},
-		{"it uses up its memory", "allocate", func(c *sandbox.Command) { c.Limits.AddressSpace = 2 << 30 }, sandbox.ErrMemory, "out of memory"},
 		{"it writes too much", "flood", nil, sandbox.ErrOutput, "more than 1048576 bytes"},
 		{"it ends without having confined itself", "env", nil, sandbox.ErrUnconfined, "did not confine"},
 		{"it waits without confining itself", "hurry", func(c *sandbox.Command) { c.Limits.Wall = 300 * time.Millisecond }, sandbox.ErrUnconfined, "in 300ms"},

@@ -117,9 +117,20 @@ powerloss: setup build ## replay every prefix of the recorded writes with only w
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	./test/fuzz.sh $(FUZZTIME)
 
+RUNTIMES      := .cache/runtimes
+COMPONENTIZE  := @bytecodealliance/componentize-js@0.23.0
+.PHONY: runtimes
+runtimes: ## what native code is measured with: wazero, and large programs in Go and JavaScript
+	@mkdir -p $(RUNTIMES)/npm
+	cd tools/runtimes && go build -o ../../$(RUNTIMES)/ github.com/tetratelabs/wazero/cmd/wazero
+	cd tools/runtimes && GOOS=wasip1 GOARCH=wasm go build -o ../../$(RUNTIMES)/esbuild.wasm github.com/evanw/esbuild/cmd/esbuild
+	@if [ ! -e $(RUNTIMES)/js.wasm ]; then \
+		npm install --silent --no-save --no-audit --no-fund --prefix $(RUNTIMES)/npm $(COMPONENTIZE) && \
+		cp tools/runtimes/js.mjs $(RUNTIMES)/npm/ && node $(RUNTIMES)/npm/js.mjs $(RUNTIMES)/js.wasm; fi
+
 BENCHFLAGS ?=
 .PHONY: bench
-bench: setup build clients corpus ## the servers and the inspector, beside peers; results in docs/bench
+bench: setup build clients corpus runtimes ## the servers and the inspector, beside peers; results in docs/bench
 	CGO_ENABLED=1 go build -o $(CLIENTS)/ ./test/bench/wasmtime
 	go run ./test/bench -bin $(BIN) -out docs/bench $(BENCHFLAGS)
 

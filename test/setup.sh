@@ -19,6 +19,7 @@ declare -A needs=( # package → a file it provides
   [opensc]=/usr/bin/pkcs11-tool
   [libxml2-utils]=/usr/bin/xmllint
   [clang]=/usr/bin/clang
+  [crun]=/usr/bin/crun # which make bench compares the start of packages with
   [lld]=/usr/bin/wasm-ld
   [wasi-libc]=/usr/lib/wasm32-wasi/libc.a
   [libclang-rt-14-dev-wasm32]='/usr/lib/llvm-14/lib/clang/14*/lib/wasi/*.a'

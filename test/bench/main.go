@@ -27,6 +27,11 @@
 //
 //	go run ./test/bench -parts startup
 //
+// Programs of native code are measured from start to end, beside a bare program on
+// the same engine, wazero, a container and node, with their compilation:
+//
+//	go run ./test/bench -parts aot
+//
 //	go run ./test/bench -bin bin -out docs/bench
 package main
 
@@ -53,6 +58,7 @@ type options struct {
 	workers int
 
 	wasmtime string // the command of test/bench/wasmtime
+	runtimes string // folder of what native code is measured with, of make runtimes
 	rounds   int    // for each file of the corpus; the cheapest counts
 
 	documents  int      // that are searched
@@ -74,13 +80,14 @@ func main() {
 	}
 	var o options
 	var parts, sizes, servers, databases string
-	flag.StringVar(&parts, "parts", "servers,inspector,ingest,search,sbom,rescan,signing,startup", "what to measure")
+	flag.StringVar(&parts, "parts", "servers,inspector,ingest,search,sbom,rescan,signing,startup,aot", "what to measure")
 	flag.StringVar(&o.bin, "bin", "bin", "folder of the wreg and wpkg binaries")
 	flag.StringVar(&o.peer, "peer", ".cache/clients/registry", "distribution's registry binary; left out if absent")
 	flag.StringVar(&o.out, "out", "", "folder to keep the results in")
 	flag.StringVar(&sizes, "tags", "10,3000,100000", "numbers of tags to measure at")
 	flag.StringVar(&servers, "servers", "wreg-sqlite,wreg-postgres,distribution,nginx", "the servers to measure")
 	flag.StringVar(&o.wasmtime, "wasmtime", ".cache/clients/wasmtime", "the command of test/bench/wasmtime")
+	flag.StringVar(&o.runtimes, "runtimes", ".cache/runtimes", "folder of what make runtimes made")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each file goes through the inspector; the cheapest counts")
 	flag.IntVar(&o.documents, "documents", 1_000_000, "how many made-up packages are searched")
 	flag.IntVar(&o.queries, "queries", 300, "searches of each kind")
@@ -130,6 +137,8 @@ func run(ctx context.Context, o options) error {
 			err = measureSigning(ctx, o, report)
 		case "startup":
 			err = measureStartup(ctx, o, report)
+		case "aot":
+			err = measureNative(ctx, o, report)
 		default:
 			err = fmt.Errorf("-parts: no part %q", part)
 		}

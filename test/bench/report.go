@@ -45,6 +45,10 @@ type report struct {
 	Signing []signingRow `json:"signatures,omitempty"`
 
 	Starts []startRow `json:"starts,omitempty"`
+
+	Native       []nativeRow    `json:"nativeCode,omitempty"`
+	Compilations []compileRow   `json:"compilations,omitempty"`
+	InProcess    []inProcessRow `json:"inProcess,omitempty"`
 }
 
 type row struct {
@@ -210,6 +214,7 @@ func (r *report) print(out io.Writer) {
 	r.printRescans(out)
 	r.printSigning(out)
 	r.printStarts(out)
+	r.printNative(out)
 	for _, n := range r.Notes {
 		fmt.Fprintln(out, n)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // host is the lowest target of this machine.
-func host(t *testing.T) variant.Target {
+func host(t testing.TB) variant.Target {
 	t.Helper()
 	all, err := Targets()
 	if err != nil {
@@ -31,7 +31,7 @@ func host(t *testing.T) variant.Target {
 	return target
 }
 
-func open(t *testing.T, o Options) *Engine {
+func open(t testing.TB, o Options) *Engine {
 	t.Helper()
 	e, err := New(o)
 	if err != nil {
@@ -42,7 +42,7 @@ func open(t *testing.T, o Options) *Engine {
 }
 
 // assemble makes a binary of text.
-func assemble(t *testing.T, wat string) []byte {
+func assemble(t testing.TB, wat string) []byte {
 	t.Helper()
 	b, err := wasmtime.Wat2Wasm(wat)
 	if err != nil {
@@ -52,7 +52,7 @@ func assemble(t *testing.T, wat string) []byte {
 }
 
 // compiled writes the code of a text to a file.
-func compiled(t *testing.T, e *Engine, wat string) string {
+func compiled(t testing.TB, e *Engine, wat string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "code.cwasm")
 	var code bytes.Buffer
@@ -65,7 +65,7 @@ func compiled(t *testing.T, e *Engine, wat string) string {
 	return file
 }
 
-func load(t *testing.T, e *Engine, file, kind string) *Code {
+func load(t testing.TB, e *Engine, file, kind string) *Code {
 	t.Helper()
 	c, err := e.Load(file, kind)
 	if err != nil {

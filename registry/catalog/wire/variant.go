@@ -173,7 +173,7 @@ type AOTOffer struct {
 
 // An AOTLease is a job that a worker is at.
 type AOTLease struct {
-	// Lease names it in addresses. It is a secret of the worker.
+	// Lease names it in addresses. It is of use only to who took the job.
 	Lease string `json:"lease"`
 
 	// Deadline is when it runs out unless it is prolonged, and Seconds how long that

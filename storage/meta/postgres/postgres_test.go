@@ -48,6 +48,16 @@ func BenchmarkPostgresJobs(b *testing.B) {
 	})
 }
 
+func BenchmarkPostgresAOT(b *testing.B) {
+	metatest.BenchmarkAOT(b, func(b *testing.B) meta.DB {
+		db, err := Open(b.Context(), testenv.Postgres(b), Options{Migrate: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return db
+	})
+}
+
 func BenchmarkPostgresComponents(b *testing.B) {
 	metatest.BenchmarkComponents(b, func(b *testing.B) meta.DB {
 		db, err := Open(b.Context(), testenv.Postgres(b), Options{Migrate: true})

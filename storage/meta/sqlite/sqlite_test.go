@@ -48,6 +48,16 @@ func BenchmarkSQLiteJobs(b *testing.B) {
 	})
 }
 
+func BenchmarkSQLiteAOT(b *testing.B) {
+	metatest.BenchmarkAOT(b, func(b *testing.B) meta.DB {
+		db, err := Open(b.Context(), filepath.Join(b.TempDir(), "meta.db"), Options{Migrate: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return db
+	})
+}
+
 func BenchmarkSQLiteComponents(b *testing.B) {
 	metatest.BenchmarkComponents(b, func(b *testing.B) meta.DB {
 		db, err := Open(b.Context(), filepath.Join(b.TempDir(), "meta.db"), Options{Migrate: true})

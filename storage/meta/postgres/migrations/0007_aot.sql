@@ -44,6 +44,7 @@ CREATE TABLE aot_queues (
     PRIMARY KEY (runtime, target, namespace)
 );
 
+CREATE INDEX aot_queues_next ON aot_queues (runtime, target, turn, namespace);
 CREATE INDEX aot_queues_by_turn ON aot_queues (turn);
 
 -- offers is a JSON array.

@@ -38,7 +38,8 @@ build: cc ## build bin/wreg, bin/wpkg and, which takes a C compiler, bin/wpkg-en
 	@CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS) $(if $(filter linux,$(shell go env GOOS)),$(STATIC))' -o $(BIN)/ ./cmd/wpkg-engine
 
 .PHONY: engine-arm64
-engine-arm64: setup ## build bin/wpkg-engine-arm64, which runs on arm64 and under qemu
+engine-arm64: ## build bin/wpkg-engine-arm64, which runs on arm64 and under qemu
+	./test/setup.sh gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 	CGO_ENABLED=1 GOOS=linux GOARCH=arm64 CC=aarch64-linux-gnu-gcc \
 		go build -trimpath -ldflags '$(LDFLAGS) $(STATIC)' -o $(BIN)/wpkg-engine-arm64 ./cmd/wpkg-engine
 
@@ -102,8 +103,10 @@ keys: setup ## keys in tokens (SoftHSM) and services, and wpkg with all kinds of
 	CGO_ENABLED=1 go test -count=1 -tags kms,pkcs11key ./signing/keyref
 
 .PHONY: aot
-aot: setup ## the engine on modules that burden compilers, within its limits
+aot: setup build engine-arm64 ## native code: burdened compilers, other CPUs by qemu, workers of a registry
+	go vet -tags aot ./artifact/aot/wasmtime ./test/aot
 	go test -count=1 -tags aot -timeout 10m -run Burdens ./artifact/aot/wasmtime
+	go test -count=1 -tags aot -timeout 15m ./test/aot
 
 .PHONY: crash
 crash: build ## kill -9 under load, full disks and failing reads, with a checker (KILLS=100)
@@ -152,7 +155,7 @@ generate: golden ## regenerate and show what changed
 	git diff --exit-code -- '*.golden' docs
 
 .PHONY: check
-check: test lint race vuln fuzz api crash powerloss interop keys ## what CI runs
+check: test lint race vuln fuzz api aot crash powerloss interop keys ## what CI runs
 
 .PHONY: soak
 soak: setup build ## the long runs: 1,000 kills, 10 minutes of fuzzing a target, 100,000 operations

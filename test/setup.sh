@@ -11,9 +11,6 @@ declare -A needs=( # package → a file it provides
   [nginx-light]=/usr/sbin/nginx
   [wabt]=/usr/bin/wasm-objdump
   [gcc]=/usr/bin/gcc # of the race detector and of wasmtime's Go package
-  [gcc-aarch64-linux-gnu]=/usr/bin/aarch64-linux-gnu-gcc # of the engine for arm64
-  [libc6-dev-arm64-cross]=/usr/aarch64-linux-gnu/lib/libc.a
-  [qemu-user-static]=/usr/bin/qemu-aarch64-static
   [libc6-dev]=/usr/include/stdio.h
   [softhsm2]=/usr/lib/softhsm/libsofthsm2.so
   [opensc]=/usr/bin/pkcs11-tool
@@ -24,11 +21,16 @@ declare -A needs=( # package → a file it provides
   [wasi-libc]=/usr/lib/wasm32-wasi/libc.a
   [libclang-rt-14-dev-wasm32]='/usr/lib/llvm-14/lib/clang/14*/lib/wasi/*.a'
 )
+declare -A apart=( # what only make engine-arm64 and make aot need, and name
+  [gcc-aarch64-linux-gnu]=/usr/bin/aarch64-linux-gnu-gcc
+  [libc6-dev-arm64-cross]=/usr/aarch64-linux-gnu/lib/libc.a
+  [qemu-user-static]=/usr/bin/qemu-aarch64-static
+)
 wanted=("$@")
 if [ $# -eq 0 ]; then wanted=("${!needs[@]}"); fi
 missing=()
 for package in "${wanted[@]}"; do
-  compgen -G "${needs[$package]}" >/dev/null || missing+=("$package")
+  compgen -G "${needs[$package]:-${apart[$package]:-}}" >/dev/null || missing+=("$package")
 done
 if [ $# -eq 0 ]; then # npm and rustup often come from elsewhere; any will do
   command -v npm >/dev/null || missing+=(npm)

@@ -19,7 +19,8 @@ func TestClaimedType(t *testing.T) {
 	}{
 		{"a bundle", signing.Found{Form: signing.FormBundle, Content: []byte(bundle)}, "https://cyclonedx.org/bom"},
 		{
-			"an envelope of cosign", signing.Found{Form: signing.FormCosign, Type: signing.MediaTypeDSSE, Content: []byte(envelope)},
+			"an envelope of cosign",
+			signing.Found{Form: signing.FormCosign, Type: signing.MediaTypeDSSE, Content: []byte(envelope)},
 			"https://cyclonedx.org/bom",
 		},
 		{"a signature of cosign", signing.Found{Form: signing.FormCosign, Type: signing.MediaTypeSimpleSigning, Content: []byte(envelope)}, ""},

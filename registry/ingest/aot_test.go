@@ -480,6 +480,7 @@ func TestWorkersPushNothingElse(t *testing.T) {
 	e := newEnv(t, setup{options: ingest.Options{AOT: ingest.AOT{Rules: rules(t, "prod/** = linux/amd64/v3")}}})
 	alice, worker := e.as("alice"), e.as("worker")
 	d := alice.pushPackage("prod/app", "1", module())
+	e.wait() // it is the first in the queue
 	alice.pushPackage("prod/other", "1", module())
 	e.wait()
 	blob := []byte("x")

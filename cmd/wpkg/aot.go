@@ -153,7 +153,8 @@ func (t *tool) listVariants(ctx context.Context, o *opened) error {
 // view reads what describes a variant, and asks who attests it.
 func (o *opened) view(ctx context.Context, l aot.Listed) (variantView, error) {
 	v := variantView{
-		Manifest: l.Descriptor.Digest, Target: l.Target.String(), Runtime: l.Runtime, Version: l.Version, CompatID: l.CompatID, Tier: aot.Optimising,
+		Manifest: l.Descriptor.Digest, Target: l.Target.String(), Runtime: l.Runtime, Version: l.Version, CompatID: l.CompatID,
+		Tier: aot.Optimising,
 	}
 	if l.Fast {
 		v.Tier = aot.Fast
@@ -242,15 +243,11 @@ reason. The exit status is 3 if any code is different, and 1 if nothing was comp
 			if err := arguments(c, 1, 1); err != nil {
 				return err
 			}
-			flags := compileFlags{targets: targets}
-			wantedTargets, err := flags.goals()
+			only, err := parseTargets(targets.Value())
 			if err != nil {
 				return err
 			}
-			if len(targets.Value()) == 0 {
-				wantedTargets = nil
-			}
-			return t.reproduce(c.Context, c.Args().First(), wantedTargets, &f)
+			return t.reproduce(c.Context, c.Args().First(), only, &f)
 		},
 	}
 }
@@ -345,7 +342,8 @@ func (t *tool) again(ctx context.Context, o *opened, l aot.Listed, j aot.Job, di
 	}
 	defer m.code.Close()
 	if m.Tier != v.Config.Compiler.Tier {
-		r.Why = fmt.Sprintf("the %s tier made it, and here the %s one did: what is too slow for one is left to the other", v.Config.Compiler.Tier, m.Tier)
+		r.Why = fmt.Sprintf("the %s tier made it, and here the %s one did: what is too slow for one is left to the other",
+			v.Config.Compiler.Tier, m.Tier)
 		return r, nil
 	}
 	if r.Got, r.Result = m.Digest, equal; r.Got != r.Want {

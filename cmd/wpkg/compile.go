@@ -63,7 +63,8 @@ key of whoever compiles and not of whoever publishes.
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringSliceFlag{Name: "target", Aliases: []string{"t"}, Usage: "compile for `TARGET`; may be repeated", Destination: &f.targets},
 			&cli.StringFlag{
-				Name: "runtime", Usage: "compile for the runtime `NAME`: " + strings.Join(runtimes(), ", "), Value: aot.Runtime, Destination: &f.runtime,
+				Name: "runtime", Usage: "compile for the runtime `NAME`: " + strings.Join(runtimes(), ", "), Value: aot.Runtime,
+				Destination: &f.runtime,
 			},
 			&cli.BoolFlag{Name: "list-targets", Usage: "list what can be compiled for here", Destination: &f.list, DisableDefaultText: true},
 			&cli.StringFlag{Name: "o", Usage: "write to the file or folder `PATH`; by default the current folder", Destination: &f.out},
@@ -96,7 +97,9 @@ func (f *compileFlags) check(arg string) error {
 	case f.push && f.out != "":
 		return usagef("compile: -o and --push are two places")
 	case f.push && isFile(arg):
-		return &usageError{text: fmt.Sprintf("compile: %s is a file: there is nothing in a registry that its code could hang on", arg), hint: "wpkg push REF " + arg}
+		return &usageError{
+			text: fmt.Sprintf("compile: %s is a file: there is nothing in a registry that its code could hang on", arg), hint: "wpkg push REF " + arg,
+		}
 	case f.sign && !f.push:
 		return &usageError{text: "compile: what is signed is what is pushed", hint: "--push"}
 	case !f.sign && f.signer.given():
@@ -107,10 +110,10 @@ func (f *compileFlags) check(arg string) error {
 	return nil
 }
 
-// goals are the targets of the flags, each once, or this machine.
-func (f *compileFlags) goals() ([]variant.Target, error) {
+// parseTargets reads the values of --target, each once.
+func parseTargets(values []string) ([]variant.Target, error) {
 	var list []variant.Target
-	for _, text := range f.targets.Value() {
+	for _, text := range values {
 		target, err := variant.Parse(text)
 		if err != nil {
 			return nil, usagef("--target: %v", err)
@@ -118,9 +121,6 @@ func (f *compileFlags) goals() ([]variant.Target, error) {
 		if !slices.Contains(list, target) {
 			list = append(list, target)
 		}
-	}
-	if len(list) == 0 {
-		list = append(list, variant.Host())
 	}
 	return list, nil
 }
@@ -192,9 +192,12 @@ func (t *tool) compile(ctx context.Context, arg string, f *compileFlags) error {
 	if err := f.check(arg); err != nil {
 		return err
 	}
-	goals, err := f.goals()
+	goals, err := parseTargets(f.targets.Value())
 	if err != nil {
 		return err
+	}
+	if len(goals) == 0 {
+		goals = []variant.Target{variant.Host()}
 	}
 	var by *author
 	if f.sign {

@@ -203,7 +203,8 @@ func (p *program) compile(ctx context.Context) (*cache.Entry, error) {
 	}
 	e := &cache.Entry{
 		Key: aot.Key{
-			Source: p.Wasm.Digest, Runtime: aot.Runtime, Version: config.Compiler.Version, Target: target, Tier: config.Compiler.Tier, Profile: config.Compiler.Profile,
+			Source: p.Wasm.Digest, Runtime: aot.Runtime, Version: config.Compiler.Version, Target: target,
+			Tier: config.Compiler.Tier, Profile: config.Compiler.Profile,
 		},
 		Config: config, Added: start.UTC().Truncate(time.Second),
 	}

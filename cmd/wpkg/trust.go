@@ -232,7 +232,8 @@ take only packages that the signer signed.
 			who.flags(), f.policyFlag(),
 			&cli.StringSliceFlag{Name: "root", Usage: "believe certificates by the trusted root in `FILE`", Destination: &roots, TakesFile: true},
 			&cli.StringSliceFlag{
-				Name: "compiler", Usage: "load native code that the public key in `FILE` attests; may be repeated", Destination: &compilers, TakesFile: true,
+				Name: "compiler", Usage: "load native code that the public key in `FILE` attests; may be repeated", Destination: &compilers,
+				TakesFile: true,
 			},
 			&cli.StringSliceFlag{Name: "match", Usage: "packages whose names match `PATTERN`; all without", Destination: &match},
 		),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,10 @@ func TestParseErrors(t *testing.T) {
 		{"an issuer alone", "version: 1\nsigners: {x: {issuer: https://issuer.example.com}}", "an issuer alone is everybody who has an account there"},
 		{"a key that is none", "version: 1\nsigners: {x: {key: \"-----BEGIN x\"}}", "signer x: not a key that can be used"},
 		{"a file where there are none", "version: 1\nsigners: {x: {key: x.pub}}", `signer x: a file cannot be read here: "x.pub" (put the content here)`},
+		{"a compiler that is not there", signers + "compilers: [CI]", `4:13: there is no signer "CI" (did you mean ci?)`},
+		{"compilers of what is refused", signers + "packages: [{match: a, accept: nothing, compilers: [ci]}]", "native code neither"},
+		{"an entry about compilers alone", signers + "packages: [{match: a, compilers: [ci]}]", "what has to be true of the packages"},
+		{"a version that is none", signers + "deniedVersions: [latest]", `"latest" is no version of wasmtime ("39.0.1", or "39.0" for all of 39.0.x)`},
 		{"a key that is a date away", "version: 1\nsigners: {x: {key: \"\", notAfter: tomorrow}}", "this has to be a time (2026-01-31T00:00:00Z)"},
 	}
 	for _, tt := range tests {
@@ -66,6 +71,27 @@ func message(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+func TestCompilersOf(t *testing.T) {
+	p, err := trust.Parse([]byte(signers+`packages:
+- {match: lab/**, accept: unsigned, compilers: []}
+- {match: prod/**, rules: [{by: [ci]}]}
+- {match: gone/**, accept: nothing}
+compilers: [ci]
+deniedVersions: ["39.0.1", "38"]
+`), trust.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for repository, want := range map[string]int{"lab/app": 0, "prod/app": 1, "other/app": 1, "gone/app": 0} {
+		if got, err := p.CompilersOf("registry.example.com", repository); err != nil || len(got) != want {
+			t.Errorf("CompilersOf(%s) = %q, %v; want %d", repository, got, err, want)
+		}
+	}
+	if want := []string{"39.0.1", "38"}; !slices.Equal(p.DeniedVersions, want) {
+		t.Errorf("DeniedVersions = %q; want %q", p.DeniedVersions, want)
+	}
 }
 
 // Files are relative to the policy, and what is in them is part of its version.
@@ -114,6 +140,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(signers + "default: deny\npackages: [{match: a, pin: first-use}, {match: '**', accept: unsigned}]")
 	f.Add("version: 1\nsigners: {x: {issuer: 'https://*', where: 'claims.issuer.matches(\"a+\")'}}")
 	f.Add("version: 1\nroots: [a]\n")
+	f.Add(signers + "compilers: [ci]\ndeniedVersions: ['39.0']\npackages: [{match: '**', accept: unsigned, compilers: []}]")
 	f.Fuzz(func(t *testing.T, source string) {
 		p, err := trust.Parse([]byte(source), trust.Options{})
 		if err != nil {

@@ -27,7 +27,7 @@ import (
 	"github.com/wreg-project/wreg/signing/attest"
 )
 
-// builderID is what provenance says of who compiled, unless --builder-id says
+// builderID is what provenance says of who compiled, unless --builder says
 // something else. It is the same for all workers, whose code is the same too.
 const builderID = attest.ProgramURI + "/worker"
 
@@ -76,7 +76,7 @@ on standard output.
 				Name: "drain", Value: worker.DefaultDrain, Usage: "when it is to end, finish what takes no longer than `DURATION`", Destination: &f.drain,
 			},
 			&cli.StringFlag{Name: "name", Usage: "be known as `NAME` to the registry", DefaultText: "the name of this machine", Destination: &f.name},
-			&cli.StringFlag{Name: "builder-id", Value: builderID, Usage: "name `URI` as who compiled", Destination: &f.builder},
+			&cli.StringFlag{Name: "builder", Value: builderID, Usage: "record `URI` as who compiles", Destination: &f.builder},
 		}, f.signer.flags()),
 		Action: func(c *cli.Context) error {
 			if err := arguments(c, 0, 0); err != nil {

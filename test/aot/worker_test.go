@@ -319,6 +319,7 @@ func (s *site) runsEverywhere(name string, g guest) {
 		on.runs(s.T, g, codes[picked], picked)
 	}
 	here.runs(s.T, g, codes[variant.Pulley64], variant.Pulley64)
+	s.wpkg("ann", "aot", "verify", s.host+"/demo/"+name+":1.0.0", "--target", variant.Pulley64) // makes the same again
 }
 
 // attested wants one attestation of code, by compiler.key.

@@ -233,9 +233,11 @@ func (t *tool) compile(ctx context.Context, arg string, f *compileFlags) error {
 		}
 		all = append(all, m)
 	}
-	rows := [][]string{{"TARGET", "RUNTIME", "TIER", "SIZE", "TIME", "CODE"}}
+	rows := [][]string{{"TARGET", "RUNTIME", "TIER", "SIZE", "TIME"}}
 	if f.push {
-		rows[0] = append(rows[0], "ATTESTATION")
+		rows[0] = append(rows[0], "MANIFEST", "ATTESTATION")
+	} else {
+		rows[0] = append(rows[0], "FILE")
 	}
 	var done []compiled
 	for _, m := range all {

@@ -121,7 +121,7 @@ func (p *program) find(ctx context.Context) (*cache.Entry, error) {
 			return nil, err
 		}
 		e, err := p.store.Find(key)
-		if err == nil && e.Config.CompatID == compatOf(ids, key.Target) {
+		if err == nil && e.Config.CompatID == compatOf(ids, key.Target) && p.intact(e) {
 			if e.Vouched == nil {
 				return e, nil
 			}
@@ -135,6 +135,13 @@ func (p *program) find(ctx context.Context) (*cache.Entry, error) {
 		}
 	}
 	return nil, cache.ErrNotFound
+}
+
+// intact reports whether code is there and as long as it was. What is not is made
+// again, which replaces it.
+func (p *program) intact(e *cache.Entry) bool {
+	f, err := p.store.OpenCode(e)
+	return err == nil && f.Close() == nil
 }
 
 // key is that of code for the best target of this machine.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -207,14 +208,16 @@ func (p *program) take(ctx context.Context, n *native, l aot.Listed, ids *wire.I
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.CreateTemp(p.store.Dir(), ".native-")
+	dir, err := p.store.Scratch()
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		_ = file.Close()
-		_ = os.Remove(file.Name()) // Prune removes what is left of it
-	}()
+	defer os.RemoveAll(dir)
+	file, err := os.Create(filepath.Join(dir, "code"))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
 	progress, stop := p.tool.progress(ctx)
 	defer stop()
 	if err := v.WriteCode(ctx, client.Watch(n.Target, progress), file); err != nil {

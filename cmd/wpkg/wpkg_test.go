@@ -135,16 +135,22 @@ func wanted(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// damage DIR changes a byte in the middle of the only file of a folder.
+// damage [-cut] DIR changes a byte in the middle of the only file of a folder, or
+// cuts it off there.
 func damage(ts *testscript.TestScript, _ bool, args []string) {
-	files, err := filepath.Glob(filepath.Join(args[0], "*"))
+	dir := args[len(args)-1]
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	ts.Check(err)
 	if len(files) != 1 {
-		ts.Fatalf("%d files in %s, want one", len(files), args[0])
+		ts.Fatalf("%d files in %s, want one", len(files), dir)
 	}
 	data, err := os.ReadFile(files[0])
 	ts.Check(err)
-	data[len(data)/2] ^= 1
+	if middle := len(data) / 2; args[0] == "-cut" {
+		data = data[:middle]
+	} else {
+		data[middle] ^= 1
+	}
 	ts.Check(os.Chmod(files[0], 0o600))
 	ts.Check(os.WriteFile(files[0], data, 0o600))
 }

@@ -120,7 +120,7 @@ this machine and keeps the result; later runs start from there without a
 network, until the trust policy changes. wpkg cache shows and prunes what is kept.
 
    wpkg run demo:hello@1.2.0 --name World
-   wpkg run --dir .:/ demo:grep@2.0.0 -r TODO /
+   wpkg run --dir .:/ demo:grep@2.0.0 -r main /
    wpkg run --invoke add math.wasm 1 2`,
 		Flags: append(append(f.grants.flags(), f.programs.flags()...),
 			&cli.StringFlag{

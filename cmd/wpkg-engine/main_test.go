@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -313,9 +314,15 @@ func TestInstalledCommand(t *testing.T) {
 
 // A guest that waits or computes ends by a signal as a native program does.
 func TestSignalsEndAGuest(t *testing.T) {
+	// What this process ignores, hangups when it is started by nohup, its children
+	// would ignore too, as they should; what it handles ends them.
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+	handled := make(chan os.Signal, len(signals))
+	signal.Notify(handled, signals...)
+	defer signal.Stop(handled)
 	for _, verb := range []string{"sleep", "loop"} {
-		for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
-			t.Run(verb+", "+signal.String(), func(t *testing.T) {
+		for _, sent := range signals {
+			t.Run(verb+", "+sent.String(), func(t *testing.T) {
 				cmd := exec.CommandContext(t.Context(), program, "run", "--spec", write(t, of("c"), t.TempDir(), "spec"), "--", verb)
 				var stderr bytes.Buffer
 				cmd.Stderr = &stderr
@@ -329,10 +336,10 @@ func TestSignalsEndAGuest(t *testing.T) {
 				if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
 					t.Fatal(err)
 				}
-				if err := cmd.Process.Signal(signal); err != nil {
+				if err := cmd.Process.Signal(sent); err != nil {
 					t.Fatal(err)
 				}
-				endsBy(t, cmd, signal)
+				endsBy(t, cmd, sent.(syscall.Signal))
 				if stderr.Len() > 0 {
 					t.Errorf("it says %q", stderr.String())
 				}

@@ -56,7 +56,7 @@ var errNoIngest = &wire.Problem{Code: wire.CodeConflict, Detail: "this server ma
 // compared.
 func targets(n int, at func(int) string) ([]string, error) {
 	bad := func(detail, hint string) error {
-		return &wire.Problem{Code: wire.CodeBadRequest, Detail: "targets: " + detail, Hint: hint}
+		return &wire.Problem{Code: wire.CodeInvalidTarget, Detail: "targets: " + detail, Hint: hint}
 	}
 	if n == 0 || n > maxTargets {
 		return nil, bad(fmt.Sprintf("there are %d, and one to %d are taken", n, maxTargets), "")
@@ -96,10 +96,8 @@ func (a *API) postLease(ctx context.Context, q *request) (answer, error) {
 	for i, name := range names {
 		w.Offers = append(w.Offers, meta.AOTOffer{Target: name, CompatID: body.Targets[i].CompatID})
 	}
-	for _, text := range []string{w.Name, w.Version, w.Profile} {
-		if len(text) > meta.MaxAOTText {
-			return answer{}, tooLong(text)
-		}
+	if len(w.Name) > meta.MaxAOTText {
+		return answer{}, tooLong(w.Name)
 	}
 	for _, o := range w.Offers {
 		if len(o.CompatID) > meta.MaxAOTText {
@@ -123,7 +121,7 @@ func (a *API) postLease(ctx context.Context, q *request) (answer, error) {
 }
 
 func tooLong(text string) error {
-	return &wire.Problem{Code: wire.CodeBadRequest, Detail: fmt.Sprintf("%q is longer than %d bytes", clip(text), meta.MaxAOTText)}
+	return &wire.Problem{Code: wire.CodeInvalidTarget, Detail: fmt.Sprintf("%q is longer than %d bytes", clip(text), meta.MaxAOTText)}
 }
 
 // waiting is a context for a long wait: it ends with the request, with the API, and
@@ -232,7 +230,7 @@ func (a *API) listAOTJobs(ctx context.Context, q *request) (answer, error) {
 	if name := q.text("target"); name != "" {
 		t, err := variant.Parse(name)
 		if err != nil {
-			return answer{}, &wire.Problem{Code: wire.CodeBadRequest, Parameter: "target", Detail: clipLong(err.Error())}
+			return answer{}, &wire.Problem{Code: wire.CodeInvalidTarget, Parameter: "target", Detail: clipLong(err.Error())}
 		}
 		f.Target = t.String()
 	}

@@ -454,7 +454,7 @@ func variantOperations() []*operation {
 			id: "requestVariants", method: http.MethodPost, path: base, action: policy.Push, status: http.StatusAccepted,
 			summary: "Ask for native code of a version.", detail: "It is made by workers, as soon as one takes the job.",
 			body: wire.VariantRequest{}, example: wire.VariantRequest{Targets: []string{"linux/amd64/v3", "linux/arm64"}}, answer: wire.AOTJobs{},
-			fails: []wire.Code{wire.CodeConflict}, serve: (*API).postVariants,
+			fails: []wire.Code{wire.CodeConflict, wire.CodeInvalidTarget}, serve: (*API).postVariants,
 		},
 		{
 			id: "leaseJob", method: http.MethodPost, path: "/aot/leases", action: policy.AOT,
@@ -462,7 +462,7 @@ func variantOperations() []*operation {
 			detail: "Who asks is known as a worker for an hour. Namespaces take turns, and so do targets. 204 says that there is no job, after " +
 				"the time that the body asks to wait. A lease that is not prolonged runs out, and the job is given to another.",
 			body: wire.AOTLeaseRequest{}, example: exampleLease, answer: wire.AOTLease{}, none: true,
-			fails: []wire.Code{wire.CodeConflict, wire.CodeTooManyRequests}, serve: (*API).postLease,
+			fails: []wire.Code{wire.CodeConflict, wire.CodeTooManyRequests, wire.CodeInvalidTarget}, serve: (*API).postLease,
 		},
 		{
 			id: "extendLease", method: http.MethodPut, path: lease, action: policy.AOT, summary: "Say that a job is still worked on.",
@@ -492,7 +492,7 @@ func variantOperations() []*operation {
 				param{name: "target", kind: kindText, maxLen: 32, doc: "Only code for this target: linux/amd64/v3."},
 				param{name: "state", kind: kindText, enum: []string{"queued", "leased", "done", "failed"}, doc: "Only jobs in this state."},
 			),
-			answer: wire.AOTJobList{}, serve: (*API).listAOTJobs,
+			answer: wire.AOTJobList{}, fails: []wire.Code{wire.CodeInvalidTarget}, serve: (*API).listAOTJobs,
 		},
 		{
 			id: "listAOTWorkers", method: http.MethodGet, path: "/aot/workers", action: policy.AOT,

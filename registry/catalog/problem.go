@@ -37,6 +37,7 @@ var problems = map[wire.Code]struct {
 	wire.CodeInvalidPolicy:   {http.StatusUnprocessableEntity, "The policy cannot be read"},
 	wire.CodeInvalidRange:    {http.StatusUnprocessableEntity, "The range of versions cannot be read"},
 	wire.CodeInvalidResult:   {http.StatusUnprocessableEntity, "This is not the result of the job"},
+	wire.CodeInvalidTarget:   {http.StatusUnprocessableEntity, "These are no targets of native code"},
 	wire.CodeNotAnalysed:     {http.StatusNotFound, "There is no report"},
 	wire.CodeTooManyRequests: {http.StatusTooManyRequests, "Too many requests at once"},
 	wire.CodeMisdirected:     {http.StatusMisdirectedRequest, "The request was for another host"},

@@ -58,6 +58,7 @@ const (
 	CodeInvalidPolicy   Code = "invalid-policy"         // the policy cannot be read
 	CodeInvalidRange    Code = "invalid-range"          // the range of versions cannot be read
 	CodeInvalidResult   Code = "invalid-result"         // what a worker made is not what its job asks for
+	CodeInvalidTarget   Code = "invalid-target"         // what native code is to be for is nothing that is known
 	CodeNotAnalysed     Code = "not-analysed"           // there is no report, or not yet
 	CodeTooManyRequests Code = "too-many-requests"      // too many of these at once
 	CodeMisdirected     Code = "misdirected"            // a server without authentication was asked under another name than its own
@@ -70,7 +71,8 @@ func Codes() []Code {
 	return []Code{
 		CodeBadRequest, CodeUnauthenticated, CodeForbidden, CodeCrossOrigin, CodeNotFound, CodeMethod, CodeNotAcceptable,
 		CodeConflict, CodePrecondition, CodeTooLarge, CodeMediaType, CodeInvalidCursor, CodeInvalidQuery, CodeInvalidPolicy,
-		CodeInvalidRange, CodeNotAnalysed, CodeTooManyRequests, CodeMisdirected, CodeInternal, CodeUnavailable,
+		CodeInvalidRange, CodeInvalidResult, CodeInvalidTarget, CodeNotAnalysed, CodeTooManyRequests, CodeMisdirected, CodeInternal,
+		CodeUnavailable,
 	}
 }
 

@@ -152,8 +152,8 @@ type AOTLeaseRequest struct {
 
 	// Runtime is what it compiles for, and Version that in full.
 	Runtime string `json:"runtime" jsonschema:"minLength=1,maxLength=32"`
-	Version string `json:"version" jsonschema:"minLength=1,maxLength=64"`
-	Profile string `json:"profile,omitempty" jsonschema:"maxLength=64"`
+	Version string `json:"version" jsonschema:"minLength=1,maxLength=32"`
+	Profile string `json:"profile,omitempty" jsonschema:"maxLength=32"`
 
 	// Targets are those that it compiles for.
 	Targets []AOTOffer `json:"targets"`

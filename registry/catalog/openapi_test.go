@@ -240,6 +240,9 @@ func (s *schemas) ref(v any, exact bool) object {
 func exactText(schema object) {
 	for _, p := range schema["properties"].(object) {
 		property := p.(object)
+		if items, ok := property["items"].(object); ok {
+			property = items
+		}
 		switch {
 		case property["format"] == formatPackage:
 			delete(property, "format")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -216,7 +217,9 @@ var manifestTests = []test{
 		m := manifest("r", strings.Repeat("0123456789abcdef", 4<<20/16))
 		f.put(m)
 		got, err := f.db.Manifest(f.Context(), "r", m.Digest)
-		want(f, "Manifest(r)", got, err, m.Manifest)
+		if err != nil || !reflect.DeepEqual(got, m.Manifest) { // a difference of 4 MiB would take long to work out
+			f.Errorf("Manifest(r) = %d bytes, %v; want the %d that were stored", len(got.Content), err, len(m.Content))
+		}
 	}},
 	{"a manifest that is there already is left as it is", func(f *fixture) {
 		first := manifest("r", "m")

@@ -77,11 +77,8 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	engine := sync.OnceValues(func() (string, error) { return testenv.Engine(t) })
-	if testing.Short() {
-		scripts = concurrent()
-	}
 	testscript.Run(t, testscript.Params{
-		Files:         scripts,
+		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: func(e *testscript.Env) error {
 			reg, db, err := startWreg(e, e.WorkDir, policy.Access{Open: true}, nil)
@@ -170,18 +167,6 @@ func madeManifest(ts *testscript.TestScript, _ bool, args []string) {
 	var made struct{ Manifest string }
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &made))
 	ts.Setenv(args[1], made.Manifest)
-}
-
-// concurrent are the scripts of commands that do several things at once. They are
-// all that run short, which the race detector does: it makes each start of wpkg ten
-// times as long, and finds nothing in commands that read one file after another.
-func concurrent() (files []string) {
-	for _, name := range []string{
-		"attest", "audit", "copy", "interrupted", "keyless", "login", "promote", "pull", "push", "run", "scan", "search", "signed", "worker",
-	} {
-		files = append(files, filepath.Join("testdata", "script", name+".txtar"))
-	}
-	return files
 }
 
 // A cleaner is a script, before it runs or while it does.

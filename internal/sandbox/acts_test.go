@@ -10,6 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -88,7 +91,7 @@ func probe() {
 	enter()
 	_, opened := os.Open("/etc/passwd")
 	fmt.Println("open:", opened)
-	_, created := os.Create("/tmp/sandbox-probe")
+	_, created := os.Create(filepath.Join(os.TempDir(), "sandbox-probe"))
 	fmt.Println("create:", created)
 	_, err := os.Stat("/etc/passwd")
 	fmt.Println("stat:", err)
@@ -103,13 +106,16 @@ func probe() {
 	fmt.Println("kill:", syscall.Kill(os.Getppid(), 0))
 	fmt.Println("raise:", syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1, Max: 1}))
 	// Threads are allowed, with those of the C library or Go's alike.
-	done := make(chan bool)
+	var all sync.WaitGroup
+	all.Add(20)
 	for range 20 {
-		go func() { time.Sleep(time.Millisecond); done <- true }()
+		go func() {
+			runtime.LockOSThread() // until the end, so that there are twenty
+			all.Done()
+			all.Wait()
+		}()
 	}
-	for range 20 {
-		<-done
-	}
+	all.Wait()
 	fmt.Println("threads: fine")
 }
 

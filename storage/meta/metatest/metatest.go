@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,35 +30,15 @@ func Run(t *testing.T, open func(t *testing.T) meta.DB) {
 			test(&fixture{T: t, db: db, open: open})
 		})
 	}
-	left := slices.Clone(large)
 	for _, group := range [][]test{
 		repositoryTests, manifestTests, tagTests, blobTests, updateTests, journalTests, dumpTests, jobTests, analysisTests, verdictTests,
 		policyTests, approvalTests, decisionTests, quarantineTests, versionTests, noticeTests, downloadTests, eventTests, documentTests,
 		componentTests, advisoryTests, findingTests, signatureTests, trustTests, aotTests,
 	} {
 		for _, tt := range group {
-			if i := slices.Index(left, tt.name); i >= 0 {
-				left = slices.Delete(left, i, i+1)
-				if testing.Short() {
-					continue
-				}
-			}
 			run(tt.name, tt.run)
 		}
 	}
-	if len(left) > 0 {
-		t.Errorf("large names tests that are not there: %q", left)
-	}
-}
-
-// large are tests in which one goroutine writes thousands of rows. They do not run
-// short, as the race detector has it: a database that is written in Go takes
-// minutes for each under it, and there is no race to find.
-var large = []string{
-	"random writes, packed or not, are found as in a simple model",
-	"an order by name gives up for a while when too much lies between",
-	"files with coordinates are listed in order, in pages, across segments",
-	"a page of uses ends in bounded work where there is little to see",
 }
 
 // A test is one sentence of the contract.

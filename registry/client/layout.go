@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content/oci"
@@ -26,6 +27,8 @@ const maxIndex = 64 << 20
 type Layout struct {
 	*oci.Store
 	dir string
+
+	writing sync.RWMutex // held shared by those who write, alone by those who tidy up
 }
 
 var _ Target = (*Layout)(nil)
@@ -85,13 +88,17 @@ func (l *Layout) Fetch(ctx context.Context, d ocispec.Descriptor) (io.ReadCloser
 
 // Push stores content; see Target.
 func (l *Layout) Push(ctx context.Context, d ocispec.Descriptor, content io.Reader) error {
+	l.writing.RLock()
 	err := l.Store.Push(ctx, d, content)
-	if err != nil && !errors.Is(err, errdef.ErrAlreadyExists) {
-		// The store leaves the file it was writing.
-		if half, globErr := filepath.Glob(filepath.Join(l.ingest(), d.Digest.Encoded()+"_*")); globErr == nil {
-			for _, name := range half {
-				err = errors.Join(err, os.Remove(name))
-			}
+	l.writing.RUnlock()
+	if err == nil || errors.Is(err, errdef.ErrAlreadyExists) || !l.writing.TryLock() {
+		return err
+	}
+	defer l.writing.Unlock()
+	// The store leaves the file it was writing.
+	if half, globErr := filepath.Glob(filepath.Join(l.ingest(), d.Digest.Encoded()+"_*")); globErr == nil {
+		for _, name := range half {
+			err = errors.Join(err, os.Remove(name))
 		}
 	}
 	return err
@@ -100,9 +107,12 @@ func (l *Layout) Push(ctx context.Context, d ocispec.Descriptor, content io.Read
 // ingest is where the store keeps files that it is writing.
 func (l *Layout) ingest() string { return filepath.Join(l.dir, "ingest") }
 
-// tidy removes the folder for unfinished files if nothing is in it.
+// tidy removes the folder for unfinished files if nothing is in it and nobody writes.
 func (l *Layout) tidy() {
-	_ = os.Remove(l.ingest()) // it is in use if this fails
+	if l.writing.TryLock() {
+		defer l.writing.Unlock()
+		_ = os.Remove(l.ingest()) // something is in it if this fails
+	}
 }
 
 // Tag points tag at d.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/errdef"
 
 	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/signing"
@@ -107,5 +108,9 @@ func pushOnce(ctx context.Context, t Target, d ocispec.Descriptor, content []byt
 	if err != nil || there {
 		return err
 	}
-	return t.Push(ctx, d, bytes.NewReader(content))
+	err = t.Push(ctx, d, bytes.NewReader(content))
+	if errors.Is(err, errdef.ErrAlreadyExists) { // by somebody else, since
+		return nil
+	}
+	return err
 }

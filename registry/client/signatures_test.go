@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/content/memory"
 
 	"github.com/wreg-project/wreg/signing"
@@ -44,6 +46,40 @@ func TestAttachedBeforeItsSubject(t *testing.T) {
 	}
 	if found, err := signing.Find(ctx, Signatures(again), root.Digest); err != nil || len(found) != 1 {
 		t.Errorf("Find in the layout that is opened again = %+v, %v; want one bundle", found, err)
+	}
+}
+
+// Many who copy one package into one layout and sign it alike do not get in each
+// other's way: one finishes while another is about to write.
+func TestManyWriteOneLayout(t *testing.T) {
+	ctx := t.Context()
+	src, root, _, _ := family(t)
+	layout, err := CreateLayout(ctx, filepath.Join(t.TempDir(), "layout"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all errgroup.Group
+	for range 8 {
+		all.Go(func() error {
+			for n := range 20 {
+				if _, err := Copy(ctx, src, "1.0.0", layout, CopyOptions{Tags: []string{"1.0.0"}}); err != nil {
+					return err
+				}
+				if _, err := Attach(ctx, layout, root, fmt.Appendf(nil, `{"a":%d}`, n), signing.PredicateSignature); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := all.Wait(); err != nil {
+		t.Errorf("Copy and Attach, eight at a time: %v", err)
+	}
+	if found, err := signing.Find(ctx, Signatures(layout), root.Digest); err != nil || len(found) != 20 {
+		t.Errorf("Find = %d bundles, %v; want 20", len(found), err)
+	}
+	if half, err := filepath.Glob(filepath.Join(layout.ingest(), "*")); err != nil || len(half) > 0 {
+		t.Errorf("Glob of unfinished files = %v, %v; want none", half, err)
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package run is about running packages with no more than they were granted:
 // what a program needs ([Describe]), what the user gives it ([Grants]), what is
-// wrong between the two ([Program.Check], [Program.Lacking]), and handing it over
-// to the program with the engine ([Start]).
+// wrong between the two ([Program.Check], [Program.Lacking]), and what is said of it to
+// the program with the engine ([Grants.Spec]), for package handover.
 //
 // Nothing is granted by default: no files, no network, no variables of the
 // environment. Standard streams, arguments, clocks and random numbers every
@@ -121,4 +121,12 @@ func (g *Grants) Lines() []string {
 		lines = append(lines, "nothing: no files, no network, no environment")
 	}
 	return lines
+}
+
+// Spec is the description of a run for the engine.
+func (g *Grants) Spec() wire.Spec {
+	return wire.Spec{
+		Protocol: wire.Protocol, Dirs: g.Dirs, Env: g.Env, InheritEnv: g.InheritEnv, Net: g.Net,
+		TimeoutMS: g.Timeout.Milliseconds(), MaxMemory: g.MaxMemory,
+	}
 }

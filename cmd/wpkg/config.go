@@ -61,6 +61,15 @@ func configPath() (string, error) {
 	return filepath.Join(dir, "wpkg", "config.yaml"), err
 }
 
+// configPath is where the configuration of this run lies, "" without a home.
+func (t *tool) configPath() string {
+	if t.configFile != "" {
+		return t.configFile
+	}
+	path, _ := configPath()
+	return path
+}
+
 // readConfig reads path, or the user's own file, which may be absent.
 func readConfig(path string) (*config, error) {
 	optional := path == ""

@@ -13,55 +13,39 @@ import (
 	"github.com/wreg-project/wreg/artifact/aot/cache"
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime"
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
+	"github.com/wreg-project/wreg/artifact/run/again"
 	"github.com/wreg-project/wreg/artifact/variant"
 	"github.com/wreg-project/wreg/internal/term"
 )
 
-// An engine is the program that runs and compiles, wpkg-engine. Which it is
-// costs a look at a file; what it can do costs starting it, so that is remembered.
-type engine struct {
-	Path     string    `json:"path"`
-	Size     int64     `json:"size"`
-	Modified time.Time `json:"modified"`
-}
-
-// engine finds the engine.
-func (t *tool) engine() (*engine, error) {
+// engine finds the program that runs and compiles, wpkg-engine. Which it is costs a
+// look at a file; what it can do costs starting it, so that is remembered.
+func (t *tool) engine() (*again.Program, error) {
 	path, err := wasmtime.Find()
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	return &engine{Path: path, Size: info.Size(), Modified: info.ModTime().UTC()}, nil
-}
-
-// same reports whether two are one program, unchanged.
-func (e *engine) same(o *engine) bool {
-	return e.Path == o.Path && e.Size == o.Size && e.Modified.Equal(o.Modified)
+	return again.ProgramOf(path)
 }
 
 // chosen is the code that an engine was given for a binary. Code that somebody
 // vouched for holds for the package and the trust policy that it was chosen by.
 type chosen struct {
-	Engine engine      `json:"engine"`
-	Entry  cache.Entry `json:"entry"`
-	For    string      `json:"for,omitempty"`
-	Judged []judged    `json:"judged,omitempty"`
+	Engine again.Program `json:"engine"`
+	Entry  cache.Entry   `json:"entry"`
+	For    string        `json:"for,omitempty"`
+	Judged []again.File  `json:"judged,omitempty"`
 }
 
 // open opens code for this machine and engine: what was chosen before, or what
 // is in the cache, or what the registry has of a trusted compiler, or what is
 // compiled now. The caller closes it.
 func (p *program) open(ctx context.Context) (*os.File, error) {
-	words := "code " + p.Wasm.Digest.String() + " " + p.engine.Path
 	var c chosen
-	if p.store.Package(words, &c) == nil && c.Engine.same(p.engine) && c.Entry.Config != nil && p.stands(&c) {
+	if p.store.Package(p.codeWords(), &c) == nil && c.Engine.Same(p.engine) && c.Entry.Config != nil && p.stands(&c) {
 		if f, err := p.store.OpenCode(&c.Entry); err == nil {
-			p.entry = &c.Entry
-			p.store.Use(p.entry)
+			p.chosen = c
+			p.store.Use(&c.Entry)
 			return f, nil
 		}
 	}
@@ -75,7 +59,6 @@ func (p *program) open(ctx context.Context) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.name, err)
 	}
-	p.entry = e
 	f, err := p.store.OpenCode(e)
 	if err != nil {
 		return nil, err
@@ -87,17 +70,21 @@ func (p *program) open(ctx context.Context) (*os.File, error) {
 			return nil, errors.Join(err, f.Close())
 		}
 	}
-	if err := p.store.SetPackage(words, c); err != nil {
+	if err := p.store.SetPackage(p.codeWords(), c); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
+	p.chosen = c
 	return f, nil
 }
+
+// codeWords are what the code that was chosen is recorded by.
+func (p *program) codeWords() string { return "code " + p.Wasm.Digest.String() + " " + p.engine.Path }
 
 // stands reports whether what was chosen may still be loaded. What was made here
 // may; of other code the package, the trust policy and its files have to be those
 // by which it was judged.
 func (p *program) stands(c *chosen) bool {
-	return c.Entry.Vouched == nil || c.For == p.judgedFor() && unchanged(c.Judged)
+	return c.Entry.Vouched == nil || c.For == p.judgedFor() && again.Unchanged(c.Judged)
 }
 
 // judgedFor names the package without its tag, and where the trust policy is.

@@ -135,7 +135,7 @@ func (p *program) install(ctx context.Context, commands *run.Commands, cmd *run.
 	defer code.Close()
 	cmd.Reference, cmd.Manifest, cmd.Wasm, cmd.Program = p.name, p.Manifest, p.Wasm, p.Program
 	cmd.Installed = time.Now().UTC()
-	cmd.Run.Kind, cmd.Run.Target = p.Program.Kind, p.entry.Key.Target.String()
+	cmd.Run.Kind, cmd.Run.Target = p.Program.Kind, p.chosen.Entry.Key.Target.String()
 	return commands.Put(cmd, code)
 }
 

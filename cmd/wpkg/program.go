@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +21,7 @@ import (
 	"github.com/wreg-project/wreg/artifact/aot"
 	"github.com/wreg-project/wreg/artifact/aot/cache"
 	"github.com/wreg-project/wreg/artifact/run"
+	"github.com/wreg-project/wreg/artifact/run/again"
 	"github.com/wreg-project/wreg/inspect"
 	"github.com/wreg-project/wreg/internal/term"
 	"github.com/wreg-project/wreg/registry/client"
@@ -71,9 +70,9 @@ type program struct {
 	tool   *tool
 	flags  *programFlags
 	store  *cache.Store
-	engine *engine
-	from   *selection   // where it was asked for in this run; nil if it was not
-	entry  *cache.Entry // after open
+	engine *again.Program
+	from   *selection // where it was asked for in this run; nil if it was not
+	chosen chosen     // after open
 }
 
 // known is what the cache remembers of a package, under the words by which it
@@ -83,14 +82,7 @@ type known struct {
 	Manifest  digest.Digest `json:"manifest,omitempty"`
 	Wasm      aot.Source    `json:"wasm"`
 	Program   run.Program   `json:"program"`
-	Judged    []judged      `json:"judged,omitempty"` // what decided that it may run
-}
-
-// judged is a file by which a program was judged. While it is as it was, so is
-// the verdict.
-type judged struct {
-	Path string `json:"path"`
-	Sum  string `json:"sum"` // SHA-256 in hexadecimal; "" is a file that is not there
+	Judged    []again.File  `json:"judged,omitempty"` // what decided that it may run
 }
 
 // program finds what an argument names and makes sure that it may run. A package
@@ -138,12 +130,8 @@ func (p *program) named(reference string) {
 // words are what a package was asked for by, and all that decides which package
 // that is and whether it may run: who says the same words means the same.
 func (t *tool) words(arg string, f *programFlags) (string, error) {
-	configuration := t.configFile
-	if configuration == "" {
-		configuration, _ = configPath() // without a home there is none
-	}
 	trustPath, _, _ := f.trust.path()
-	text, err := json.Marshal([]any{arg, t.registry, t.insecure, sumOf(configuration), trustPath, f.trust.skip, f.policies.Value()})
+	text, err := json.Marshal([]any{arg, t.registry, t.insecure, again.SumOf(t.configPath()), trustPath, f.trust.skip, f.policies.Value()})
 	return string(text), err
 }
 
@@ -153,26 +141,11 @@ func (p *program) remember(words string) bool {
 	if p.store.Package(words, &k) != nil || k.Program.Kind == "" {
 		return false // unknown, or damaged: it is asked for again
 	}
-	if !unchanged(k.Judged) {
+	if !again.Unchanged(k.Judged) {
 		return false
 	}
 	p.known = k
 	return true
-}
-
-// unchanged reports whether files are as they were.
-func unchanged(list []judged) bool {
-	return !slices.ContainsFunc(list, func(j judged) bool { return sumOf(j.Path) != j.Sum })
-}
-
-// sumOf is the SHA-256 of a small file, "" if it cannot be read.
-func sumOf(path string) string {
-	text, err := readSmall(path, 4<<20)
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
 }
 
 // ask finds a package at its registry, has the trust policy and the policies of
@@ -207,7 +180,7 @@ func (p *program) ask(ctx context.Context, arg, words string, remembered bool, f
 }
 
 // judges lists the files that decided, with what is in them now.
-func judges(f *programFlags) ([]judged, error) {
+func judges(f *programFlags) ([]again.File, error) {
 	files := []string{}
 	trustPath, _, err := f.trust.path()
 	if err == nil {
@@ -225,14 +198,14 @@ func judges(f *programFlags) ([]judged, error) {
 			files = append(files, policy)
 		}
 	}
-	var list []judged
+	var list []again.File
 	for _, file := range files {
 		absolute, err := filepath.Abs(file)
 		if err != nil {
 			return nil, err
 		}
-		if j := (judged{Path: absolute, Sum: sumOf(absolute)}); !slices.Contains(list, j) {
-			list = append(list, j)
+		if f := again.FileOf(absolute); !slices.Contains(list, f) {
+			list = append(list, f)
 		}
 	}
 	return list, nil
@@ -394,11 +367,11 @@ func (p *program) warnNotice(ctx context.Context) {
 
 // openCache opens the cache of this user.
 func openCache() (*cache.Store, error) {
-	dir, err := os.UserCacheDir()
+	dir, err := cache.Default()
 	if err != nil {
-		return nil, fmt.Errorf("cache: %w", err)
+		return nil, err
 	}
-	s, err := cache.Open(filepath.Join(dir, "wpkg", "aot"))
+	s, err := cache.Open(dir)
 	if errors.Is(err, fs.ErrPermission) {
 		err = &hinted{err, "XDG_CACHE_HOME names another folder"}
 	}

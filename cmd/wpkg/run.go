@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
 	"github.com/wreg-project/wreg/artifact/run"
+	"github.com/wreg-project/wreg/artifact/run/again"
+	"github.com/wreg-project/wreg/artifact/run/handover"
 	"github.com/wreg-project/wreg/internal/term"
 )
 
@@ -156,13 +161,56 @@ func (t *tool) run(ctx context.Context, arg string, args []string, f *runFlags) 
 	}
 	defer code.Close()
 	spec := grants.Spec()
-	spec.Kind, spec.Target, spec.Invoke = p.Program.Kind, p.entry.Key.Target.String(), f.invoke
+	spec.Kind, spec.Target, spec.Invoke = p.Program.Kind, p.chosen.Entry.Key.Target.String(), f.invoke
 	spec.Args = []string{f.name}
 	if f.name == "" {
 		spec.Args[0] = p.called
 	}
 	spec.Hint = p.Program.Hint(grants)
-	return run.Start(p.engine.Path, spec, code, args)
+	p.note(arg, args, spec)
+	return handover.Start(p.engine.Path, spec, code, args)
+}
+
+// note writes down how the program is started, for package early. There is nothing
+// to note of a file, or of a package that is asked for each time. A cache that
+// cannot be written to still serves: the next start then takes as long.
+func (p *program) note(arg string, args []string, spec wire.Spec) {
+	said := p.tool.args[:max(len(p.tool.args)-len(args), 0)]
+	words := again.Words(said)
+	if words == "" || said[len(said)-1] != arg || p.Manifest == "" || p.flags.pull == pullAlways || isLayout(arg) {
+		return
+	}
+	files, ok := p.noted(arg)
+	if !ok {
+		return
+	}
+	out := &p.chosen.Entry
+	_ = p.store.SetPackage(words, again.Note{
+		Files: files, Reference: arg, Engine: *p.engine, Spec: spec,
+		Code: again.Code{
+			Name: filepath.Base(p.store.CodePath(out)), Size: out.Config.Output.Size, Entry: filepath.Base(p.store.EntryPath(out)),
+		},
+	})
+}
+
+// noted lists the files by which the program is what it is: the configuration, what
+// decided that it may run and that its code may be loaded, and the records of both.
+// It is false if the records are of something else by now.
+func (p *program) noted(arg string) ([]again.File, bool) {
+	asked, err := p.tool.words(arg, p.flags)
+	if err != nil {
+		return nil, false
+	}
+	code := p.codeWords()
+	files := []again.File{again.FileOf(p.tool.configPath()), again.FileOf(p.store.PackagePath(asked)), again.FileOf(p.store.PackagePath(code))}
+	// What is read after it was hashed is what was hashed, or the note does not hold.
+	var k known
+	var c chosen
+	if p.store.Package(asked, &k) != nil || p.store.Package(code, &c) != nil {
+		return nil, false
+	}
+	same := k.Manifest == p.Manifest && k.Wasm == p.Wasm && c.Entry.Key == p.chosen.Entry.Key && c.For == p.chosen.For
+	return slices.Concat(files, p.Judged, p.chosen.Judged), same
 }
 
 // check is run.Program.Check with the program's name and the hint.

@@ -26,6 +26,7 @@ import (
 // tool is one run of wpkg: where it reads and writes, the common flags, and what
 // is opened when it is first needed.
 type tool struct {
+	args     []string // the command line, as it was written
 	in       io.Reader
 	out, err io.Writer
 

@@ -23,6 +23,36 @@ const (
 	ourInitBytes = 110_000
 )
 
+// What is initialised before package early, which starts packages that are known. It
+// is a tenth of it all, and nothing that verifies or speaks to a network.
+const (
+	earlyPath     = module + "/cmd/wpkg/internal/early"
+	earlyBytes    = 300_000
+	earlyPackages = 110
+)
+
+// TestKnownPackagesStartEarly watches the order in which Go initialises packages: an
+// import of what is initialised late, as path/filepath is, makes early late.
+func TestKnownPackagesStartEarly(t *testing.T) {
+	load(t)
+	list := initialisers(t, "cmd/wpkg")
+	i := slices.IndexFunc(list, func(p initialiser) bool { return p.path == earlyPath })
+	if i < 0 {
+		t.Fatalf("the runtime told of %d initialisers, none of them of %s", len(list), earlyPath)
+	}
+	var before cost
+	for _, p := range list[:i] {
+		before.add(p.cost)
+		if p.path == "net" || p.path == "net/http" {
+			t.Errorf("%s is initialised before %s", p.path, earlyPath)
+		}
+	}
+	if i > earlyPackages || before.bytes > earlyBytes {
+		t.Errorf("before %s, %d packages are initialised and allocate %d bytes; want at most %d and %d.\nThe last before it:\n%s\nmost for:\n%s",
+			earlyPath, i, before.bytes, earlyPackages, earlyBytes, list[i-1].path, worst(list[:i], ""))
+	}
+}
+
 // TestStartOfClient asks the Go runtime which package allocates how much before
 // main, so that an import that costs much at every start is seen at once.
 func TestStartOfClient(t *testing.T) {

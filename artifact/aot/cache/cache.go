@@ -21,9 +21,7 @@ package cache
 
 import (
 	"context"
-	"crypto/sha256"
 	_ "crypto/sha512" // of digests
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +35,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/wreg-project/wreg/artifact/aot"
+	"github.com/wreg-project/wreg/artifact/aot/cache/folder"
 	"github.com/wreg-project/wreg/internal/durable"
 	"github.com/wreg-project/wreg/internal/strictjson"
 )
@@ -45,22 +44,13 @@ import (
 var (
 	ErrNotFound = errors.New("not in the cache")
 	ErrDigest   = errors.New("not the promised bytes")
-	ErrOpen     = errors.New("others can write to it")
+	ErrOpen     = folder.ErrOpen
 )
-
-// The kinds of things, which are the folders too.
-const (
-	codeDir    = "code"
-	wasmDir    = "wasm"
-	entryDir   = "entries"
-	packageDir = "packages"
-	scratchDir = "scratch"
-)
-
-// maxRecord bounds a file of JSON, in bytes: an entry has less than a page.
-const maxRecord = 1 << 20
 
 var limits = strictjson.Limits{Depth: 32, Objects: 5000}
+
+// Default is the folder of this user's cache. It need not be there.
+func Default() (string, error) { return folder.Default() }
 
 // Store is a cache. Its methods are safe for concurrent use, and so is the folder
 // for any number of processes.
@@ -70,7 +60,7 @@ type Store struct {
 
 // Open opens the cache in a folder, which it makes, readable for its owner alone.
 func Open(dir string) (*Store, error) {
-	for _, d := range []string{"", codeDir, wasmDir, entryDir, packageDir, scratchDir} {
+	for _, d := range []string{"", folder.Code, folder.Wasm, folder.Entries, folder.Packages, folder.Scratch} {
 		if err := private(filepath.Join(dir, d)); err != nil {
 			return nil, err
 		}
@@ -80,23 +70,17 @@ func Open(dir string) (*Store, error) {
 
 // private makes a folder for its owner alone, or checks that it is one.
 func private(dir string) error {
-	info, err := os.Lstat(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-			return err
-		}
-		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		info, err = os.Lstat(dir)
-	}
-	switch {
-	case err != nil:
+	err := folder.Check(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
 		return err
-	case !info.IsDir():
-		return fmt.Errorf("%s: %w; it has to be a folder", dir, fs.ErrInvalid)
 	}
-	return owned(dir, info)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return folder.Check(dir)
 }
 
 // Dir is the folder of the cache.
@@ -104,7 +88,9 @@ func (s *Store) Dir() string { return s.dir }
 
 // Scratch makes a folder on the file system of the cache for what is not yet worth
 // keeping. The caller removes it.
-func (s *Store) Scratch() (dir string, err error) { return os.MkdirTemp(s.path(scratchDir, ""), "") }
+func (s *Store) Scratch() (dir string, err error) {
+	return os.MkdirTemp(s.path(folder.Scratch, ""), "")
+}
 
 // Entry says which code belongs to a key. Code of a registry names who vouched
 // for it: what is not named was made on this machine.
@@ -129,15 +115,15 @@ func (s *Store) Add(ctx context.Context, e Entry, code io.Reader) error {
 	if e.Config == nil {
 		return fmt.Errorf("%w: an entry without a config", ErrDigest)
 	}
-	if err := s.put(ctx, codeDir, e.Config.Output, code); err != nil {
+	if err := s.put(ctx, folder.Code, e.Config.Output, code); err != nil {
 		return err
 	}
-	if err := s.write(entryDir, keyName(e.Key), &e); err != nil {
+	if err := s.write(folder.Entries, keyName(e.Key), &e); err != nil {
 		return err
 	}
 	// A Prune that looked before the entry was there may have taken code that
 	// was older. The caller adds it again then, as after any other miss.
-	if _, err := os.Stat(s.path(codeDir, hexOf(e.Config.Output.Digest))); err != nil {
+	if _, err := os.Stat(s.path(folder.Code, hexOf(e.Config.Output.Digest))); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
 	return nil
@@ -147,7 +133,7 @@ func (s *Store) Add(ctx context.Context, e Entry, code io.Reader) error {
 // is ErrNotFound.
 func (s *Store) Find(k aot.Key) (*Entry, error) {
 	var e Entry
-	if err := s.read(entryDir, keyName(k), &e); err != nil {
+	if err := s.read(folder.Entries, keyName(k), &e); err != nil {
 		return nil, err
 	}
 	if e.Key != k || e.Config == nil {
@@ -158,28 +144,36 @@ func (s *Store) Find(k aot.Key) (*Entry, error) {
 
 // OpenCode opens the code of an entry for mapping. The file stays whole for as
 // long as it is open, whatever is pruned. The caller closes it.
-func (s *Store) OpenCode(e *Entry) (*os.File, error) { return s.open(codeDir, e.Config.Output) }
+func (s *Store) OpenCode(e *Entry) (*os.File, error) { return s.open(folder.Code, e.Config.Output) }
 
 // CodePath is where the code of an entry lies, until it is pruned.
-func (s *Store) CodePath(e *Entry) string { return s.path(codeDir, hexOf(e.Config.Output.Digest)) }
+func (s *Store) CodePath(e *Entry) string { return s.path(folder.Code, hexOf(e.Config.Output.Digest)) }
+
+// EntryPath is the record of an entry, whose time tells when it was last used.
+func (s *Store) EntryPath(e *Entry) string { return s.path(folder.Entries, keyName(e.Key)) }
 
 // AddWasm stores the WebAssembly of a package, as Add does with code.
 func (s *Store) AddWasm(ctx context.Context, what aot.Source, wasm io.Reader) error {
-	return s.put(ctx, wasmDir, what, wasm)
+	return s.put(ctx, folder.Wasm, what, wasm)
 }
 
 // OpenWasm opens the WebAssembly with a digest. The caller closes it.
-func (s *Store) OpenWasm(what aot.Source) (*os.File, error) { return s.open(wasmDir, what) }
+func (s *Store) OpenWasm(what aot.Source) (*os.File, error) { return s.open(folder.Wasm, what) }
 
 // SetPackage records what is known of a reference: v is any value of JSON, whose
 // schema is the caller's.
 func (s *Store) SetPackage(reference string, v any) error {
-	return s.write(packageDir, nameOf(reference), v)
+	return s.write(folder.Packages, folder.Record(reference), v)
 }
 
 // Package reads into v what SetPackage recorded.
 func (s *Store) Package(reference string, v any) error {
-	return s.read(packageDir, nameOf(reference), v)
+	return s.read(folder.Packages, folder.Record(reference), v)
+}
+
+// PackagePath is the file of what SetPackage records.
+func (s *Store) PackagePath(reference string) string {
+	return s.path(folder.Packages, folder.Record(reference))
 }
 
 // open opens what has a digest and the size that goes with it.
@@ -239,12 +233,12 @@ func (s *Store) read(kind, name string, v any) error {
 	if err != nil {
 		return err
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxRecord+1))
+	data, err := io.ReadAll(io.LimitReader(f, folder.MaxRecord+1))
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if len(data) > maxRecord {
-		return fmt.Errorf("%s: more than %d bytes: remove it", path, maxRecord)
+	if len(data) > folder.MaxRecord {
+		return fmt.Errorf("%s: more than %d bytes: remove it", path, folder.MaxRecord)
 	}
 	if err := limits.Decode(data, v); err != nil {
 		return fmt.Errorf("%s: %w: remove it", path, err)
@@ -258,21 +252,15 @@ func (s *Store) write(kind, name string, v any) error {
 	if err != nil {
 		return err
 	}
-	if len(data) > maxRecord {
-		return fmt.Errorf("%s: a record of %d bytes; at most %d are kept", name, len(data), maxRecord)
+	if len(data) > folder.MaxRecord {
+		return fmt.Errorf("%s: a record of %d bytes; at most %d are kept", name, len(data), folder.MaxRecord)
 	}
 	return durable.WriteFile(s.path(kind, name), data, 0o600)
 }
 
 // keyName is the file of an entry: one key has one.
 func keyName(k aot.Key) string {
-	return nameOf(strings.Join([]string{k.Source.String(), k.Runtime, k.Version, k.Target.String(), string(k.Tier), k.Profile}, "\x00"))
-}
-
-// nameOf is a file name for a text of any length and with any characters.
-func nameOf(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:]) + ".json"
+	return folder.Record(strings.Join([]string{k.Source.String(), k.Runtime, k.Version, k.Target.String(), string(k.Tier), k.Profile}, "\x00"))
 }
 
 // name is the file name of a digest: its hexadecimal digits, of which the number

@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/wreg-project/wreg/artifact/aot"
+	"github.com/wreg-project/wreg/artifact/aot/cache/folder"
 	"github.com/wreg-project/wreg/artifact/variant"
 )
 
@@ -125,7 +126,7 @@ func TestOtherBytesThanPromisedAreNotKept(t *testing.T) {
 	if got, err := s.Find(e.Key); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Find = %v, %v; want ErrNotFound", got, err)
 	}
-	if left, err := os.ReadDir(filepath.Join(s.Dir(), codeDir)); err != nil || len(left) > 0 {
+	if left, err := os.ReadDir(filepath.Join(s.Dir(), folder.Code)); err != nil || len(left) > 0 {
 		t.Errorf("%v is left in the cache, %v", left, err)
 	}
 }
@@ -154,7 +155,7 @@ func TestDigestsCannotLeadOutOfTheFolder(t *testing.T) {
 }
 
 func TestAFolderThatOthersCanWriteToIsRefused(t *testing.T) {
-	for name, path := range map[string]string{"the cache": ".", "its code": codeDir} {
+	for name, path := range map[string]string{"the cache": ".", "its code": folder.Code} {
 		s := open(t)
 		if err := os.Chmod(filepath.Join(s.Dir(), path), 0o777); err != nil {
 			t.Fatal(err)
@@ -192,13 +193,13 @@ func TestWhatAReferenceWasIsRemembered(t *testing.T) {
 	if err := s.Package("demo:hello@1.2", &got); err != nil || got != want {
 		t.Errorf("Package = %v, %v; want %v", got, err, want)
 	}
-	if err := os.WriteFile(s.path(packageDir, nameOf("demo:hello@1.2")), []byte(`{"Digest":`), 0o600); err != nil {
+	if err := os.WriteFile(s.path(folder.Packages, folder.Record("demo:hello@1.2")), []byte(`{"Digest":`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Package("demo:hello@1.2", &got); err == nil || errors.Is(err, ErrNotFound) {
 		t.Errorf("Package of a record cut short = %v; want an error that says so", err)
 	}
-	if err := os.WriteFile(s.path(packageDir, nameOf("demo:hello@1.2")), bytes.Repeat([]byte(" "), maxRecord+1), 0o600); err != nil {
+	if err := os.WriteFile(s.path(folder.Packages, folder.Record("demo:hello@1.2")), bytes.Repeat([]byte(" "), folder.MaxRecord+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Package("demo:hello@1.2", &got); err == nil || !strings.Contains(err.Error(), "more than") {
@@ -213,7 +214,7 @@ func TestPruneTakesTheLeastRecentlyUsed(t *testing.T) {
 	add(t, s, "c.wasm", strings.Repeat("c", 100))
 	for i, source := range []string{"c.wasm", "a.wasm", "b.wasm"} {
 		e := entry(source, "")
-		age(t, s.path(entryDir, keyName(e.Key)), time.Duration(i)*24*time.Hour)
+		age(t, s.path(folder.Entries, keyName(e.Key)), time.Duration(i)*24*time.Hour)
 	}
 	for _, c := range []struct {
 		name string
@@ -248,7 +249,7 @@ func TestPruneTakesTheLeastRecentlyUsed(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("entries after %s (-want +got):\n%s", c.name, diff)
 		}
-		if files, err := s.files(codeDir); err != nil || len(files) != len(c.want) {
+		if files, err := s.files(folder.Code); err != nil || len(files) != len(c.want) {
 			t.Errorf("after %s %d files of code are left, %v; want %d", c.name, len(files), err, len(c.want))
 		}
 	}
@@ -257,14 +258,14 @@ func TestPruneTakesTheLeastRecentlyUsed(t *testing.T) {
 func TestPruneSparesWhatIsBeingWritten(t *testing.T) {
 	s := open(t)
 	code := entry("new.wasm", "code that has no entry yet")
-	if err := s.put(t.Context(), codeDir, code.Config.Output, strings.NewReader("code that has no entry yet")); err != nil {
+	if err := s.put(t.Context(), folder.Code, code.Config.Output, strings.NewReader("code that has no entry yet")); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.AddWasm(t.Context(), aot.Source{Digest: digest.FromString("old"), Size: 3}, strings.NewReader("old")); err != nil {
 		t.Fatal(err)
 	}
-	age(t, s.path(wasmDir, digest.FromString("old").Encoded()), 2*grace)
-	crashed := []string{s.path(codeDir, ".new.tmp"), s.path(entryDir, ".old.tmp")}
+	age(t, s.path(folder.Wasm, digest.FromString("old").Encoded()), 2*grace)
+	crashed := []string{s.path(folder.Code, ".new.tmp"), s.path(folder.Entries, ".old.tmp")}
 	for _, path := range crashed {
 		if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
@@ -294,7 +295,7 @@ func TestPruneSparesWhatIsBeingWritten(t *testing.T) {
 		t.Errorf("Prune = %+v, want 3 files", got)
 	}
 	for path, want := range map[string]bool{
-		crashed[0]: true, crashed[1]: false, s.CodePath(&code): true, s.path(wasmDir, digest.FromString("old").Encoded()): false,
+		crashed[0]: true, crashed[1]: false, s.CodePath(&code): true, s.path(folder.Wasm, digest.FromString("old").Encoded()): false,
 		dir: false, busy: true,
 	} {
 		if _, err := os.Stat(path); (err == nil) != want {
@@ -411,10 +412,10 @@ func TestVerifyFindsAndRemovesDamage(t *testing.T) {
 	if err := os.Remove(s.CodePath(&orphan)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(s.path(entryDir, nameOf("x")), []byte("{}"), 0o600); err != nil {
+	if err := os.WriteFile(s.path(folder.Entries, folder.Record("x")), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(s.path(packageDir, nameOf("y")), []byte("no JSON"), 0o600); err != nil {
+	if err := os.WriteFile(s.path(folder.Packages, folder.Record("y")), []byte("no JSON"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.Verify(t.Context())
@@ -422,13 +423,13 @@ func TestVerifyFindsAndRemovesDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		s.CodePath(&patched):                   "its bytes have the digest " + digest.FromString("some hostile cod").Encoded(),
-		s.path(entryDir, keyName(patched.Key)): "an entry whose code is gone",
-		s.path(entryDir, keyName(orphan.Key)):  "an entry whose code is gone",
-		s.path(entryDir, nameOf("x")):          "an entry of another key",
+		s.CodePath(&patched):                         "its bytes have the digest " + digest.FromString("some hostile cod").Encoded(),
+		s.path(folder.Entries, keyName(patched.Key)): "an entry whose code is gone",
+		s.path(folder.Entries, keyName(orphan.Key)):  "an entry whose code is gone",
+		s.path(folder.Entries, folder.Record("x")):   "an entry of another key",
 	}
 	for _, d := range got {
-		if filepath.Dir(d.Path) == filepath.Join(s.Dir(), packageDir) {
+		if filepath.Dir(d.Path) == filepath.Join(s.Dir(), folder.Packages) {
 			continue // says what Go's decoder says
 		}
 		if want[d.Path] != d.Why {

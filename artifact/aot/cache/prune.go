@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/wreg-project/wreg/artifact/aot/cache/folder"
 )
 
 // grace is how long bytes lie in the cache before nothing names them is a reason
@@ -38,19 +40,19 @@ type Info struct {
 func (s *Store) Use(e *Entry) {
 	now := time.Now()
 	// A cache that cannot be written to still serves; what it forgets is when.
-	_ = os.Chtimes(s.path(entryDir, keyName(e.Key)), now, now)
+	_ = os.Chtimes(s.path(folder.Entries, keyName(e.Key)), now, now)
 }
 
 // List returns all entries, the last used first. Records that cannot be read are
 // left out; Verify names them.
 func (s *Store) List() ([]Item, error) {
-	files, err := s.files(entryDir)
+	files, err := s.files(folder.Entries)
 	if err != nil {
 		return nil, err
 	}
 	items := make([]Item, 0, len(files))
 	for _, f := range files {
-		if it := (Item{Used: f.modified, file: f.name}); s.read(entryDir, f.name, &it.Entry) == nil && it.Config != nil && keyName(it.Key) == f.name {
+		if it := (Item{Used: f.modified, file: f.name}); s.read(folder.Entries, f.name, &it.Entry) == nil && it.Config != nil && keyName(it.Key) == f.name {
 			items = append(items, it)
 		}
 	}
@@ -64,13 +66,13 @@ func (s *Store) Info() (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	packages, err := s.files(packageDir)
+	packages, err := s.files(folder.Packages)
 	if err != nil {
 		return nil, err
 	}
 	in := &Info{Entries: len(items), Packages: len(packages)}
 	named := names(items)
-	for _, kind := range []string{codeDir, wasmDir} {
+	for _, kind := range []string{folder.Code, folder.Wasm} {
 		files, err := s.files(kind)
 		if err != nil {
 			return nil, err
@@ -79,7 +81,7 @@ func (s *Store) Info() (*Info, error) {
 			switch {
 			case !named[kind][f.name]:
 				in.Unnamed += f.size
-			case kind == codeDir:
+			case kind == folder.Code:
 				in.Code += f.size
 			default:
 				in.Wasm += f.size
@@ -91,10 +93,10 @@ func (s *Store) Info() (*Info, error) {
 
 // names is what entries name, by folder.
 func names(items []Item) map[string]map[string]bool {
-	named := map[string]map[string]bool{codeDir: {}, wasmDir: {}}
+	named := map[string]map[string]bool{folder.Code: {}, folder.Wasm: {}}
 	for _, it := range items {
-		named[codeDir][hexOf(it.Config.Output.Digest)] = true
-		named[wasmDir][hexOf(it.Key.Source)] = true
+		named[folder.Code][hexOf(it.Config.Output.Digest)] = true
+		named[folder.Wasm][hexOf(it.Key.Source)] = true
 	}
 	return named
 }
@@ -134,7 +136,7 @@ func (s *Store) Prune(ctx context.Context, o PruneOptions) (*Pruned, error) {
 		}
 		bytes -= it.Config.Output.Size
 		gone = append(gone, it)
-		if err := s.remove(entryDir, it.file); err != nil {
+		if err := s.remove(folder.Entries, it.file); err != nil {
 			return done, err
 		}
 		done.Entries++
@@ -147,13 +149,13 @@ func (s *Store) Prune(ctx context.Context, o PruneOptions) (*Pruned, error) {
 
 // prunePackages removes what is known of references that were not asked for.
 func (s *Store) prunePackages(o PruneOptions, now time.Time, done *Pruned) error {
-	files, err := s.files(packageDir)
+	files, err := s.files(folder.Packages)
 	if err != nil {
 		return err
 	}
 	for _, f := range files {
 		if o.All || o.Unused > 0 && now.Sub(f.modified) > o.Unused {
-			if err := s.remove(packageDir, f.name); err != nil {
+			if err := s.remove(folder.Packages, f.name); err != nil {
 				return err
 			}
 			done.Packages++
@@ -166,7 +168,7 @@ func (s *Store) prunePackages(o PruneOptions, now time.Time, done *Pruned) error
 // that went just now, and after the grace anything else. What was written again
 // since start stays.
 func (s *Store) sweep(ctx context.Context, kept, gone map[string]map[string]bool, start time.Time, done *Pruned) error {
-	for _, kind := range []string{codeDir, wasmDir} {
+	for _, kind := range []string{folder.Code, folder.Wasm} {
 		files, err := s.files(kind)
 		if err != nil {
 			return err
@@ -192,14 +194,14 @@ func (s *Store) sweep(ctx context.Context, kept, gone map[string]map[string]bool
 // sweepUnfinished removes what writes left that ended with their process, and
 // what Scratch made for such processes.
 func (s *Store) sweepUnfinished(start time.Time, done *Pruned) error {
-	for _, kind := range []string{codeDir, wasmDir, entryDir, packageDir, scratchDir} {
+	for _, kind := range []string{folder.Code, folder.Wasm, folder.Entries, folder.Packages, folder.Scratch} {
 		entries, err := os.ReadDir(filepath.Join(s.dir, kind))
 		if err != nil {
 			return err
 		}
 		for _, e := range entries {
 			info, err := e.Info()
-			left := kind == scratchDir || unfinished(e.Name())
+			left := kind == folder.Scratch || unfinished(e.Name())
 			if err != nil || !left || start.Sub(info.ModTime()) <= grace {
 				continue
 			}
@@ -261,7 +263,7 @@ type Damage struct {
 // their digest, records that cannot be read, entries whose code is gone.
 func (s *Store) Verify(ctx context.Context) ([]Damage, error) {
 	var found []Damage
-	for _, kind := range []string{codeDir, wasmDir, entryDir, packageDir} {
+	for _, kind := range []string{folder.Code, folder.Wasm, folder.Entries, folder.Packages} {
 		files, err := s.files(kind)
 		if err != nil {
 			return found, err
@@ -287,7 +289,7 @@ func (s *Store) Verify(ctx context.Context) ([]Damage, error) {
 // come before the entries, so that these miss what was removed.
 func (s *Store) damage(ctx context.Context, kind, name string) (why string, err error) {
 	switch kind {
-	case entryDir:
+	case folder.Entries:
 		var e Entry
 		if err := s.read(kind, name, &e); err != nil {
 			return err.Error(), nil
@@ -299,7 +301,7 @@ func (s *Store) damage(ctx context.Context, kind, name string) (why string, err 
 			return "an entry whose code is gone", nil
 		}
 		return "", nil
-	case packageDir:
+	case folder.Packages:
 		var v map[string]any
 		if err := s.read(kind, name, &v); err != nil {
 			return err.Error(), nil

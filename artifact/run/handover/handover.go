@@ -1,28 +1,21 @@
-package run
+// Package handover gives a run to the program with the engine. It depends on next
+// to nothing, since packages that are known start with it.
+package handover
 
 import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
+	"path"
 	"strconv"
 
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
 )
 
-// Spec is the description of a run for the engine.
-func (g *Grants) Spec() wire.Spec {
-	return wire.Spec{
-		Protocol: wire.Protocol, Dirs: g.Dirs, Env: g.Env, InheritEnv: g.InheritEnv, Net: g.Net,
-		TimeoutMS: g.Timeout.Milliseconds(), MaxMemory: g.MaxMemory,
-	}
-}
-
 // Start runs code, which is open, by the engine at a path, with args behind those
-// of the Spec. The engine takes the place of this process where the system can do
-// that, so that signals, the terminal and the exit status are the program's own:
-// Start returns only if it could not be started. Elsewhere Start ends the process
-// with the status of the program.
+// of the Spec. The engine takes the place of this process, so that signals, the
+// terminal and the exit status are the program's own: Start returns only if it
+// could not be started, as on systems where a process cannot become another one.
 //
 // The code is handed over open, so that pruning a cache meanwhile takes nothing
 // away; its name in the Spec is set here.
@@ -44,7 +37,7 @@ func Start(engine string, s wire.Spec, code *os.File, args []string) error {
 	if err != nil {
 		return err
 	}
-	argv := append([]string{filepath.Base(engine), "run", "--spec-fd", strconv.Itoa(int(spec.Fd())), "--"}, args...)
+	argv := append([]string{path.Base(engine), "run", "--spec-fd", strconv.Itoa(int(spec.Fd())), "--"}, args...)
 	if _, err := inherit(spec); err != nil {
 		return err
 	}

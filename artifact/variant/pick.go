@@ -24,7 +24,7 @@ type Candidate struct {
 // Wanted is what code has to be. An empty Profile or Source, and no CompatIDs,
 // match none.
 type Wanted struct {
-	Host      Target              // of the machine; see [Host]
+	Host      Target              // of the machine; see package host
 	Runtime   string              // that will load it
 	Profile   string              // that it loads
 	Source    string              // digest of the WebAssembly to run

@@ -3,7 +3,6 @@ package variant_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -230,19 +229,6 @@ func TestPickDoesNotDependOnTheOrder(t *testing.T) {
 			if diff := cmp.Diff(first.Best, got.Best); diff != "" || len(got.Rejected) != len(first.Rejected) {
 				t.Fatalf("round %d: Pick(%v) differs (-first +now):\n%s", round, list, diff)
 			}
-		}
-	}
-}
-
-func TestHostIsThisMachine(t *testing.T) {
-	got := variant.Host()
-	if got.OS != runtime.GOOS || got.Arch != runtime.GOARCH || (got.Level != "") != (got.Arch == "amd64") || !got.RunsOn(got) {
-		t.Errorf("Host() = %+v; want %s/%s, with a level on amd64 alone", got, runtime.GOOS, runtime.GOARCH)
-	}
-	if runtime.GOARCH == "amd64" {
-		base := variant.Target{OS: runtime.GOOS, Arch: "amd64", Level: "v1"}
-		if !base.RunsOn(got) {
-			t.Errorf("%s runs on %s = false; want true", base, got)
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // Package variant chooses among the forms in which a package can be run: the
 // WebAssembly itself, and native code made of it ahead of time for certain CPUs.
-// It is pure: it reads no file and asks no machine but [Host].
+// It is pure: what the machine at hand is, package host tells.
 package variant
 
 import (

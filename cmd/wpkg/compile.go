@@ -21,6 +21,7 @@ import (
 	"github.com/wreg-project/wreg/artifact/aot/provenance"
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime"
 	"github.com/wreg-project/wreg/artifact/variant"
+	"github.com/wreg-project/wreg/artifact/variant/host"
 	"github.com/wreg-project/wreg/internal/durable"
 	"github.com/wreg-project/wreg/internal/term"
 	"github.com/wreg-project/wreg/registry/client"
@@ -197,7 +198,7 @@ func (t *tool) compile(ctx context.Context, arg string, f *compileFlags) error {
 		return err
 	}
 	if len(goals) == 0 {
-		goals = []variant.Target{variant.Host()}
+		goals = []variant.Target{host.Target()}
 	}
 	var by *author
 	if f.sign {

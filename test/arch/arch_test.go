@@ -27,7 +27,7 @@ const module = "github.com/wreg-project/wreg"
 var layers = [][]string{
 	{"internal/...", "artifact/ref", "inspect/wasm", "signing/tlog"},
 	{
-		"inspect/...", "artifact", "artifact/variant", "sbom/...", "signing/...", "storage/blob", "storage/meta",
+		"inspect/...", "artifact", "artifact/variant/...", "sbom/...", "signing/...", "storage/blob", "storage/meta",
 		"registry/catalog/wire",
 	},
 	{

@@ -31,6 +31,7 @@ import (
 
 	"github.com/wreg-project/wreg/artifact/aot"
 	"github.com/wreg-project/wreg/artifact/variant"
+	"github.com/wreg-project/wreg/artifact/variant/host"
 	"github.com/wreg-project/wreg/inspect/precompiled"
 	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/internal/lazy"
@@ -98,7 +99,7 @@ func (c *Compiler) Support(ctx context.Context) (*aot.Support, error) {
 		return nil, err
 	}
 	s := &aot.Support{Version: version, Path: c.path}
-	for _, t := range c.tool.targets(variant.Host()) {
+	for _, t := range c.tool.targets(host.Target()) {
 		s.Targets = append(s.Targets, aot.TargetSupport{Target: t.Target, Why: t.why})
 	}
 	return s, nil
@@ -199,14 +200,14 @@ func (c *Compiler) Compile(ctx context.Context, j aot.Job, out io.Writer) (*aot.
 		Output:   made.Source,
 	}
 	if c.BuilderID != "" {
-		config.Builder = &aot.Builder{ID: c.BuilderID, Platform: variant.Host().String()}
+		config.Builder = &aot.Builder{ID: c.BuilderID, Platform: host.Target().String()}
 	}
 	return config, nil
 }
 
 // target finds a target in the table.
 func (c *Compiler) target(want variant.Target) (target, error) {
-	for _, t := range c.tool.targets(variant.Host()) {
+	for _, t := range c.tool.targets(host.Target()) {
 		switch {
 		case t.Target != want:
 		case t.why != "":

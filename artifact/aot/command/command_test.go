@@ -19,6 +19,7 @@ import (
 
 	"github.com/wreg-project/wreg/artifact/aot"
 	"github.com/wreg-project/wreg/artifact/variant"
+	"github.com/wreg-project/wreg/artifact/variant/host"
 )
 
 // The tools of the table are not to be had where these tests run. In their place
@@ -128,13 +129,13 @@ func wasmEdge(system, machine byte) []byte {
 // here is code of WasmEdge for this machine.
 func here(t *testing.T) ([]byte, string) {
 	t.Helper()
-	host := variant.Host()
+	machine := host.Target()
 	systems, machines := []string{"", "linux", "darwin", "windows"}, []string{"", "amd64", "arm64"}
-	platform := host.OS + "/" + host.Arch
-	if host.Arch == "amd64" {
+	platform := machine.OS + "/" + machine.Arch
+	if machine.Arch == "amd64" {
 		platform += "/v1"
 	}
-	return wasmEdge(byte(slices.Index(systems, host.OS)), byte(slices.Index(machines, host.Arch))), platform
+	return wasmEdge(byte(slices.Index(systems, machine.OS)), byte(slices.Index(machines, machine.Arch))), platform
 }
 
 func TestCompile(t *testing.T) {
@@ -304,7 +305,7 @@ func TestFaultyTools(t *testing.T) {
 func TestRefusedBeforeTheToolIsStarted(t *testing.T) {
 	component := "\x00asm\x0d\x00\x01\x00"
 	other := "linux/arm64"
-	if host := variant.Host(); host.Arch == "arm64" {
+	if host.Target().Arch == "arm64" {
 		other = "linux/amd64/v1"
 	}
 	tests := []struct {
@@ -376,7 +377,7 @@ func TestSupport(t *testing.T) {
 					can++
 				}
 			}
-			if can == 0 && variant.Host().OS == "linux" {
+			if can == 0 && host.Target().OS == "linux" {
 				t.Errorf("Support = %+v; want a target that it can compile for", got)
 			}
 		})

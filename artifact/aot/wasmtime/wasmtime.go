@@ -25,6 +25,7 @@ import (
 	"github.com/wreg-project/wreg/artifact/aot"
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
 	"github.com/wreg-project/wreg/artifact/variant"
+	"github.com/wreg-project/wreg/artifact/variant/host"
 	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/internal/sandbox"
 )
@@ -311,7 +312,7 @@ func (c *Compiler) config(j aot.Job, w *work, tier aot.Tier, made aot.Source) *a
 		Output:   made,
 	}
 	if c.BuilderID != "" || w.emulator != "" {
-		config.Builder = &aot.Builder{ID: c.BuilderID, Platform: variant.Host().String(), Emulated: w.emulator != ""}
+		config.Builder = &aot.Builder{ID: c.BuilderID, Platform: host.Target().String(), Emulated: w.emulator != ""}
 		if config.Builder.ID == "" {
 			config.Builder.ID = "local"
 		}
@@ -358,10 +359,10 @@ func (c *Compiler) emulates(native *wire.IDs, t variant.Target) bool {
 
 // whyNot says why a target is not supported, and what would help.
 func (c *Compiler) whyNot(native *wire.IDs, t variant.Target) string {
-	host, err := variant.Parse(native.Host)
+	best, err := variant.Parse(native.Host)
 	switch {
-	case err == nil && t.OS == host.OS && t.Arch == host.Arch:
-		return "this CPU is " + host.Level
+	case err == nil && t.OS == best.OS && t.Arch == best.Arch:
+		return "this CPU is " + best.Level
 	case t.OS == "linux" && t.Arch == "arm64" && runtime.GOOS == "linux":
 		if c.Qemu == "" {
 			return "needs a worker on such a machine, or here qemu-user-static and " + Program + "-arm64"

@@ -20,6 +20,7 @@ import (
 	"github.com/wreg-project/wreg/artifact/aot"
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
 	"github.com/wreg-project/wreg/artifact/variant"
+	"github.com/wreg-project/wreg/artifact/variant/host"
 	"github.com/wreg-project/wreg/internal/sandbox"
 )
 
@@ -73,7 +74,7 @@ func TestCompilePassesOnTheCodeAndSaysWhatItIs(t *testing.T) {
 			Target:   aot.Made{Platform: "linux/amd64/v2", Triple: "x86_64-unknown-linux-gnu", ISAFlags: []string{"has_popcnt"}},
 			CompatID: idOf("engine"),
 			Output:   aot.Source{Digest: digest.FromBytes(code), Size: int64(len(code))},
-			Builder:  &aot.Builder{ID: "https://ci.example/worker", Platform: variant.Host().String()},
+			Builder:  &aot.Builder{ID: "https://ci.example/worker", Platform: host.Target().String()},
 		}
 		if diff := cmp.Diff(want, got); diff != "" || !bytes.Equal(out.Bytes(), code) {
 			t.Errorf("%s: Compile wrote %d bytes, of %d, and its config differs (-want +got):\n%s", fault, out.Len(), len(code), diff)

@@ -22,7 +22,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,9 +50,12 @@ const self = "wpkg-engine"
 // timer, where the engine cannot stop it.
 const blocked = 100 * time.Millisecond
 
+// init keeps what follows on the first thread of the process. On another the C
+// library would take memory in small pieces, and each would cost an interrupt of
+// the other processors.
+func init() { runtime.LockOSThread() }
+
 func main() {
-	// The little that is allocated here is gone before a collection would pay.
-	debug.SetGCPercent(-1)
 	name := filepath.Base(os.Args[0])
 	if !strings.HasPrefix(name, self) {
 		os.Exit(installed(name, os.Args[1:]))
@@ -270,7 +273,7 @@ func start(name string, spec *wire.Spec, args []string) int {
 	if err != nil {
 		return failed(name, err)
 	}
-	e, err := engine.New(engine.Options{Target: t})
+	e, err := engine.New(engine.Options{Target: t, Leave: true})
 	if err != nil {
 		return failed(name, err)
 	}

@@ -8,7 +8,6 @@ import "C"
 import (
 	"bytes"
 	"crypto/sha256"
-	"debug/elf"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
 	"github.com/wreg-project/wreg/artifact/variant"
+	"github.com/wreg-project/wreg/inspect/precompiled"
 )
 
 // Preambles of binaries: the magic bytes, then version and layer.
@@ -101,19 +101,11 @@ func (e *Engine) CompatID() (string, error) {
 	if err := e.Compile([]byte(preambleModule), &code); err != nil {
 		return "", err
 	}
-	file, err := elf.NewFile(bytes.NewReader(code.Bytes()))
-	if err != nil {
-		return "", fmt.Errorf("code of the empty module: %w", err)
-	}
-	section := file.Section(".wasmtime.engine")
-	if section == nil {
+	made, ok := precompiled.Read(bytes.NewReader(code.Bytes()), int64(code.Len()))
+	if !ok || len(made.Settings) == 0 {
 		return "", fmt.Errorf("code of the empty module has no section .wasmtime.engine")
 	}
-	settings, err := section.Data()
-	if err != nil {
-		return "", fmt.Errorf("code of the empty module: %w", err)
-	}
-	sum := sha256.Sum256(settings)
+	sum := sha256.Sum256(made.Settings)
 	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 

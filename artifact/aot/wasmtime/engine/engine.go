@@ -50,12 +50,16 @@ type Options struct {
 	// Fast makes Compile take time in proportion to its input, for larger and
 	// slower code (aot.Fast).
 	Fast bool
+	// Leave has [Code.Run] and [Code.Invoke] free nothing, for a process that ends
+	// after one of them: the system frees all of it at once, and sooner.
+	Leave bool
 }
 
 // An Engine compiles and loads. It is not for concurrent use.
 type Engine struct {
 	c      *C.wasm_engine_t
 	target variant.Target
+	leave  bool
 }
 
 // quiet keeps Rust from adding stacks of its own to every error.
@@ -90,7 +94,7 @@ func New(o Options) (*Engine, error) {
 		C.wasmtime_config_cranelift_opt_level_set(config, C.WASMTIME_OPT_LEVEL_NONE)
 		C.wasmtime_config_cranelift_flag_set(config, names.str("regalloc_algorithm"), names.str("single_pass"))
 	}
-	return &Engine{c: C.wasm_engine_new_with_config(config), target: o.Target}, nil
+	return &Engine{c: C.wasm_engine_new_with_config(config), target: o.Target, leave: o.Leave}, nil
 }
 
 // Close frees the engine.
@@ -103,35 +107,46 @@ type settings struct {
 	flags  []string
 }
 
-// levels are the flags of Cranelift for the levels of the x86-64 psABI.
-var levels = map[string][]string{
-	"v1": nil,
-	"v2": {"has_cmpxchg16b", "has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt"},
-	"v3": {
-		"has_cmpxchg16b", "has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt",
-		"has_avx", "has_avx2", "has_bmi1", "has_bmi2", "has_fma", "has_lzcnt",
-	},
+// flagsOf are the flags of Cranelift for a level of the x86-64 psABI. Like all of
+// this package they are no map, which would be made at each start.
+func flagsOf(level string) (flags []string, known bool) {
+	switch level {
+	case "v1":
+		return nil, true
+	case "v2":
+		return []string{"has_cmpxchg16b", "has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt"}, true
+	case "v3":
+		return []string{
+			"has_cmpxchg16b", "has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt",
+			"has_avx", "has_avx2", "has_bmi1", "has_bmi2", "has_fma", "has_lzcnt",
+		}, true
+	}
+	return nil, false
 }
 
-// triples are those of the machines that wpkg-engine is built for. That one is
+// triple is that of the machines that this wpkg-engine is built for. That one is
 // given keeps wasmtime from using whatever else the CPU at hand can do.
-var triples = map[string]string{
-	"linux/amd64":  "x86_64-unknown-linux-gnu",
-	"linux/arm64":  "aarch64-unknown-linux-gnu",
-	"darwin/amd64": "x86_64-apple-darwin",
-	"darwin/arm64": "aarch64-apple-darwin",
+func triple() string {
+	arch := "x86_64"
+	if runtime.GOARCH == "arm64" {
+		arch = "aarch64"
+	}
+	if runtime.GOOS == "darwin" {
+		return arch + "-apple-darwin"
+	}
+	return arch + "-unknown-linux-gnu"
 }
 
 func settingsOf(t variant.Target) (settings, error) {
 	if t == variant.Portable {
 		return settings{triple: variant.Pulley64}, nil
 	}
-	flags, known := levels[t.Level]
+	flags, known := flagsOf(t.Level)
 	if t.OS != runtime.GOOS || t.Arch != runtime.GOARCH || known != (t.Arch == "amd64") {
 		return settings{}, fmt.Errorf("%s: %w: this wpkg-engine is for %s/%s and %s; use one built for that machine, natively or under qemu",
 			t, ErrUnsupported, runtime.GOOS, runtime.GOARCH, variant.Pulley64)
 	}
-	return settings{triple: triples[t.OS+"/"+t.Arch], flags: flags}, nil
+	return settings{triple: triple(), flags: flags}, nil
 }
 
 // failure is the error that wasmtime returned, nil for none. It frees it.

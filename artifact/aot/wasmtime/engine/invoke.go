@@ -190,7 +190,7 @@ func parseAll(name string, params []number, args []string) ([]uint64, error) {
 
 // interfaceTypes are the types of numbers of components, by the kind of their
 // type; values have kinds of their own.
-var interfaceTypes = map[C.uint8_t]struct {
+var interfaceTypes = [...]struct {
 	number
 	value C.uint8_t
 }{
@@ -277,9 +277,9 @@ func (st *store) named(name string) *C.wasmtime_component_export_index_t {
 // frees the type.
 func interfaceType(t *C.wasmtime_component_valtype_t) (number, C.uint8_t, error) {
 	defer C.wasmtime_component_valtype_delete(t)
-	n, found := interfaceTypes[t.kind]
-	if !found {
+	if int(t.kind) >= len(interfaceTypes) {
 		return number{}, 0, fmt.Errorf("%w: it takes or returns what is neither a number nor a boolean", ErrArgument)
 	}
+	n := interfaceTypes[t.kind]
 	return n.number, n.value, nil
 }

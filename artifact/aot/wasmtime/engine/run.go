@@ -85,6 +85,9 @@ type store struct {
 	ctx   *C.wasmtime_context_t
 	timer *time.Timer
 	late  atomic.Bool // the time limit was reached
+
+	linker          *C.wasmtime_linker_t           // nil before its instance is made, or if that is a component
+	componentLinker *C.wasmtime_component_linker_t // nil likewise
 }
 
 func (c *Code) open(s *wire.Spec, args []string) (*store, error) {
@@ -118,6 +121,15 @@ func (c *Code) open(s *wire.Spec, args []string) (*store, error) {
 func (st *store) close() {
 	if st.timer != nil {
 		st.timer.Stop()
+	}
+	if st.code.e.leave {
+		return
+	}
+	if st.linker != nil {
+		C.wasmtime_linker_delete(st.linker)
+	}
+	if st.componentLinker != nil {
+		C.wasmtime_component_linker_delete(st.componentLinker)
 	}
 	C.wasmtime_store_delete(st.c)
 }
@@ -234,13 +246,12 @@ func status(err error) (int, error) {
 // instantiate instantiates a module with WASI.
 func (st *store) instantiate() (C.wasmtime_instance_t, error) {
 	var instance C.wasmtime_instance_t
-	linker := C.wasmtime_linker_new(st.code.e.c)
-	defer C.wasmtime_linker_delete(linker)
-	if err := failure(C.wasmtime_linker_define_wasi(linker)); err != nil {
+	st.linker = C.wasmtime_linker_new(st.code.e.c)
+	if err := failure(C.wasmtime_linker_define_wasi(st.linker)); err != nil {
 		return instance, fmt.Errorf("WASI: %s", causes(err))
 	}
 	var trap *C.wasm_trap_t
-	err := C.wasmtime_linker_instantiate(linker, st.ctx, st.code.module, &instance, &trap)
+	err := C.wasmtime_linker_instantiate(st.linker, st.ctx, st.code.module, &instance, &trap)
 	return instance, st.ended(err, trap)
 }
 
@@ -358,13 +369,12 @@ func (st *store) runComponent() (int, error) {
 // componentFunction instantiates the component and finds a function in it.
 func (st *store) componentFunction(export *C.wasmtime_component_export_index_t) (C.wasmtime_component_func_t, error) {
 	var f C.wasmtime_component_func_t
-	linker := C.wasmtime_component_linker_new(st.code.e.c)
-	defer C.wasmtime_component_linker_delete(linker)
-	if err := failure(C.wasmtime_component_linker_add_wasip2(linker)); err != nil {
+	st.componentLinker = C.wasmtime_component_linker_new(st.code.e.c)
+	if err := failure(C.wasmtime_component_linker_add_wasip2(st.componentLinker)); err != nil {
 		return f, fmt.Errorf("WASI: %s", causes(err))
 	}
 	var instance C.wasmtime_component_instance_t
-	if err := st.ended(C.wasmtime_component_linker_instantiate(linker, st.ctx, st.code.component, &instance), nil); err != nil {
+	if err := st.ended(C.wasmtime_component_linker_instantiate(st.componentLinker, st.ctx, st.code.component, &instance), nil); err != nil {
 		return f, err
 	}
 	if !C.wasmtime_component_instance_get_func(&instance, st.ctx, export, &f) {

@@ -323,7 +323,8 @@ func (c *Compiler) expect(code *precompiled.Code, t target, version string, kind
 		return fmt.Errorf("it was to be for %s", t.Target)
 	case isWasmtime && len(code.Settings) == 0:
 		return errors.New("its settings are missing")
-	case isWasmtime && code.Version != major:
+	// wasmtime 36 writes its version in full, and 39 the first number alone.
+	case isWasmtime && code.Version != major && code.Version != version:
 		return fmt.Errorf("the tool says it is version %s", version)
 	case isWasmtime && code.Form != form:
 		return fmt.Errorf("it was given a %s", form)

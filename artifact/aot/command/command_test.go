@@ -156,7 +156,7 @@ func TestCompile(t *testing.T) {
 	}{
 		{
 			runtime: "wasmtime", program: "wasmtime", says: "wasmtime 36.0.2 (1a2b3c4 2026-01-01)", platform: "linux/amd64/v3",
-			code: cwasm(62, 1, "36", "x86_64-unknown-linux-gnu", "has_sse3", "has_avx"),
+			code: cwasm(62, 1, "36.0.2", "x86_64-unknown-linux-gnu", "has_sse3", "has_avx"),
 			args: "compile --target x86_64-unknown-linux-gnu -W epoch-interruption=y" + flag(v3) + " -o module.out module.wasm",
 			want: aot.Config{
 				Compiler: aot.By{Runtime: "wasmtime", Version: "36.0.2", Engine: "cranelift", Tier: aot.Optimising, Profile: aot.Profile},
@@ -265,6 +265,7 @@ func TestFaultyTools(t *testing.T) {
 		{name: "gives the module back", code: []byte(emptyModule), want: aot.ErrCrashed, text: "no native code that is known"},
 		{name: "makes code of another runtime", code: wamr("x86_64"), want: aot.ErrCrashed, text: "another runtime than wasmtime"},
 		{name: "makes code of another version", code: cwasm(62, 1, "38", "x86_64-unknown-linux-gnu"), want: aot.ErrCrashed, text: "version 39.0.1"},
+		{name: "makes code of another patch", code: cwasm(62, 1, "39.0.2", "x86_64-unknown-linux-gnu"), want: aot.ErrCrashed, text: "version 39.0.1"},
 		{name: "makes code for another machine", code: cwasm(183, 1, "39", "aarch64-unknown-linux-gnu"), want: aot.ErrCrashed, text: "linux/amd64/v1"},
 		{name: "makes code for another system", code: cwasm(62, 1, "39", "x86_64-apple-darwin"), want: aot.ErrCrashed, text: "linux/amd64/v1"},
 		{name: "makes bytecode", code: cwasm(243, 1|8, "39", "pulley64-unknown-unknown-elf"), want: aot.ErrCrashed, text: "linux/amd64/v1"},

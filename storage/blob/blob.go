@@ -122,6 +122,5 @@ var (
 	ErrDigest   = errors.New("content does not match the digest")
 	ErrKey      = errors.New("invalid blob key")
 	ErrName     = errors.New("invalid object name")
-	ErrTooLarge = errors.New("blob is too large")
 	ErrEnded    = errors.New("upload has ended") // Write, Verify or Commit after Commit or Abort
 )

@@ -2,6 +2,7 @@ package blob_test
 
 import (
 	"errors"
+	"io"
 	"path"
 	"strings"
 	"testing"
@@ -109,6 +110,8 @@ func FuzzCheckName(f *testing.F) {
 		}
 	})
 }
+
+func reader(s string) func() io.Reader { return func() io.Reader { return strings.NewReader(s) } }
 
 func TestHasherNoticesBytesThatDoNotComeBack(t *testing.T) {
 	h, err := blob.NewHasher(digest.SHA256)

@@ -16,6 +16,10 @@ import (
 
 var errFault = errors.New("fault")
 
+func TestFaultsKeepTheContract(t *testing.T) {
+	blobtest.Run(t, func(*testing.T) blob.Store { return blobtest.NewFaults(mem.New()) })
+}
+
 // calls makes one call of each op, on a store that holds key and object "a", and
 // returns its error.
 func calls(ctx context.Context, f *blobtest.Faults, k blob.Key) map[blobtest.Op]func() error {

@@ -78,9 +78,7 @@ func TestContract(t *testing.T) {
 func TestReaderIsAFileForSendfile(t *testing.T) {
 	s := open(t, t.TempDir())
 	k := blobtest.Put(t, s, []byte("content"))
-	for name, store := range map[string]blob.Store{
-		"fs": s, "limited": blob.Limit(s, 100), "faults": blobtest.NewFaults(s),
-	} {
+	for name, store := range map[string]blob.Store{"fs": s, "faults": blobtest.NewFaults(s)} {
 		r, err := store.Open(t.Context(), k, 3, 2)
 		if err != nil {
 			t.Fatalf("%s: Open: %v", name, err)

@@ -1,8 +1,6 @@
 package artifact
 
 import (
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -60,24 +58,4 @@ func newConfig(rep *inspect.Report, layer digest.Digest, o Options) Config {
 		}
 	}
 	return c
-}
-
-// ParseConfig reads a config blob of the canonical form and checks that it says
-// what clients need.
-func ParseConfig(data []byte) (*Config, error) {
-	var c Config
-	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, fmt.Errorf("%w: config: %w", ErrForm, err)
-	}
-	switch {
-	case c.Architecture != ArchitectureWasm:
-		return nil, fmt.Errorf("%w: config has architecture %q, not %q", ErrForm, c.Architecture, ArchitectureWasm)
-	case c.OS != OSWasip1 && c.OS != OSWasip2:
-		return nil, fmt.Errorf("%w: config has os %q, neither %q nor %q", ErrForm, c.OS, OSWasip1, OSWasip2)
-	case len(c.LayerDigests) != 1:
-		return nil, fmt.Errorf("%w: config lists %d layers, not one", ErrForm, len(c.LayerDigests))
-	case (c.OS == OSWasip2) != (c.Component != nil):
-		return nil, fmt.Errorf("%w: config of os %s, and component block present is %t", ErrForm, c.OS, c.Component != nil)
-	}
-	return &c, nil
 }

@@ -64,7 +64,7 @@ var scanner = sync.OnceValue(func() *origin.Scanner {
 // A scan collects the paths of a module.
 type scan struct {
 	finds   map[crate]*find
-	commits []Compiler
+	commits []rustc
 
 	// homes are the ends of what stands before paths of registries in which crates
 	// lie that the standard library has no copy of: the program's own.
@@ -166,20 +166,17 @@ func (s *scan) span(span *text.Span, section string) {
 		p := path{
 			data: span.Bytes, start: at, at: at + len(a.text), directory: section != "data", ahead: next, last: &s.last,
 		}
-		place := func() int64 {
-			_, off := span.Place(at)
-			return off
-		}
 		if a.kind == compiler {
 			if commit, ok := p.element(isHexByte); ok && len(commit) == commitDigits {
-				s.addCommit(string(commit), section, place())
+				s.addCommit(string(commit))
 			}
 			return true
 		}
 		if k, sure, ok := p.crate(a.kind); ok {
 			s.add(k, func() evidence.Evidence {
+				_, off := span.Place(at)
 				return evidence.Evidence{
-					Method: evidence.SourcePath, Section: section, Offset: place(), Text: p.text(), Confidence: sure,
+					Method: evidence.SourcePath, Section: section, Offset: off, Text: p.text(), Confidence: sure,
 				}
 			})
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/wreg-project/wreg/inspect/wasm"
 	"github.com/wreg-project/wreg/sbom/evidence"
 )
 
@@ -247,13 +248,20 @@ func TestRealProgram(t *testing.T) {
 	if d := cmp.Diff([]string{"dlmalloc 0.2.11"}, std); d != "" {
 		t.Errorf("crates of the standard library (-want +got):\n%s", d)
 	}
-	compilers := Toolchain(b)
-	if len(compilers) != 1 || compilers[0].Version != "1.95.0" || !strings.HasPrefix(compilers[0].Commit, "59807616e") {
-		t.Errorf("Toolchain = %+v, want rustc 1.95.0 of commit 59807616e…", compilers)
+	list := toolchain(b)
+	if len(list) != 1 || list[0].version != "1.95.0" || !strings.HasPrefix(list[0].commit, "59807616e") {
+		t.Errorf("compilers = %+v, want rustc 1.95.0 of commit 59807616e…", list)
 	}
 }
 
-func TestToolchain(t *testing.T) {
+// toolchain gives the compilers that Extract judges paths by.
+func toolchain(b *wasm.Binary) []rustc {
+	var s scan
+	s.module(b)
+	return compilers(b, s.commits)
+}
+
+func TestCompilers(t *testing.T) {
 	producers := func(v string) []byte {
 		return custom("producers", bytes.Join([][]byte{{1}, lebString("processed-by"), {1}, lebString("rustc"), lebString(v)}, nil))
 	}
@@ -262,16 +270,16 @@ func TestToolchain(t *testing.T) {
 		bin  []byte
 		want []string
 	}{
-		{"a path", file(data(rust192)), []string{"1.92.0 ded5c06cf21d2b93bffd5d884aa6e96934ee4234 data"}},
+		{"a path", file(data(rust192)), []string{"1.92.0 ded5c06cf21d2b93bffd5d884aa6e96934ee4234"}},
 		{"two libraries", file(data(rust192 + rust177)), []string{
-			"1.92.0 ded5c06cf21d2b93bffd5d884aa6e96934ee4234 data", "1.77.2 25ef9e3d85d934b27d9dada2f9dd52b1dc63bb04 data",
+			"1.92.0 ded5c06cf21d2b93bffd5d884aa6e96934ee4234", "1.77.2 25ef9e3d85d934b27d9dada2f9dd52b1dc63bb04",
 		}},
 		{"a commit of no release", file(data("/rustc/" + strings.Repeat("0", 40) + "/library")), []string{
-			" " + strings.Repeat("0", 40) + " data",
+			" " + strings.Repeat("0", 40),
 		}},
-		{"producers alone", file(producers("1.73.0-nightly (1065d876c 2023-07-09)")), []string{"1.73.0-nightly 1065d876c producers"}},
+		{"producers alone", file(producers("1.73.0-nightly (1065d876c 2023-07-09)")), []string{"1.73.0-nightly 1065d876c"}},
 		{"producers that say the same", file(data(rust192), producers("1.92.0 (ded5c06cf 2025-12-08)")), []string{
-			"1.92.0 ded5c06cf21d2b93bffd5d884aa6e96934ee4234 data",
+			"1.92.0 ded5c06cf21d2b93bffd5d884aa6e96934ee4234",
 		}},
 		{"no version", file(producers("<script>")), nil},
 		{"a commit cut short", file(data("/rustc/ded5c06cf21d/library")), nil},
@@ -279,11 +287,11 @@ func TestToolchain(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, c := range Toolchain(parse(t, tt.bin)) {
-				got = append(got, c.Version+" "+c.Commit+" "+c.Section)
+			for _, c := range toolchain(parse(t, tt.bin)) {
+				got = append(got, c.version+" "+c.commit)
 			}
 			if d := cmp.Diff(tt.want, got); d != "" {
-				t.Fatalf("Toolchain (-want +got):\n%s", d)
+				t.Fatalf("compilers (-want +got):\n%s", d)
 			}
 		})
 	}

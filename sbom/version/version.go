@@ -64,9 +64,6 @@ func Parse(eco evidence.Ecosystem, s string) (Version, error) {
 // if v comes after w. Both have to be of the same ecosystem.
 func (v Version) Compare(w Version) int { return strings.Compare(v.key, w.key) }
 
-// Key is what [Key] gave.
-func (v Version) Key() []byte { return []byte(v.key) }
-
 // Compare compares two versions of an ecosystem; see [Version.Compare]. The error
 // is ErrVersion and names the one that cannot be read.
 func Compare(eco evidence.Ecosystem, a, b string) (int, error) {

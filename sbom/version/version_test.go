@@ -113,7 +113,7 @@ func TestNotVersions(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, in := range tt.in {
 				if v, err := Parse(tt.eco, in); !errors.Is(err, ErrVersion) {
-					t.Errorf("Parse(%s, %q) = % x, %v; want %v", tt.eco, in, v.Key(), err, ErrVersion)
+					t.Errorf("Parse(%s, %q) = %q, %v; want %v", tt.eco, in, v, err, ErrVersion)
 				}
 				if _, err := Compare(tt.eco, "1", in); !errors.Is(err, ErrVersion) {
 					t.Errorf("Compare(%s, 1, %q) gives %v; want %v", tt.eco, in, err, ErrVersion)

@@ -133,7 +133,7 @@ func TestBomb(t *testing.T) {
 		}
 		refused = append(refused, name)
 	}
-	if err := ReadZip(t.Context(), bytes.NewReader(bomb), int64(len(bomb)), give, refuse); err != nil {
+	if err := readZip(t.Context(), bytes.NewReader(bomb), int64(len(bomb)), &budget{maxFeed, maxRecords}, give, refuse); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([][]string{{"B-1"}, {"A-1.json"}}, [][]string{read, refused}); diff != "" {
@@ -289,7 +289,8 @@ func FuzzReadZip(f *testing.F) {
 	f.Add([]byte("PK\x05\x06" + strings.Repeat("\x00", 18)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		im := Importer{Store: &DB{}}
-		err := ReadZip(t.Context(), bytes.NewReader(data), int64(len(data)), func(r Record) error { return im.Record(t.Context(), r) }, im.refuse)
+		give := func(r Record) error { return im.Record(t.Context(), r) }
+		err := readZip(t.Context(), bytes.NewReader(data), int64(len(data)), &budget{maxFeed, maxRecords}, give, im.refuse)
 		if s := im.Stats; err == nil && s.Records > s.Changed+s.Same+s.Elsewhere+s.Refused {
 			t.Fatalf("%+v does not add up", s)
 		}

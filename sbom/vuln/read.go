@@ -33,14 +33,7 @@ type budget struct {
 	records int
 }
 
-// ReadZip gives each record of a zip of ID.json files, as OSV's all.zip is, to
-// read, in the order of the archive, and ends with the first error of it. A record
-// that cannot be read goes to refuse, by name. The error is ErrLimit if the zip is
-// a bomb; records before that have been given already.
-func ReadZip(ctx context.Context, r io.ReaderAt, size int64, read func(Record) error, refuse func(name string, err error)) error {
-	return readZip(ctx, r, size, &budget{maxFeed, maxRecords}, read, refuse)
-}
-
+// readZip reads an archive in its own order. What records cost is taken from left.
 func readZip(ctx context.Context, r io.ReaderAt, size int64, left *budget, read func(Record) error, refuse func(string, error)) error {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
@@ -91,8 +84,11 @@ func one(
 	return read(Record{name, buf.Bytes()})
 }
 
-// ReadDir is ReadZip for a folder and those in it: files that end in .json are
-// records, those that end in .zip are archives of them.
+// ReadDir gives each record in a folder and those in it to read, and ends with the
+// first error of it. Files that end in .json are records, those that end in .zip
+// are archives of them, as OSV's all.zip is. A record that cannot be read goes to
+// refuse, by name. The error is ErrLimit if there are too many; records before that
+// have been given already.
 func ReadDir(ctx context.Context, dir fs.FS, read func(Record) error, refuse func(name string, err error)) error {
 	left := &budget{maxFeed, maxRecords}
 	return fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {

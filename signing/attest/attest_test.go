@@ -109,11 +109,16 @@ func scanned(t *testing.T) *Scan {
 	return s
 }
 
-func statements() *vex.Document {
-	return &vex.Document{Author: "someone", Time: noon, Statements: []vex.Statement{{
+func statements(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := vex.Write(&b, &vex.Document{Author: "someone", Time: noon, Statements: []vex.Statement{{
 		Vulnerability: "CVE-2024-1", Products: []vex.Product{{ID: "pkg:cargo/a@1.0.0", PURL: "pkg:cargo/a@1.0.0"}},
 		Status: vex.NotAffected, Justification: vex.CodeNotPresent,
-	}}}
+	}}}); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // Every statement that is made here keeps in-toto's rules, is the same each time,
@@ -140,7 +145,7 @@ func TestStatementsReadBack(t *testing.T) {
 		}},
 		{"cyclonedx", func() (signing.Statement, error) { return CycloneDX(materials(t), cyclonedx.Options{}, subject) }, hasMaterials},
 		{"spdx", func() (signing.Statement, error) { return SPDX(materials(t), spdx.Options{}, subject) }, hasMaterials},
-		{"openvex", func() (signing.Statement, error) { return OpenVEX(statements(), subject) }, func(v *View) bool {
+		{"openvex", func() (signing.Statement, error) { return Of(TypeOpenVEX, statements(t), subject) }, func(v *View) bool {
 			return len(v.VEX.Statements) == 1 && v.VEX.Statements[0].Vulnerability == "CVE-2024-1"
 		}},
 	}

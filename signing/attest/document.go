@@ -7,7 +7,6 @@ import (
 	"github.com/wreg-project/wreg/sbom"
 	"github.com/wreg-project/wreg/sbom/cyclonedx"
 	"github.com/wreg-project/wreg/sbom/spdx"
-	"github.com/wreg-project/wreg/sbom/vuln/vex"
 	"github.com/wreg-project/wreg/signing"
 )
 
@@ -30,13 +29,4 @@ func SPDX(d *sbom.Document, o spdx.Options, subjects ...signing.Subject) (signin
 		return signing.Statement{}, err
 	}
 	return statement(TypeSPDX, json.RawMessage(b.Bytes()), subjects)
-}
-
-// OpenVEX is the statement of what somebody says of vulnerabilities.
-func OpenVEX(d *vex.Document, subjects ...signing.Subject) (signing.Statement, error) {
-	var b bytes.Buffer
-	if err := vex.Write(&b, d); err != nil {
-		return signing.Statement{}, err
-	}
-	return statement(TypeOpenVEX, json.RawMessage(b.Bytes()), subjects)
 }

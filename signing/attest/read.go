@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/wreg-project/wreg/sbom"
 	"github.com/wreg-project/wreg/sbom/cyclonedx"
@@ -131,48 +130,4 @@ func document(name string, err, limit error) error {
 		return fmt.Errorf("%s: %w: %w", name, signing.ErrLimit, err)
 	}
 	return fmt.Errorf("%s: %w: %w", name, ErrFormat, err)
-}
-
-// A Claim is what a predicate says, in words for lists and indexes: the builder,
-// type and source of a provenance, the verifier, resource and result of a summary.
-type Claim struct{ Name, Value string }
-
-// Claims are the chief statements of a predicate, in a fixed order. There are none
-// of bills of materials and statements about vulnerabilities, which are read for
-// what they list.
-func (v *View) Claims() []Claim {
-	var list []Claim
-	add := func(name, value string) {
-		if value != "" {
-			list = append(list, Claim{name, cut(value)})
-		}
-	}
-	if p := v.Provenance; p != nil {
-		add("builder", p.RunDetails.Builder.ID)
-		add("buildType", p.BuildDefinition.BuildType)
-		if s := p.Source(); s != nil {
-			add("source", s.URI)
-			for _, algorithm := range []string{"gitCommit", "sha1", "sha256"} {
-				if d := s.Digest[algorithm]; d != "" {
-					add("sourceDigest", algorithm+":"+d)
-					break
-				}
-			}
-		}
-	}
-	if s := v.Summary; s != nil {
-		add("verifier", s.Verifier.ID)
-		add("resource", s.ResourceURI)
-		add("policy", s.Policy.URI)
-		add("result", s.VerificationResult)
-		add("levels", strings.Join(s.VerifiedLevels[:min(len(s.VerifiedLevels), maxSmall)], ","))
-	}
-	if s := v.Scan; s != nil {
-		add("scanner", s.Scanner.URI)
-		add("database", s.Scanner.DB.URI)
-	}
-	if c := v.Capabilities; c != nil {
-		add("inspector", c.Inspector.URI)
-	}
-	return list
 }

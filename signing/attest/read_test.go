@@ -16,25 +16,43 @@ import (
 	"github.com/wreg-project/wreg/signing"
 )
 
+// chief is what a predicate says first. There is nothing of bills of materials and
+// statements about vulnerabilities, which are read for what they list.
+func chief(v *View) []string {
+	switch {
+	case v.Provenance != nil:
+		list := []string{v.Provenance.RunDetails.Builder.ID, v.Provenance.BuildDefinition.BuildType}
+		if s := v.Provenance.Source(); s != nil {
+			list = append(list, s.URI, fmt.Sprint(s.Digest))
+		}
+		return list
+	case v.Summary != nil:
+		return append([]string{v.Summary.Verifier.ID, v.Summary.ResourceURI, v.Summary.Policy.URI, v.Summary.VerificationResult},
+			v.Summary.VerifiedLevels...)
+	case v.Scan != nil:
+		return []string{v.Scan.Scanner.URI, v.Scan.Scanner.DB.URI}
+	case v.Capabilities != nil:
+		return []string{v.Capabilities.Inspector.URI}
+	}
+	return nil
+}
+
 // The examples of those who define a predicate read, and pass as predicates.
 func TestReadTakesWhatOthersWrite(t *testing.T) {
 	tests := []struct {
 		name string // of the file and the type
-		want []Claim
+		want []string
 	}{
-		{"slsaprovenance", []Claim{
-			{"builder", "https://github.com/actions/runner/github-hosted"},
-			{"buildType", "https://slsa-framework.github.io/github-actions-buildtypes/workflow/v1"},
-			{"source", "git+https://github.com/sigstore/sigstore-js@refs/heads/main"},
-			{"sourceDigest", "gitCommit:f0b49a04e5a62250e0f60fb128004a73110fe311"},
+		{"slsaprovenance", []string{
+			"https://github.com/actions/runner/github-hosted",
+			"https://slsa-framework.github.io/github-actions-buildtypes/workflow/v1",
+			"git+https://github.com/sigstore/sigstore-js@refs/heads/main",
+			"map[gitCommit:f0b49a04e5a62250e0f60fb128004a73110fe311]",
 		}},
-		{"vuln", []Claim{{"scanner", "fakescanner.example.com/cosign-testing"}}},
-		{"vsa", []Claim{
-			{"verifier", "https://example.com/publication_verifier"},
-			{"resource", "https://example.com/example-1.2.3.tar.gz"},
-			{"policy", "https://example.com/example_tarball.policy"},
-			{"result", "PASSED"},
-			{"levels", "SLSA_BUILD_LEVEL_3"},
+		{"vuln", []string{"fakescanner.example.com/cosign-testing", ""}},
+		{"vsa", []string{
+			"https://example.com/publication_verifier", "https://example.com/example-1.2.3.tar.gz", "https://example.com/example_tarball.policy",
+			"PASSED", "SLSA_BUILD_LEVEL_3",
 		}},
 		{"openvex", nil},
 	}
@@ -52,8 +70,8 @@ func TestReadTakesWhatOthersWrite(t *testing.T) {
 			if err != nil {
 				t.Fatalf("Read(%s) = %v", tt.name, err)
 			}
-			if diff := cmp.Diff(tt.want, v.Claims()); diff != "" {
-				t.Errorf("claims of %s (-want +got):\n%s", tt.name, diff)
+			if diff := cmp.Diff(tt.want, chief(v)); diff != "" {
+				t.Errorf("Read(%s) says (-want +got):\n%s", tt.name, diff)
 			}
 			if tt.name == "openvex" && len(v.VEX.Statements) == 0 {
 				t.Errorf("Read(%s) has no statements", tt.name)
@@ -264,12 +282,6 @@ func FuzzRead(f *testing.F) {
 			}
 			return
 		}
-		claims := v.Claims()
-		for _, c := range claims {
-			if len(c.Value) > maxText*maxSmall {
-				t.Fatalf("claim %s of %q has %d bytes", c.Name, raw, len(c.Value))
-			}
-		}
 		st, err := Of(predicateType, raw, subject)
 		if err != nil {
 			return // it is a whole statement, or grows too large by escapes
@@ -279,8 +291,8 @@ func FuzzRead(f *testing.F) {
 			t.Fatal(err)
 		}
 		again, err := Read(predicateType, predicate(t, text))
-		if err != nil || !cmp.Equal(again.Claims(), claims) {
-			t.Fatalf("%s %q reads as %v, and again as %v, %v", predicateType, raw, claims, again, err)
+		if err != nil || !cmp.Equal(chief(again), chief(v)) {
+			t.Fatalf("%s %q reads as %v, and again as %v, %v", predicateType, raw, v, again, err)
 		}
 		if bytes.Contains(text, []byte("\n")) {
 			t.Fatalf("the statement of %q has lines: %q", raw, text)

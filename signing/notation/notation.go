@@ -2,7 +2,7 @@
 // specifications, version 1: signature-specification.md, signature-envelope-jws.md
 // and signature-envelope-cose.md), which other registries keep as referrers.
 //
-// [Parse] gives what somebody wrote. A [Verifier] says what is proved of it by the
+// A [Signature] is what somebody wrote. A [Verifier] says what is proved of it by the
 // certificates of [Roots]: who signed which manifest, and when that holds. Nothing
 // here reads a clock or a network, so that nothing here knows what was revoked.
 package notation
@@ -98,15 +98,7 @@ type envelope struct {
 	certs  []*x509.Certificate // of chain
 }
 
-// Parse reads an envelope. The error is ErrFormat.
-func Parse(mediaType string, content []byte) (*Signature, error) {
-	e, err := parse(mediaType, content)
-	if err != nil {
-		return nil, err
-	}
-	return e.says(), nil
-}
-
+// parse reads an envelope. The error is ErrFormat.
 func parse(mediaType string, content []byte) (*envelope, error) {
 	if len(content) > MaxEnvelope {
 		return nil, fmt.Errorf("%w: it has %d bytes, and at most %d are read", ErrFormat, len(content), MaxEnvelope)

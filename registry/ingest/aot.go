@@ -11,12 +11,14 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"oras.land/oras-go/v2/errdef"
 
 	"github.com/wreg-project/wreg/artifact"
 	"github.com/wreg-project/wreg/artifact/aot"
 	"github.com/wreg-project/wreg/artifact/variant"
 	"github.com/wreg-project/wreg/inspect"
 	"github.com/wreg-project/wreg/internal/glob"
+	"github.com/wreg-project/wreg/registry"
 	"github.com/wreg-project/wreg/registry/jobs"
 	"github.com/wreg-project/wreg/storage/meta"
 )
@@ -152,6 +154,15 @@ func (s *Service) aotTargets(repo string, tags []string) []string {
 // ErrNotCompiled says of a manifest that no native code is made of it, and why.
 var ErrNotCompiled = errors.New("no native code is made of this")
 
+// wasmLayer is the layer of a package in its canonical form.
+func wasmLayer(sub *subject) (registry.Descriptor, bool) {
+	if sub.Subject != "" || sub.Config == nil || sub.Config.MediaType != artifact.MediaTypeConfig || len(sub.Layers) != 1 ||
+		sub.Layers[0].MediaType != artifact.MediaTypeWasm {
+		return registry.Descriptor{}, false
+	}
+	return sub.Layers[0], true
+}
+
 // aotSource is the layer of a package that is compiled, ErrNotCompiled if it has
 // none. The files of sub have to be known. Of the limits of package aot it looks at
 // those whose counts are kept; workers look at all.
@@ -159,14 +170,14 @@ func aotSource(sub *subject) (file, error) {
 	no := func(format string, args ...any) (file, error) {
 		return file{}, fmt.Errorf("%w: %s", ErrNotCompiled, fmt.Sprintf(format, args...))
 	}
+	layer, ok := wasmLayer(sub)
 	switch {
 	case sub.Subject != "":
 		return no("it refers to another manifest")
-	case sub.Config == nil || sub.Config.MediaType != artifact.MediaTypeConfig || len(sub.Layers) != 1 ||
-		sub.Layers[0].MediaType != artifact.MediaTypeWasm:
+	case !ok:
 		return no("it is no package with one layer of WebAssembly")
 	}
-	i := slices.IndexFunc(sub.files, func(f file) bool { return f.Path == "" && f.index >= 0 && f.layer.Digest == sub.Layers[0].Digest })
+	i := slices.IndexFunc(sub.files, func(f file) bool { return f.Path == "" && f.index >= 0 && f.layer.Digest == layer.Digest })
 	if i < 0 {
 		return no("its layer is not here or could not be read")
 	}
@@ -406,18 +417,57 @@ func (s *Service) aotRepository(ctx context.Context, repo string) error {
 	}
 }
 
-// variants are the targets for which there is native code that this registry had
-// made, for searches.
-func (s *Service) variants(ctx context.Context, repo string, d digest.Digest) ([]string, error) {
-	list, err := s.meta.AOTJobsOf(ctx, repo, d)
+// maxVariants is how much native code of one package is looked at for searches.
+const maxVariants = 100
+
+// variants are the targets for which native code lies beside a package that wpkg
+// would load if its user trusts who made it: of the runtime and profile of wpkg,
+// made of the layer of the package, served, and attested by one of AOT.Compilers if
+// any is named. It is read from what is stored and not from the queue, which is lost
+// with a database: it makes no difference who asked for the code or pushed it.
+func (s *Service) variants(ctx context.Context, sub *subject) ([]string, error) {
+	layer, ok := wasmLayer(sub)
+	if !ok {
+		return nil, nil
+	}
+	refs, err := s.meta.Referrers(ctx, sub.Repo, sub.Digest, aot.ArtifactType(aot.Runtime), meta.Page{Limit: maxVariants})
 	if err != nil {
-		return nil, fmt.Errorf("native code of %s in %s: %w", d, repo, err)
+		return nil, fmt.Errorf("native code of %s in %s: %w", sub.Digest, sub.Repo, err)
 	}
 	var targets []string
-	for _, j := range list {
-		if j.Result != "" && !slices.Contains(targets, j.Target) {
-			targets = append(targets, j.Target)
+	for _, r := range refs {
+		target, err := s.variant(ctx, sub, layer.Digest, r.Digest)
+		if err != nil {
+			return nil, fmt.Errorf("native code %s in %s: %w", r.Digest, sub.Repo, err)
+		}
+		if target != "" && !slices.Contains(targets, target) {
+			targets = append(targets, target)
 		}
 	}
+	slices.Sort(targets)
 	return targets, nil
+}
+
+// variant is the target of one piece of native code, "" of what does not count.
+func (s *Service) variant(ctx context.Context, of *subject, source, d digest.Digest) (string, error) {
+	m, err := s.meta.Manifest(ctx, of.Repo, d)
+	if absent(err) || err == nil && m.Verdict == meta.VerdictDeny {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	v, err := s.ReadVariant(ctx, m, aot.Expected{Subject: of.Digest, Source: source})
+	if errors.Is(wrongResult(err), ErrResult) || errors.Is(err, errdef.ErrNotFound) {
+		return "", nil // in a bad form, or with a config that is elsewhere
+	}
+	if err != nil || v.Profile != aot.Profile {
+		return "", err
+	}
+	if err := s.checkAttested(ctx, m, v); errors.Is(err, ErrUnattested) {
+		return "", nil
+	} else if err != nil {
+		return "", err
+	}
+	return v.Target.String(), nil
 }

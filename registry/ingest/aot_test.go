@@ -397,9 +397,6 @@ func TestWrongResultsAreRefused(t *testing.T) {
 	}
 	e.wait()
 	e.wantAOT("after wrong results", "prod/app", d, "linux/amd64/v3 leased")
-	if got := e.nativeTerms("prod/app", d); got != nil {
-		t.Errorf("terms after wrong results = %q, want none", got)
-	}
 	if _, err := e.svc.FinishAOT(t.Context(), j.Lease.Token, worker.code(j), principal("worker2")); !errors.Is(err, meta.ErrConflict) {
 		t.Errorf("FinishAOT() by another worker = %v, want %v", err, meta.ErrConflict)
 	}
@@ -432,6 +429,17 @@ func (c *caller) rawCode(j meta.AOTJob, config *aot.Config, code []byte) digest.
 	return d
 }
 
+// provenanceOf says of code that it was made of a layer.
+func provenanceOf(source digest.Digest) attest.Provenance {
+	return attest.Provenance{
+		BuildDefinition: attest.BuildDefinition{
+			BuildType: "https://wreg.dev/aot", ExternalParameters: map[string]any{},
+			ResolvedDependencies: []attest.Resource{{Digest: map[string]string{"sha256": source.Encoded()}}},
+		},
+		RunDetails: attest.RunDetails{Builder: attest.Builder{ID: "https://example.com/worker"}},
+	}
+}
+
 func TestResultsHaveToBeAttestedIfCompilersAreNamed(t *testing.T) {
 	compiler, publisher := newKey(t), newKey(t)
 	tr := trusting(t, map[string]*key.Private{"compiler": compiler, "publisher": publisher})
@@ -443,15 +451,6 @@ func TestResultsHaveToBeAttestedIfCompilersAreNamed(t *testing.T) {
 	j := e.lease("worker", "linux/amd64/v3")
 	worker := e.as("worker")
 	result := worker.code(j)
-	provenance := func(source digest.Digest) any {
-		return attest.Provenance{
-			BuildDefinition: attest.BuildDefinition{
-				BuildType: "https://wreg.dev/aot", ExternalParameters: map[string]any{},
-				ResolvedDependencies: []attest.Resource{{Digest: map[string]string{"sha256": source.Encoded()}}},
-			},
-			RunDetails: attest.RunDetails{Builder: attest.Builder{ID: "https://example.com/worker"}},
-		}
-	}
 	refused := func(why string) {
 		t.Helper()
 		_, err := e.svc.FinishAOT(t.Context(), j.Lease.Token, result, principal("worker"))
@@ -464,16 +463,109 @@ func TestResultsHaveToBeAttestedIfCompilersAreNamed(t *testing.T) {
 		t.Helper()
 		worker.hang("prod/app", result, bundle(t, k, result, predicateType, predicate))
 	}
-	hang(newKey(t), attest.TypeProvenance, provenance(j.Source))
+	hang(newKey(t), attest.TypeProvenance, provenanceOf(j.Source))
 	refused("no") // a key that nobody trusts
-	hang(publisher, attest.TypeProvenance, provenance(j.Source))
+	hang(publisher, attest.TypeProvenance, provenanceOf(j.Source))
 	hang(compiler, signing.PredicateSignature, nil)
-	hang(compiler, attest.TypeProvenance, provenance(digest.FromString("something else")))
+	hang(compiler, attest.TypeProvenance, provenanceOf(digest.FromString("something else")))
 	refused("")
-	hang(compiler, attest.TypeProvenance, provenance(j.Source))
+	hang(compiler, attest.TypeProvenance, provenanceOf(j.Source))
 	if _, err := e.svc.FinishAOT(t.Context(), j.Lease.Token, result, principal("worker")); err != nil {
 		t.Errorf("FinishAOT() of what the compiler attests = %v", err)
 	}
+}
+
+// A database that is rebuilt has no jobs: what is found follows from what is stored,
+// whoever asked for the code or pushed it.
+func TestNativeCodeIsFoundAfterARebuild(t *testing.T) {
+	compiler := newKey(t)
+	for _, tt := range []struct {
+		name      string
+		compilers []string
+		attested  bool
+		want      []string
+	}{
+		{name: "no compiler is named", want: []string{"aot:linux/amd64/v3", "aot:linux/arm64", "aot:pulley64"}},
+		{name: "a compiler is named, who attests nothing", compilers: []string{"compiler"}},
+		{
+			name: "a compiler is named, who attests all of it", compilers: []string{"compiler"}, attested: true,
+			want: []string{"aot:linux/amd64/v3", "aot:linux/arm64", "aot:pulley64"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := ingest.Options{Trust: trusting(t, map[string]*key.Private{"compiler": compiler}).get, AOT: ingest.AOT{
+				Rules: rules(t, "prod/** = linux/amd64/v3"), Compilers: tt.compilers,
+			}}
+			before := newEnv(t, setup{options: o})
+			alice := before.as("alice")
+			d := alice.pushPackage("prod/app", "1", module())
+			before.wait()
+			m, err := before.db.Manifest(t.Context(), "prod/app", d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := before.svc.RequestAOT(t.Context(), m, []string{"linux/arm64"}, false, principal("alice")); err != nil {
+				t.Fatalf("RequestAOT() = %v", err)
+			}
+			attested := func(result digest.Digest, j meta.AOTJob) {
+				if tt.attested {
+					alice.hang("prod/app", result, bundle(t, compiler, result, attest.TypeProvenance, provenanceOf(j.Source)))
+				}
+			}
+			var j meta.AOTJob
+			for range 2 { // by the rule and by request
+				j = before.lease("worker", "linux/amd64/v3", "linux/arm64")
+				result := before.as("worker").code(j)
+				attested(result, j)
+				_, err := before.svc.FinishAOT(t.Context(), j.Lease.Token, result, principal("worker"))
+				if unattested := len(tt.compilers) > 0 && !tt.attested; errors.Is(err, ingest.ErrUnattested) != unattested || err != nil && !unattested {
+					t.Fatalf("FinishAOT() = %v, want it refused as not attested: %v", err, unattested)
+				}
+			}
+			j.Target = "pulley64" // pushed by hand
+			attested(alice.code(j), j)
+			j.Target, j.Runtime = "linux/amd64/v1", "wamr" // for another runtime, in the same layout
+			attested(alice.code(j), j)
+			j.Runtime, j.Source = aot.Runtime, digest.FromString("another module")
+			attested(alice.code(j), j)
+			before.wait()
+			if diff := cmp.Diff(tt.want, before.nativeTerms("prod/app", d)); diff != "" {
+				t.Errorf("terms before the rebuild (-want +got):\n%s", diff)
+			}
+
+			var dump bytes.Buffer
+			if err := before.db.Dump(t.Context(), &dump); err != nil {
+				t.Fatal(err)
+			}
+			db := openSQLite(t)
+			t.Cleanup(func() { _ = db.Close() })
+			if _, err := db.Load(t.Context(), &dump); err != nil {
+				t.Fatal(err)
+			}
+			o.AOT.Rules = nil
+			e := newEnv(t, setup{db: db, blobs: before.blobs, options: o})
+			e.ingested("prod/app", d)
+			e.wantAOT("in a rebuilt database without rules", "prod/app", d)
+			if diff := cmp.Diff(tt.want, e.nativeTerms("prod/app", d)); diff != "" {
+				t.Errorf("terms after the rebuild (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// ingested returns once a manifest went through all stages, and no job is left.
+func (e *env) ingested(repo string, d digest.Digest) {
+	e.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(time.Millisecond) {
+		m, err := e.db.Manifest(e.Context(), repo, d)
+		if err != nil || time.Now().After(deadline) {
+			e.Fatalf("Manifest() = %+v, %v; want it ingested", m, err)
+		}
+		if m.Ingested == ingest.Version {
+			break
+		}
+	}
+	e.wait()
 }
 
 func TestWorkersPushNothingElse(t *testing.T) {

@@ -139,7 +139,7 @@ func (s *Service) state(ctx context.Context, sub *subject, verdict meta.VerdictS
 		st.Tags = append(st.Tags, search.Tag{Name: tag, Notice: v.Notice.State})
 	}
 	var err error
-	if st.Variants, err = s.variants(ctx, sub.Repo, sub.Digest); err != nil {
+	if st.Variants, err = s.variants(ctx, sub); err != nil {
 		return st, err
 	}
 	latest, _, err := s.latest(ctx, sub.Repo)

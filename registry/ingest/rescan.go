@@ -90,11 +90,17 @@ func (s *Service) enqueuePins(ctx context.Context, d digest.Digest) error {
 	}
 }
 
-// attachedChanged has the subject of a scanned again if a attaches, or attached,
-// something that is looked at when its subject is.
+// attachedChanged has the subject of a follow if a attaches, or attached, something
+// that is looked at when its subject is: native code has it described again, and
+// signatures and documents have it scanned.
 func (s *Service) attachedChanged(ctx context.Context, tx meta.Tx, a registry.Admission) error {
 	if a.Annotations[registry.AnnotationProducer] == s.o.Producer {
 		return nil
+	}
+	if _, ok := aot.RuntimeOf(a.ArtifactType); ok && a.Subject != "" {
+		if err := s.Changed(ctx, tx, a.Repo, []digest.Digest{a.Subject}); err != nil {
+			return err
+		}
 	}
 	types := make([]string, len(a.Layers))
 	for i, l := range a.Layers {
@@ -130,10 +136,5 @@ func (s *Service) scanAgain(ctx context.Context, tx meta.Tx, repo string, d dige
 // ManifestGone has the subject of a deleted manifest follow, in the transaction
 // that deletes it.
 func (s *Service) ManifestGone(ctx context.Context, tx meta.Tx, a registry.Admission) error {
-	if _, ok := aot.RuntimeOf(a.ArtifactType); ok && a.Subject != "" {
-		if err := s.Changed(ctx, tx, a.Repo, []digest.Digest{a.Subject}); err != nil {
-			return err
-		}
-	}
 	return s.attachedChanged(ctx, tx, a)
 }

@@ -40,8 +40,8 @@ type State struct {
 	Updated time.Time // when it was pushed
 	Pulls   int64
 
-	// Variants are the targets for which there is native code that the registry had
-	// made.
+	// Variants are the targets for which native code lies beside the package, of
+	// wpkg's own runtime and by a compiler that the registry trusts.
 	Variants []string
 }
 

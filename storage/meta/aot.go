@@ -27,7 +27,7 @@ type AOTJobs interface {
 	// one that did first first.
 	AOTExpired(ctx context.Context, now time.Time, limit int) ([]AOTJob, error)
 	// AOTLeasedTo reports whether principal holds a lease, not run out before now, of
-	// a job in repo; of any job if repo is "".
+	// a job in repo.
 	AOTLeasedTo(ctx context.Context, principal, repo string, now time.Time) (bool, error)
 	// AOTDue reports whether LeaseAOT would find a job.
 	AOTDue(ctx context.Context, q AOTQuery, now time.Time) (bool, error)

@@ -200,6 +200,31 @@ var aotTests = []test{
 		j, _ := f.leaseAOT("late", 1, "v3")
 		want(f, "repository of LeaseAOT()", j.Repo, nil, "late")
 	}},
+	{"a namespace whose jobs wait for later is passed over until one is due", func(f *fixture) {
+		f.put(manifest("later/a", "1"), manifest("later/a", "2"), manifest("now/a", "1"), manifest("now/a", "2"))
+		f.ask(native("later/a", "1", "v3", 50), native("now/a", "1", "v3", 0), native("now/a", "2", "v3", 0))
+		var got []string
+		lease := func(now int) {
+			j, ok := f.leaseAOT(fmt.Sprint("t", len(got)), now, "v3")
+			got = append(got, fmt.Sprint(now, " ", j.Repo, " ", ok))
+		}
+		lease(1)
+		lease(49)
+		lease(49)
+		f.ask(native("later/a", "2", "v3", 40)) // sooner than what waits
+		lease(49)
+		lease(49)
+		f.update(retryAOT("t0", 45, "", 49))
+		lease(49)
+		lease(50)
+		f.update(retryAOT("t1", 60, "", 50))
+		lease(59)
+		lease(60)
+		want(f, "LeaseAOT()", got, nil, []string{
+			"1 now/a true", "49 now/a true", "49  false", "49 later/a true", "49  false", "49 now/a true", "50 later/a true", "59  false",
+			"60 now/a true",
+		})
+	}},
 	{"the targets of a worker take turns as well, and others are left alone", func(f *fixture) {
 		var jobs []meta.NewAOTJob
 		for i := range 3 {
@@ -324,7 +349,6 @@ var aotTests = []test{
 		want(f, "AOTLeasedTo() before", holds("ann", "a/b", 0), nil, false)
 		f.leaseAOT("t", 0, "v3")
 		want(f, "AOTLeasedTo() during", holds("ann", "a/b", 10), nil, true)
-		want(f, "AOTLeasedTo() anywhere", holds("ann", "", 10), nil, true)
 		want(f, "AOTLeasedTo() of another repository", holds("ann", "a", 10), nil, false)
 		want(f, "AOTLeasedTo() of another principal", holds("bob", "a/b", 10), nil, false)
 		want(f, "AOTLeasedTo() after its end", holds("ann", "a/b", 11), nil, false)
@@ -376,6 +400,11 @@ var aotTests = []test{
 			{"those behind", meta.AOTFilter{}, ids[1], 0, ids[2:]},
 			{"of a repository", meta.AOTFilter{Repo: "r"}, 0, 0, ids[:3]},
 			{"of a target", meta.AOTFilter{Target: "v1"}, 0, 0, ids[1:2]},
+			{"of a repository and a target", meta.AOTFilter{Repo: "r", Target: "v3"}, 0, 0, []int64{ids[0], ids[2]}},
+			{"of a repository and a target, behind one", meta.AOTFilter{Repo: "r", Target: "v3"}, ids[0], 1, ids[2:3]},
+			{"of a target that failed or is done", meta.AOTFilter{Target: "v3", States: []meta.AOTState{meta.AOTDone, meta.AOTFailed}}, 0, 1, ids[:1]},
+			{"of a repository, queued", meta.AOTFilter{Repo: "s", States: []meta.AOTState{meta.AOTQueued}}, 0, 0, nil},
+			{"of no repository", meta.AOTFilter{Repo: "none"}, 0, 0, nil},
 			{"queued", meta.AOTFilter{States: []meta.AOTState{meta.AOTQueued}}, 0, 0, ids[1:2]},
 			{"leased or failed", meta.AOTFilter{States: []meta.AOTState{meta.AOTFailed, meta.AOTLeased}}, 0, 0, []int64{ids[0], ids[2]}},
 			{"done", meta.AOTFilter{States: []meta.AOTState{meta.AOTDone}}, 0, 0, ids[3:]},

@@ -84,6 +84,40 @@ func BenchmarkAOT(b *testing.B, open func(b *testing.B) meta.DB) {
 		}
 	})
 	wantTurns(b, db)
+	waitLater(b, db)
+	run("LeaseAOT and RetryAOT beside 10,000 namespaces that wait for later", func(b *testing.B) {
+		for b.Loop() {
+			n++
+			benchUpdate(b, db, func(ctx context.Context, tx meta.Tx) error {
+				l := meta.AOTLease{Token: fmt.Sprint("t", n), Principal: "p", Worker: "w", Until: at(n + 60)}
+				if _, err := tx.LeaseAOT(ctx, canDo("later"), l, at(1)); err != nil {
+					return err
+				}
+				return tx.RetryAOT(ctx, l.Token, at(1), "", at(1))
+			})
+		}
+	})
+}
+
+// waitLater fills a queue with namespaces that are all in front of the one with a
+// job that is due.
+func waitLater(b *testing.B, db meta.DB) {
+	b.Helper()
+	for part := range 10 {
+		benchUpdate(b, db, func(ctx context.Context, tx meta.Tx) error {
+			for i := range 1000 {
+				repo := fmt.Sprintf("later%d-%d/app", part, i)
+				if _, err := tx.PutManifest(ctx, manifest(repo, "1")); err != nil {
+					return err
+				}
+				if _, _, err := tx.EnqueueAOT(ctx, native(repo, "1", "later", 1<<20)); err != nil {
+					return err
+				}
+			}
+			_, _, err := tx.EnqueueAOT(ctx, native("noisy/app", "1", "later", 0))
+			return err
+		})
+	}
 }
 
 // wantTurns fails unless each of the calm namespaces is served before the noisy one

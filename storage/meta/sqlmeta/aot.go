@@ -1,9 +1,11 @@
 package sqlmeta
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,20 +40,32 @@ func (r reader) oneAOT(ctx context.Context, what, statement string, params ...an
 	return jobs[0], nil
 }
 
-// AOTJobs implements meta.AOTJobs.
+// AOTJobs implements meta.AOTJobs. Each filter has an index in which the jobs of a
+// state come in order of id.
 func (r reader) AOTJobs(ctx context.Context, f meta.AOTFilter, after int64, limit int) ([]meta.AOTJob, error) {
-	states := f.States
-	if len(states) == 0 {
-		states = []meta.AOTState{meta.AOTQueued, meta.AOTLeased, meta.AOTDone, meta.AOTFailed}
-	}
-	params := args(after, f.Repo, f.Target)
+	var out []meta.AOTJob
 	for _, s := range []meta.AOTState{meta.AOTQueued, meta.AOTLeased, meta.AOTDone, meta.AOTFailed} {
-		if !slices.Contains(states, s) {
-			s = states[0] // the statement has four places
+		if len(f.States) > 0 && !slices.Contains(f.States, s) {
+			continue
 		}
-		params = append(params, int64(s))
+		name, params := "aot_jobs_in", args(int64(s), after, rowLimit(limit))
+		switch {
+		case f.Repo != "":
+			name, params = "aot_jobs_of_repository", append(params, f.Repo, f.Target)
+		case f.Target != "":
+			name, params = "aot_jobs_for_target", append(params, f.Target)
+		}
+		jobs, err := r.aotJobs(ctx, name, params...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, jobs...)
 	}
-	return r.aotJobs(ctx, "aot_jobs", append(params, rowLimit(limit))...)
+	slices.SortFunc(out, func(a, b meta.AOTJob) int { return cmp.Compare(a.ID, b.ID) })
+	if limit > 0 && len(out) > limit {
+		out = out[:limit]
+	}
+	return out, nil
 }
 
 // AOTJobsOf implements meta.AOTJobs.
@@ -88,36 +102,23 @@ func (r reader) AOTLeasedTo(ctx context.Context, principal, repo string, now tim
 
 // AOTDue implements meta.AOTJobs.
 func (r reader) AOTDue(ctx context.Context, q meta.AOTQuery, now time.Time) (bool, error) {
-	turn, err := r.aotTurn(ctx, q, now)
-	return turn != nil, err
-}
-
-// A turn is a namespace in the queue of a target.
-type turn struct {
-	target, namespace string
-	number            int64
-}
-
-// aotTurn says whose turn it is among the targets of q, nil for nobody's.
-func (r reader) aotTurn(ctx context.Context, q meta.AOTQuery, now time.Time) (*turn, error) {
-	if err := checkAOT(append([]string{q.Runtime, q.Profile}, q.Targets...)...); err != nil {
-		return nil, err
+	if err := checkQuery(q); err != nil {
+		return false, err
 	}
-	if len(q.Targets) > meta.MaxAOTOffers {
-		return nil, fmt.Errorf("%d targets are more than %d", len(q.Targets), meta.MaxAOTOffers)
-	}
-	var first *turn
 	for _, target := range q.Targets {
-		t := turn{target: target}
-		found, err := one(ctx, r.q, "aot_turn", args(q.Runtime, target, q.Profile, micros(now)), &t.namespace, &t.number)
-		if err != nil {
-			return nil, err
-		}
-		if found && (first == nil || t.number < first.number) {
-			first = &t
+		due, err := one(ctx, r.q, "aot_due", args(q.Runtime, target, q.Profile, micros(now)), new(int64))
+		if due || err != nil {
+			return due, err
 		}
 	}
-	return first, nil
+	return false, nil
+}
+
+func checkQuery(q meta.AOTQuery) error {
+	if len(q.Targets) > meta.MaxAOTOffers {
+		return fmt.Errorf("%d targets are more than %d", len(q.Targets), meta.MaxAOTOffers)
+	}
+	return checkAOT(append([]string{q.Runtime, q.Profile}, q.Targets...)...)
 }
 
 // AOTCounts implements meta.AOTJobs.
@@ -211,49 +212,76 @@ func (t *tx) enqueueAOT(ctx context.Context, j meta.NewAOTJob) (id int64, added 
 		return id, false, nil
 	}
 	now := micros(time.Now())
-	namespace, _, _ := strings.Cut(j.Repo, "/")
-	if _, err := t.exec(ctx, "insert_aot_queue", j.Runtime, j.Target, namespace); err != nil {
-		return 0, false, err
-	}
 	if found {
 		_, err = t.exec(ctx, "enqueue_aot", id, micros(j.Due), j.Requester, now)
-		return id, err == nil, err
+	} else {
+		namespace, _, _ := strings.Cut(j.Repo, "/")
+		_, err = one(ctx, t, "insert_aot", args(manifest, repoID, namespace, string(j.Source), j.Size, j.Target, j.Runtime, j.Profile, j.Requester,
+			micros(j.Due), now), &id)
 	}
-	_, err = one(ctx, t, "insert_aot", args(manifest, namespace, string(j.Source), j.Size, j.Target, j.Runtime, j.Profile, j.Requester,
-		micros(j.Due), now), &id)
+	if err == nil {
+		_, err = t.exec(ctx, "aot_queue", id)
+	}
 	return id, err == nil, err
 }
 
 // LeaseAOT implements meta.AOTWriter.
 func (t *tx) LeaseAOT(ctx context.Context, q meta.AOTQuery, l meta.AOTLease, now time.Time) (meta.AOTJob, error) {
-	if err := checkAOT(l.Token, l.Worker); err != nil {
-		return meta.AOTJob{}, fmt.Errorf("lease an AOT job: %w", err)
-	}
-	if err := checkText("principal", l.Principal); err != nil {
-		return meta.AOTJob{}, fmt.Errorf("lease an AOT job: %w", err)
-	}
-	next, err := t.aotTurn(ctx, q, now)
+	err := errors.Join(checkQuery(q), checkAOT(l.Token, l.Worker), checkText("principal", l.Principal))
 	if err != nil {
-		return meta.AOTJob{}, err
+		return meta.AOTJob{}, fmt.Errorf("lease an AOT job: %w", err)
 	}
-	var id int64
-	found := next != nil
-	if found {
-		found, err = one(ctx, t, "aot_next", args(q.Runtime, next.target, next.namespace, q.Profile, micros(now)), &id)
+	var next *turn
+	for _, target := range q.Targets {
+		one, err := t.aotTurn(ctx, q.Runtime, target, q.Profile, now)
 		if err != nil {
 			return meta.AOTJob{}, err
 		}
+		if one != nil && (next == nil || one.number < next.number) {
+			next = one
+		}
 	}
-	if !found {
+	if next == nil {
 		return meta.AOTJob{}, fmt.Errorf("%w: no AOT job is due", meta.ErrNotFound)
 	}
-	if _, err := t.exec(ctx, "aot_take_turn", q.Runtime, next.target, next.namespace); err != nil {
+	if _, err := t.exec(ctx, "aot_take_turn", q.Runtime, next.target, q.Profile, next.namespace); err != nil {
 		return meta.AOTJob{}, err
 	}
-	if _, err := t.exec(ctx, "lease_aot", id, l.Token, l.Principal, l.Worker, micros(l.Until), micros(now)); err != nil {
+	if _, err := t.exec(ctx, "lease_aot", next.job, l.Token, l.Principal, l.Worker, micros(l.Until), micros(now)); err != nil {
 		return meta.AOTJob{}, err
 	}
-	return t.AOTJob(ctx, id)
+	return t.AOTJob(ctx, next.job)
+}
+
+// A turn is that of a namespace in the queue of a target, with the job that is the
+// next of it.
+type turn struct {
+	target, namespace string
+	number, job       int64
+}
+
+// aotTurn says whose turn it is in the queue of a target, nil for nobody's. A
+// namespace without a job that is due is looked at once, and then passed over until
+// one is: however many wait for later, the next is found in few steps.
+func (t *tx) aotTurn(ctx context.Context, runtime, target, profile string, now time.Time) (*turn, error) {
+	queue := args(runtime, target, profile)
+	if _, err := t.exec(ctx, "aot_wake", append(queue, micros(now))...); err != nil {
+		return nil, err
+	}
+	for {
+		next := &turn{target: target}
+		found, err := one(ctx, t, "aot_turn", queue, &next.namespace, &next.number)
+		if !found || err != nil {
+			return nil, err
+		}
+		of := append(queue, next.namespace)
+		if found, err = one(ctx, t, "aot_next", append(of, micros(now)), &next.job); found || err != nil {
+			return next, err
+		}
+		if _, err := t.exec(ctx, "aot_sleep", of...); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // ExtendAOT implements meta.AOTWriter.
@@ -280,7 +308,18 @@ func (t *tx) FinishAOT(ctx context.Context, token string, result digest.Digest, 
 
 // RetryAOT implements meta.AOTWriter.
 func (t *tx) RetryAOT(ctx context.Context, token string, due time.Time, reason string, now time.Time) error {
-	return t.byLease(ctx, "retry_aot", token, micros(due), aotFailure(reason), micros(now))
+	if checkAOT(token) != nil {
+		return notLeased(token)
+	}
+	var id int64
+	found, err := one(ctx, t, "retry_aot", args(token, micros(due), aotFailure(reason), micros(now)), &id)
+	if err == nil && !found {
+		err = notLeased(token)
+	}
+	if err == nil {
+		_, err = t.exec(ctx, "aot_queue", id)
+	}
+	return err
 }
 
 // FailAOT implements meta.AOTWriter.

@@ -235,7 +235,7 @@ func workerEventOf(e worker.Event) workerEvent {
 	}
 	if e.Job == nil {
 		out.line = map[worker.Kind]string{
-			worker.Away: "the registry is away, it is asked again: " + out.Error, worker.Back: "the registry is back",
+			worker.Away: "the registry gives no jobs now, it is asked again: " + out.Error, worker.Back: "the registry answers again",
 		}[e.Kind]
 		return out
 	}

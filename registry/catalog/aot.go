@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/wreg-project/wreg/artifact"
@@ -21,8 +22,42 @@ import (
 const (
 	maxTargets  = 16  // of a request
 	maxVariants = 100 // that are read for one answer
-	maxLeasers  = 256 // workers that wait for a job at the same time
+
+	maxLeasers     = 256 // requests for a job at the same time
+	maxLeasersEach = 64  // of them that wait, of one principal
+	leaserPause    = 10  // seconds for whoever is one too many
 )
+
+// waiters counts who waits for something, by principal: none can take all places.
+type waiters struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+// take takes a place of a principal, or refuses at once.
+func (w *waiters) take(principal string) (release func(), err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.n[principal] >= maxLeasersEach {
+		return nil, &wire.Problem{
+			Code: wire.CodeTooManyRequests, Detail: fmt.Sprintf("%d workers of yours wait for a job already", maxLeasersEach),
+			Hint: "ask again later, or without waiting; a worker needs to ask for one job at a time", RetryAfter: leaserPause,
+		}
+	}
+	if w.n == nil {
+		w.n = map[string]int{}
+	}
+	w.n[principal]++
+	return func() { w.leave(principal) }, nil
+}
+
+func (w *waiters) leave(principal string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.n[principal]--; w.n[principal] == 0 {
+		delete(w.n, principal)
+	}
+}
 
 // aotStates are the words for states, in their order.
 var aotStates = []wire.AOTState{
@@ -85,6 +120,13 @@ func (a *API) postLease(ctx context.Context, q *request) (answer, error) {
 	}
 	defer release()
 	body := q.body.(*wire.AOTLeaseRequest)
+	if body.WaitSeconds > 0 {
+		leave, err := a.waiters.take(q.caller.Name)
+		if err != nil {
+			return answer{}, err
+		}
+		defer leave()
+	}
 	names, err := targets(len(body.Targets), func(i int) string { return body.Targets[i].Target })
 	if err != nil {
 		return answer{}, err

@@ -195,6 +195,44 @@ func TestJobsThatFailAreTriedAgainOrNot(t *testing.T) {
 	}
 }
 
+// One principal cannot hold all connections by which workers wait.
+func TestWaitingForJobsIsBounded(t *testing.T) {
+	e := start(t, withWorker)
+	var leave func()
+	for range maxLeasersEach {
+		var err error
+		if leave, err = e.api.waiters.take("worker"); err != nil {
+			t.Fatalf("take(worker) = %v", err)
+		}
+	}
+	waiting := leaseRequest
+	waiting.WaitSeconds = 1
+	ask := func(user string, body wire.AOTLeaseRequest) reply { return e.as(user).do(http.MethodPost, "/aot/leases", body) }
+	r := ask("worker", waiting)
+	e.refused(r, wire.CodeTooManyRequests)
+	if got := r.header.Get("Retry-After"); r.status != http.StatusTooManyRequests || got != "10" {
+		t.Errorf("%s beside %d others = %d, Retry-After %q; want 429 and 10", r.call, maxLeasersEach, r.status, got)
+	}
+	_, err := e.client("worker").LeaseAOT(t.Context(), waiting)
+	if said, ok := errors.AsType[*client.CatalogError](err); !ok || said.RetryAfter != 10 || !client.Away(err) {
+		t.Errorf("LeaseAOT() beside %d others = %v, want that it is asked again after 10 s", maxLeasersEach, err)
+	}
+	for name, r := range map[string]reply{
+		"without waiting": ask("worker", leaseRequest), "as another principal": ask("root", waiting),
+	} {
+		if r.status != http.StatusNoContent {
+			t.Errorf("%s %s = %d %s, want 204", r.call, name, r.status, r.body)
+		}
+	}
+	leave()
+	if r := ask("worker", waiting); r.status != http.StatusNoContent {
+		t.Errorf("%s once one has left = %d %s, want 204", r.call, r.status, r.body)
+	}
+	if got := e.api.waiters.n; len(got) != 1 || got["worker"] != maxLeasersEach-1 {
+		t.Errorf("who waits in the end = %v, want %d of worker", got, maxLeasersEach-1)
+	}
+}
+
 func TestWhoMayMakeNativeCode(t *testing.T) {
 	e := start(t, withWorker)
 	e.pushPackage("public/app", "1", wasm(t, "inspect/testdata/app.component.wasm"))

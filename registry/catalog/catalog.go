@@ -83,6 +83,7 @@ type API struct {
 	heavy   chan struct{}
 	streams chan struct{}
 	leasers chan struct{}
+	waiters waiters // of the leasers, those who wait
 
 	closing context.Context // ends at Close
 	close   context.CancelFunc

@@ -460,7 +460,8 @@ func variantOperations() []*operation {
 			id: "leaseJob", method: http.MethodPost, path: "/aot/leases", action: policy.AOT,
 			summary: "Take a job to make native code, as a worker.",
 			detail: "Who asks is known as a worker for an hour. Namespaces take turns, and so do targets. 204 says that there is no job, after " +
-				"the time that the body asks to wait. A lease that is not prolonged runs out, and the job is given to another.",
+				"the time that the body asks to wait. Of one principal 64 requests may wait at a time; one more is 429, with Retry-After. A lease " +
+				"that is not prolonged runs out, and the job is given to another.",
 			body: wire.AOTLeaseRequest{}, example: exampleLease, answer: wire.AOTLease{}, none: true,
 			fails: []wire.Code{wire.CodeConflict, wire.CodeTooManyRequests, wire.CodeInvalidTarget}, serve: (*API).postLease,
 		},

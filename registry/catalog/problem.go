@@ -93,7 +93,7 @@ func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, p *wire.Probl
 	case p.Status == http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", a.challenge())
 	case p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests:
-		h.Set("Retry-After", "1")
+		h.Set("Retry-After", strconv.Itoa(max(p.RetryAfter, 1)))
 	}
 	body, merr := json.Marshal(p)
 	if merr != nil {

@@ -43,6 +43,9 @@ func (e *CatalogError) Is(target error) bool {
 // thousand entries at most, and reports are streamed elsewhere.
 const maxCatalogAnswer = 64 << 20
 
+// maxRetryAfter is how long a registry may ask to wait, in seconds.
+const maxRetryAfter = 3600
+
 // A Catalog is the catalog API of one registry, /api/v1. Packages are named by
 // their repositories ("ns/name") and versions by tag or digest. What the registry
 // refuses is a *[CatalogError]. It is safe for concurrent use.
@@ -399,6 +402,9 @@ func (c *Catalog) refusal(resp *http.Response) error {
 		p = &wire.Problem{Title: http.StatusText(resp.StatusCode)}
 	}
 	p.Status = resp.StatusCode
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
+		p.RetryAfter = min(max(seconds, 0), maxRetryAfter)
+	}
 	return &CatalogError{Host: c.host, Problem: p}
 }
 

@@ -72,7 +72,7 @@ type Kind string
 
 // What happens to a worker, and to a job.
 const (
-	Away Kind = "away" // the registry does not answer; it is asked again and again
+	Away Kind = "away" // the registry does not answer, or gives no job now; it is asked again and again
 	Back Kind = "back" // it does
 
 	Leased   Kind = "leased"
@@ -104,7 +104,8 @@ var ErrFailed = errors.New("not everything could be made")
 
 // A Worker is made by New and runs once.
 type Worker struct {
-	o Options
+	o      Options
+	asking chan struct{} // holds one while a job is asked for
 
 	mu     sync.Mutex // of Tell and of these
 	away   bool
@@ -127,7 +128,7 @@ func New(o Options) *Worker {
 	if o.Once {
 		o.Offer.WaitSeconds = 0
 	}
-	return &Worker{o: o}
+	return &Worker{o: o, asking: make(chan struct{}, 1)}
 }
 
 // Run works until ctx ends, or with Options.Once until there is nothing to do, and
@@ -161,31 +162,57 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // loop does one job after the other.
 func (w *Worker) loop(ctx context.Context) error {
-	for pause := minPause; ; {
+	for {
+		lease, err := w.next(ctx)
+		if lease == nil || err != nil {
+			return err
+		}
+		w.do(ctx, lease)
+	}
+}
+
+// next asks for a job until there is one; nil says that the worker is to end. Loops
+// do that one at a time: a registry bounds how many wait, and has one worker wait
+// once, whatever its concurrency.
+func (w *Worker) next(ctx context.Context) (*wire.AOTLease, error) {
+	select {
+	case w.asking <- struct{}{}:
+		defer func() { <-w.asking }()
+	case <-ctx.Done():
+		return nil, nil
+	}
+	for pause := minPause; ctx.Err() == nil; {
 		asked := time.Now()
 		lease, err := w.lease(ctx)
 		switch {
 		case err == nil && lease != nil:
 			w.tellBack()
-			w.do(ctx, lease)
+			return lease, nil
 		case ctx.Err() != nil:
-			return nil
+			return nil, nil
 		case err != nil && (w.o.Once || !client.Away(err)):
-			return err
+			return nil, err
 		case err != nil:
 			w.tellAway(err)
-			sleep(ctx, jitter(pause))
+			sleep(ctx, retryAfter(err)+jitter(pause))
 			pause = min(2*pause, maxPause)
-			continue
 		case w.o.Once:
-			return nil
+			return nil, nil
 		default:
 			w.tellBack()
-			// A registry that ends answers at once, as one does that has too many waiting.
-			sleep(ctx, jitter(minPause-time.Since(asked)))
+			sleep(ctx, jitter(minPause-time.Since(asked))) // a registry that ends answers at once
+			pause = minPause
 		}
-		pause = minPause
 	}
+	return nil, nil
+}
+
+// retryAfter is how long a registry asked to wait, maxPause at most.
+func retryAfter(err error) time.Duration {
+	if said, ok := errors.AsType[*client.CatalogError](err); ok {
+		return min(time.Duration(said.RetryAfter)*time.Second, maxPause)
+	}
+	return 0
 }
 
 // lease asks for a job; nil is none.

@@ -42,6 +42,9 @@ type registry struct {
 	queue    []wire.AOTJob
 	told     []string // what it was told of jobs
 	extended int
+	asked    int // for a job
+	asking   int // at this time
+	most     int // at any time
 
 	refuse func(what string) error // nil refuses nothing
 }
@@ -61,6 +64,15 @@ func (r *registry) answer(what, told string) error {
 }
 
 func (r *registry) LeaseAOT(ctx context.Context, q wire.AOTLeaseRequest) (*wire.AOTLease, error) {
+	r.mu.Lock()
+	r.asked, r.asking = r.asked+1, r.asking+1
+	r.most = max(r.most, r.asking)
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.asking--
+	}()
 	if err := r.answer("lease", ""); err != nil {
 		return nil, err
 	}
@@ -408,6 +420,41 @@ func TestAWorkerSitsOutARegistryThatIsAway(t *testing.T) {
 			t.Errorf("Run() = %v", err)
 		}
 		e.want([]worker.Kind{worker.Away, worker.Back, worker.Leased, worker.Away, worker.Back, worker.Done}, "lease 1 is done")
+	})
+}
+
+// A registry bounds how many wait for a job, and asks those beyond to come back.
+func TestAWorkerAsksForOneJobAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t)
+		e.options.Once, e.options.Concurrency = false, 8
+		busy := &client.CatalogError{Host: "h", Problem: &wire.Problem{
+			Status: http.StatusTooManyRequests, Code: wire.CodeTooManyRequests, RetryAfter: 10,
+		}}
+		began := time.Now()
+		e.registry.refuse = func(what string) error {
+			if what == "lease" && time.Since(began) < 50*time.Second {
+				return busy
+			}
+			return nil
+		}
+		ctx, stop := context.WithTimeout(t.Context(), 50*time.Second)
+		defer stop()
+		if err := worker.New(e.options).Run(ctx); err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+		if e.registry.asked > 5 {
+			t.Errorf("a worker that is asked to wait for 10 s asked %d times within 50 s", e.registry.asked)
+		}
+		ctx, stop = context.WithTimeout(t.Context(), 10*time.Minute)
+		defer stop()
+		if err := worker.New(e.options).Run(ctx); err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+		if e.registry.most != 1 {
+			t.Errorf("a worker for 8 jobs at a time asked %d times at once; want one", e.registry.most)
+		}
+		e.want([]worker.Kind{worker.Away, worker.Leased, worker.Done}, "lease 1 is done")
 	})
 }
 

@@ -23,6 +23,9 @@ type Problem struct {
 	// Hint says what to do about it.
 	Hint string `json:"hint,omitempty"`
 
+	// RetryAfter is the header Retry-After, in seconds; 0 is none.
+	RetryAfter int `json:"-"`
+
 	// Request is the id of the request, which the server's log has too.
 	Request string `json:"request,omitempty"`
 

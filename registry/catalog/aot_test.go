@@ -207,7 +207,9 @@ func TestWaitingForJobsIsBounded(t *testing.T) {
 	}
 	waiting := leaseRequest
 	waiting.WaitSeconds = 1
-	ask := func(user string, body wire.AOTLeaseRequest) reply { return e.as(user).do(http.MethodPost, "/aot/leases", body) }
+	ask := func(user string, body wire.AOTLeaseRequest) reply {
+		return e.as(user).do(http.MethodPost, "/aot/leases", body)
+	}
 	r := ask("worker", waiting)
 	e.refused(r, wire.CodeTooManyRequests)
 	if got := r.header.Get("Retry-After"); r.status != http.StatusTooManyRequests || got != "10" {

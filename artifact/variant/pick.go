@@ -46,9 +46,9 @@ type Rejected struct {
 }
 
 // Pick chooses the best of those that match what is wanted: native code before
-// portable bytecode, then the highest level that the machine has, code that was
-// optimised, the newest compiler, and at last the digest, so that the order of
-// the candidates is of no importance.
+// portable bytecode, then code that was optimised, which is worth more than a
+// level of the CPU, the highest level that the machine has, the newest compiler,
+// and at last the digest, so that the order of the candidates is of no importance.
 //
 // It believes what candidates say of themselves. Whether the code may be loaded
 // is for a signature of its compiler to tell.
@@ -113,8 +113,8 @@ func (w Wanted) denies(version string) bool {
 func compare(a, b Candidate) int {
 	return cmp.Or(
 		-order(a.Target == Portable, b.Target == Portable),
-		cmp.Compare(slices.Index(levels, a.Target.Level), slices.Index(levels, b.Target.Level)),
 		-order(a.Fast, b.Fast),
+		cmp.Compare(slices.Index(levels, a.Target.Level), slices.Index(levels, b.Target.Level)),
 		compareVersions(a.Version, b.Version),
 		-cmp.Compare(a.Digest, b.Digest),
 	)
@@ -122,11 +122,11 @@ func compare(a, b Candidate) int {
 
 // lesser says why b was taken and not a, which would do.
 func lesser(a, b Candidate) string {
-	switch {
+	switch sameKind := (a.Target == Portable) == (b.Target == Portable); {
+	case sameKind && a.Fast != b.Fast:
+		return "it was not optimised, and another was"
 	case a.Target != b.Target:
 		return fmt.Sprintf("it was made for %s, and %s is better here", a.Target, b.Target)
-	case a.Fast != b.Fast:
-		return "it was not optimised, and another was"
 	case a.Version != b.Version:
 		return fmt.Sprintf("it was compiled by %s %s, and another by %s", a.Runtime, a.Version, b.Version)
 	}

@@ -161,6 +161,25 @@ func TestPick(t *testing.T) {
 			rejected: map[string]string{"a": "it was compiled by wasmtime 39.0.1, which is denied"},
 		},
 		{
+			name: "optimised code of a lower level",
+			want: wanted(t, "linux/amd64/v3", portable),
+			from: []variant.Candidate{
+				code(t, "a", "linux/amd64/v3", fast), code(t, "b", "linux/amd64/v1"), code(t, "c", "linux/amd64/v2"), code(t, "d", "pulley64"),
+			},
+			best: "c",
+			rejected: map[string]string{
+				"a": "it was not optimised, and another was",
+				"b": "it was made for linux/amd64/v1, and linux/amd64/v2 is better here",
+				"d": "it was made for pulley64, and linux/amd64/v2 is better here",
+			},
+		},
+		{
+			name: "native code that was not optimised before bytecode that was",
+			want: wanted(t, "linux/amd64/v3", portable),
+			from: []variant.Candidate{code(t, "a", "pulley64"), code(t, "b", "linux/amd64/v1", fast)},
+			best: "b", rejected: map[string]string{"a": "it was made for pulley64, and linux/amd64/v1 is better here"},
+		},
+		{
 			name: "optimised code of the same level",
 			want: wanted(t, "linux/amd64/v3"),
 			from: []variant.Candidate{code(t, "a", "linux/amd64/v3", fast), code(t, "b", "linux/amd64/v3")},

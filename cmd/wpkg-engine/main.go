@@ -11,8 +11,10 @@
 //	wpkg-engine run --spec FILE | --spec-fd N [-- ARGUMENT…]
 //
 // What goes in and comes out is in package wire, exit statuses too. The compiler
-// is confined (package sandbox) and cannot write to files, so its output and its
-// errors have to go to pipes.
+// is confined (package sandbox), and wpkg lets it write to no file: started by
+// wpkg, its output and its errors have to go to pipes. Started by a person, its
+// output may be a file. What it could not write is an error, never a shorter file
+// and status 0.
 package main
 
 import (

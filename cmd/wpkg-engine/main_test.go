@@ -412,6 +412,34 @@ func TestCompileTellsWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestCompileWritesToAFileOrSaysWhyNot(t *testing.T) {
+	dir := t.TempDir()
+	tests := []struct {
+		name  string
+		shell string // starts compile
+		says  string // what is wrong, if anything is
+	}{
+		{name: "a file", shell: `exec "$@" >` + filepath.Join(dir, "file")},
+		{name: "a file, where none may be written, as below a sandbox", shell: `ulimit -f 0; exec "$@" >` + filepath.Join(dir, "limited"), says: "file too large"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, stderr, status := execute([]byte("\x00asm\x01\x00\x00\x00"), nil, "/bin/sh", "-c", tt.shell, "sh", program, "compile", "--target", "pulley64")
+			want := 1
+			if tt.says == "" {
+				want = 0
+			}
+			if status != want || !strings.Contains(stderr, tt.says) {
+				t.Fatalf("compile, %s: status %d, %q; want %d, %q", tt.shell, status, stderr, want, tt.says)
+			}
+		})
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "file"))
+	if err != nil || !bytes.HasPrefix(b, []byte("\x7fELF")) {
+		t.Errorf("compile wrote a file of %d bytes that begins with %q, %v; want code", len(b), b[:min(4, len(b))], err)
+	}
+}
+
 // Components of WebAssembly text, which are libraries or want what is not there.
 func TestRunOfComponentsThatAreNoPrograms(t *testing.T) {
 	const add = `(component

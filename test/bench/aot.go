@@ -457,7 +457,7 @@ func (b *aotBench) compile(ctx context.Context, wasm, target, tier string) (stri
 	}
 	defer in.Close()
 	cmd := exec.CommandContext(ctx, b.engine(), "compile", "--target", target, "--tier", tier)
-	var code, stderr bytes.Buffer // pipes: the compiler may not write to files
+	var code, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &code, &stderr
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("%s: %w: %s", cmd, err, stderr.Bytes())

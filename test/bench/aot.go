@@ -422,24 +422,64 @@ func (b *aotBench) pulls(ctx context.Context) error {
 	if _, err := b.output(ctx, b.wpkg(), "push", reference, b.path("hello.wasm")); err != nil {
 		return err
 	}
-	const program = "hello in Go"
-	var cold nativeRow
-	for i := range coldRuns {
-		row, err := b.runs(ctx, 1, os.DevNull, []string{"XDG_CACHE_HOME=" + b.path(fmt.Sprintf("cold%d", i))}, b.wpkg(), "run", reference)
-		if err != nil {
-			return err
-		}
-		if i == 0 || row.Wall < cold.Wall {
-			cold = row
-		}
+	if err := b.cold(ctx, "wpkg run, nothing known", reference); err != nil {
+		return err
 	}
-	cold.Program, cold.By, cold.Runs = program, "wpkg run, nothing known", coldRuns
-	b.keep(cold)
-	g := guest{name: program, want: "hello, world\n"}
+	if err := b.attested(ctx, reference); err != nil {
+		return err
+	}
+	if err := b.cold(ctx, "wpkg run, nothing known, code of a trusted compiler", "--trust-policy", b.path("trust.yaml"), reference); err != nil {
+		return err
+	}
+	g := guest{name: coldProgram, want: "hello, world\n"}
 	if err := b.add(ctx, g, "wpkg run --pull always", 0, b.wpkg(), "run", "--pull", "always", reference); err != nil {
 		return err
 	}
 	return b.add(ctx, g, "wpkg run", runBudget, b.wpkg(), "run", reference)
+}
+
+// coldProgram is what pulls runs.
+const coldProgram = "hello in Go"
+
+// cold measures a run from an empty cache.
+func (b *aotBench) cold(ctx context.Context, by string, args ...string) error {
+	var best nativeRow
+	for i := range coldRuns {
+		cache := b.path(fmt.Sprintf("cold%d", i))
+		if err := os.RemoveAll(cache); err != nil {
+			return err
+		}
+		row, err := b.runs(ctx, 1, os.DevNull, []string{"XDG_CACHE_HOME=" + cache}, append([]string{b.wpkg(), "run"}, args...)...)
+		if err != nil {
+			return err
+		}
+		if i == 0 || row.Wall < best.Wall {
+			best = row
+		}
+	}
+	best.Program, best.By, best.Runs = coldProgram, by, coldRuns
+	b.keep(best)
+	return nil
+}
+
+// attested hangs native code for this machine on a package, and writes a trust
+// policy, trust.yaml, by which its compiler is trusted.
+func (b *aotBench) attested(ctx context.Context, reference string) error {
+	host, err := b.host(ctx)
+	if err != nil {
+		return err
+	}
+	key := b.path("compiler")
+	for _, args := range [][]string{
+		{"key", "generate", "-o", key, "--no-password"},
+		{"compile", reference, "--target", host, "--push", "--sign", "--key", key + ".key"},
+	} {
+		if _, err := b.output(ctx, append([]string{b.wpkg()}, args...)...); err != nil {
+			return err
+		}
+	}
+	const policy = "version: 1\nsigners: {compiler: {key: compiler.pub}}\npackages: [{match: '**', accept: unsigned}]\ncompilers: [compiler]\n"
+	return os.WriteFile(b.path("trust.yaml"), []byte(policy), 0o600)
 }
 
 // compile makes native code of a module or component, for the best target of this

@@ -97,6 +97,10 @@ type Job struct {
 	Size   int64
 	Digest digest.Digest // of Wasm, recorded as the source
 	Target variant.Target
+
+	// Tier is the one to compile by, and no other. "" is the optimising one, and the
+	// fast one for what is too much for that.
+	Tier Tier
 }
 
 // Config is the config of a manifest with native code, all that is known of it.

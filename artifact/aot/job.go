@@ -5,6 +5,17 @@ import (
 	"io"
 )
 
+// CheckTier is ErrUnsupported for a tier that is none.
+func (j Job) CheckTier() error {
+	if j.Tier == "" {
+		return nil
+	}
+	if err := checkTier(j.Tier); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	return nil
+}
+
 // Read reads the whole module, and makes sure that it is the one that Digest
 // names. The error of one that is larger than MaxInput is ErrLimit, and of another
 // one ErrInput.

@@ -37,6 +37,7 @@ const wasmtimeCLI = "wasmtime-cli"
 type compileFlags struct {
 	targets      cli.StringSlice
 	runtime, out string
+	tier         string
 	builder      string
 	list         bool
 	push, sign   bool
@@ -56,7 +57,8 @@ this: wpkg run compiles what it does not find.
 
 With --push the code hangs on the package in its registry. Clients load it only if
 their trust policy names a compiler who has attested it: --sign does that, with the
-key of whoever compiles and not of whoever publishes.
+key of whoever compiles and not of whoever publishes. It adds no bare signature:
+wpkg verify REF@MANIFEST --type slsaprovenance is how the attestation is verified.
 
    wpkg compile demo:app@1.0.0 --target linux/amd64/v3 -o app.cwasm
    wpkg compile demo:app@1.0.0 --target linux/amd64/v1 --target linux/amd64/v3 --push --sign --key compiler.key
@@ -67,6 +69,10 @@ key of whoever compiles and not of whoever publishes.
 				Name: "runtime", Usage: "compile for the runtime `NAME`: " + strings.Join(runtimes(), ", "), Value: aot.Runtime,
 				Destination: &f.runtime,
 			},
+			&cli.StringFlag{
+				Name: "tier", Usage: "compile by the `TIER` optimising or fast alone; by default what is too much for the one goes to the other",
+				Destination: &f.tier,
+			},
 			&cli.BoolFlag{Name: "list-targets", Usage: "list what can be compiled for here", Destination: &f.list, DisableDefaultText: true},
 			&cli.StringFlag{Name: "o", Usage: "write to the file or folder `PATH`; by default the current folder", Destination: &f.out},
 			&cli.BoolFlag{Name: "push", Usage: "hang the code on the package in its registry", Destination: &f.push, DisableDefaultText: true},
@@ -74,7 +80,7 @@ key of whoever compiles and not of whoever publishes.
 				Name: "builder", Usage: "record `URI` as who compiles", Value: attest.ProgramURI + "/wpkg/compile", Destination: &f.builder,
 			},
 			&cli.BoolFlag{
-				Name: "sign", Usage: "attest what is pushed as its compiler", Category: "signing", Destination: &f.sign, DisableDefaultText: true,
+				Name: "sign", Usage: "attest, as its compiler, what the code that is pushed was made of: SLSA provenance", Category: "signing", Destination: &f.sign, DisableDefaultText: true,
 			},
 		}, f.signer.flags(), f.trust.flags()),
 		Action: func(c *cli.Context) error {
@@ -95,6 +101,8 @@ key of whoever compiles and not of whoever publishes.
 // check refuses flags that do not go together.
 func (f *compileFlags) check(arg string) error {
 	switch {
+	case f.tier != "" && f.tier != string(aot.Optimising) && f.tier != string(aot.Fast):
+		return usagef("--tier %s: it is optimising or fast", term.Clean(f.tier))
 	case f.push && f.out != "":
 		return usagef("compile: -o and --push are two places")
 	case f.push && isFile(arg):
@@ -220,6 +228,7 @@ func (t *tool) compile(ctx context.Context, arg string, f *compileFlags) error {
 		return err
 	}
 	defer job.Wasm.Close()
+	job.Tier = aot.Tier(f.tier)
 	var all []*made
 	defer func() {
 		for _, m := range all {
@@ -302,7 +311,7 @@ func (t *tool) make(ctx context.Context, c aot.Compiler, j aot.Job, dir string) 
 		return nil, errors.Join(err, out.Close())
 	}
 	m.finished = time.Now()
-	if m.config.Compiler.Tier == aot.Fast {
+	if m.config.Compiler.Tier == aot.Fast && j.Tier != aot.Fast {
 		t.warn("%s: the optimising compiler did not finish in time: the code is slower than it could be", j.Target)
 	}
 	m.compiled = compiled{

@@ -25,6 +25,7 @@ import (
 	"github.com/wreg-project/wreg/registry/client"
 	"github.com/wreg-project/wreg/signing"
 	"github.com/wreg-project/wreg/signing/attest"
+	"github.com/wreg-project/wreg/signing/keyless"
 )
 
 // builderID is what provenance says of who compiled, unless --builder says
@@ -54,7 +55,9 @@ func (t *tool) workerCommand() *cli.Command {
 		Description: `Takes jobs of the registry, compiles packages for the CPUs that it wants code for,
 pushes the code with a signed attestation of what it was made of, and goes on until
 it is ended. The registry has to know who you are as one of its auth.workers: wpkg
-login first. Clients load the code if they trust the key as one of a compiler.
+login first. Clients load the code if they trust the key as one of a compiler. Without a
+key, an identity token is asked for as often as needed: from a file that is renewed,
+or of a CI job; one that is given itself is good for minutes, and the worker then ends.
 
 A worker compiles what wpkg-engine beside it compiles here, and for linux/arm64 also
 under qemu-user-static with wpkg-engine-arm64. Each compilation has a process of its
@@ -100,6 +103,10 @@ func (t *tool) worker(ctx context.Context, f *workerFlags) error {
 	if err != nil {
 		return err
 	}
+	ready, err := readiness(ctx, by)
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
 	e, err := t.engine()
 	if err != nil {
 		return err
@@ -124,6 +131,7 @@ func (t *tool) worker(ctx context.Context, f *workerFlags) error {
 			defer one.Unlock()
 			return signing.Sign(ctx, st, by)
 		},
+		Ready: ready,
 		Offer: *offer, Concurrency: f.concurrency, Once: f.once, Drain: f.drain, Describe: message,
 	}
 	if f.drain == 0 {
@@ -142,6 +150,16 @@ func (t *tool) worker(ctx context.Context, f *workerFlags) error {
 		return fmt.Errorf("worker: %w", err)
 	}
 	return log.err
+}
+
+// readiness tells whether an author can sign, as it does now; nil for one who always
+// can. Identity tokens are good for minutes, and are renewed as their source can.
+func readiness(ctx context.Context, by *author) (func(context.Context) error, error) {
+	s, ok := by.Signer.(*keyless.Signer)
+	if !ok {
+		return nil, nil
+	}
+	return s.Ready, s.Ready(ctx)
 }
 
 // workerOffer is what a worker says of itself: its name, and what it compiles for.

@@ -226,6 +226,17 @@ func (s *Signer) witnesses(ctx context.Context) (sign.BundleOptions, error) {
 	return o, nil
 }
 
+// Ready makes sure that there is an identity to sign for: it asks for a token
+// unless the one at hand is good for a while. A source that gives the same token
+// each time is ready until that expires. Who signs with a key is always ready.
+func (s *Signer) Ready(ctx context.Context) error {
+	if s.o.Key != nil {
+		return nil
+	}
+	_, err := s.identity(ctx)
+	return err
+}
+
 // identity is a token that is good for a while.
 func (s *Signer) identity(ctx context.Context) (string, error) {
 	s.mu.Lock()
@@ -243,8 +254,9 @@ func (s *Signer) identity(ctx context.Context) (string, error) {
 	}
 	if now := time.Now(); !t.good(now) {
 		return "", &Error{
-			Doing: "identity token", Hint: "ask for a new one: they are good for minutes",
-			Err: fmt.Errorf("it expired at %s, and it is %s", t.expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)),
+			Doing: "identity token",
+			Hint:  "they are good for minutes: a file that is renewed is read again for each, and the service of a CI job asked again",
+			Err:   fmt.Errorf("it expired at %s, and it is %s", t.expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)),
 		}
 	}
 	s.token = t

@@ -25,6 +25,7 @@ const maxToken = 16 << 10
 
 // Given is the token that a person gives: the token itself, env://NAME for a
 // variable of the environment, or else the name of a file, - for standard input.
+// A file is read each time that a token is wanted.
 func Given(value string) TokenSource { return given{value, os.Stdin} }
 
 type given struct {
@@ -43,7 +44,14 @@ func (g given) Token(context.Context, string) (string, error) {
 		return g.value, nil
 	}
 	if g.value == "-" {
-		return readToken("standard input", g.stdin)
+		text, err := readToken("standard input", g.stdin)
+		if err == nil && text == "" {
+			err = &Error{
+				Doing: "identity token", Err: errors.New("nothing is left on standard input"),
+				Hint: "for more than one token is good for, name a file that is renewed",
+			}
+		}
+		return text, err
 	}
 	return tokenFile(g.value)
 }

@@ -3,6 +3,7 @@ package keyless
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,6 +47,46 @@ func TestGiven(t *testing.T) {
 				t.Errorf("Given(%.40q).Token() = %.40q, %v; want %.40q, error with %q", tt.value, got, err, tt.want, tt.err)
 			}
 		})
+	}
+}
+
+// Tokens are good for minutes, and whoever signs for longer has them renewed.
+func TestATokenIsAskedForAgainOnceItExpires(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	expiring := func(in time.Duration) string { return unsigned(fmt.Sprintf(`{"exp":%d}`, time.Now().Add(in).Unix())) }
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &Signer{o: Options{Tokens: Given(file), Audience: DefaultAudience}}
+	for _, step := range []struct {
+		name, text, err string
+	}{
+		{name: "the first", text: expiring(time.Hour)},
+		{name: "one that is not needed yet", text: "no token"},
+		{name: "one beside one that expires", text: expiring(2 * time.Hour)},
+		{name: "one that was not renewed in time", text: expiring(-time.Second), err: "it expired at"},
+		{name: "one that came late", text: expiring(time.Hour)},
+	} {
+		write(step.text)
+		if strings.HasPrefix(step.name, "one beside") || step.err != "" {
+			s.token.expires = time.Now().Add(spare - time.Second)
+		}
+		err := s.Ready(t.Context())
+		if (err == nil) != (step.err == "") || err != nil && !strings.Contains(err.Error(), step.err) {
+			t.Errorf("Ready() with %s = %v, want an error with %q", step.name, err, step.err)
+		}
+		if err == nil && step.text != "no token" && s.token.raw != step.text {
+			t.Errorf("Ready() with %s left another token", step.name)
+		}
+	}
+	once := given{"-", strings.NewReader("a token\n")}
+	if _, err := once.Token(t.Context(), "sigstore"); err != nil {
+		t.Errorf("Token() of standard input = %v", err)
+	}
+	if _, err := once.Token(t.Context(), "sigstore"); err == nil || !strings.Contains(err.Error(), "nothing is left on standard input") {
+		t.Errorf("Token() of standard input, again = %v, want that nothing is left", err)
 	}
 }
 

@@ -152,7 +152,8 @@ const (
 // optimises: there is no fast tier.
 //
 // Its errors are those of package aot, of the context and of out: aot.ErrUnsupported
-// for a target that the tool is not known to have, or a component if it takes none;
+// for a target that the tool is not known to have, a component if it takes none, or
+// the fast tier;
 // aot.ErrInput if our validator or the tool refuses the module; aot.ErrLimit if the
 // module is too large, or its compilation takes too much time or memory;
 // aot.ErrCrashed if the tool broke down or made what it should not.
@@ -160,6 +161,9 @@ func (c *Compiler) Compile(ctx context.Context, j aot.Job, out io.Writer) (*aot.
 	t, err := c.target(j.Target)
 	if err != nil {
 		return nil, err
+	}
+	if j.Tier != "" && j.Tier != aot.Optimising {
+		return nil, fmt.Errorf("%w: %s has no tier %.40q", aot.ErrUnsupported, c.tool.program, string(j.Tier))
 	}
 	file, err := j.Read()
 	if err != nil {

@@ -311,13 +311,15 @@ func TestRefusedBeforeTheToolIsStarted(t *testing.T) {
 	}
 	tests := []struct {
 		name, runtime, wasm, platform string
+		tier                          aot.Tier
 		want                          error
 	}{
-		{"a target that the tool has not", "wamr", emptyModule, "windows/amd64", aot.ErrUnsupported},
-		{"a level that the table knows no flags for", "wasmer", emptyModule, "linux/amd64/v3", aot.ErrUnsupported},
-		{"a machine that is not this one", "wasmedge", emptyModule, other, aot.ErrUnsupported},
-		{"a component", "wamr", component, "linux/arm64", aot.ErrUnsupported},
-		{"what is not valid", "wamr", emptyModule + "\x01\xff", "linux/arm64", aot.ErrInput},
+		{"a target that the tool has not", "wamr", emptyModule, "windows/amd64", "", aot.ErrUnsupported},
+		{"a level that the table knows no flags for", "wasmer", emptyModule, "linux/amd64/v3", "", aot.ErrUnsupported},
+		{"a machine that is not this one", "wasmedge", emptyModule, other, "", aot.ErrUnsupported},
+		{"a component", "wamr", component, "linux/arm64", aot.Optimising, aot.ErrUnsupported},
+		{"what is not valid", "wamr", emptyModule + "\x01\xff", "linux/arm64", "", aot.ErrInput},
+		{"a tier that the tool has not", "wamr", emptyModule, "linux/arm64", aot.Fast, aot.ErrUnsupported},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -331,7 +333,9 @@ func TestRefusedBeforeTheToolIsStarted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := c.Compile(t.Context(), job(t, tt.wasm, tt.platform), &bytes.Buffer{}); !errors.Is(err, tt.want) {
+			j := job(t, tt.wasm, tt.platform)
+			j.Tier = tt.tier
+			if got, err := c.Compile(t.Context(), j, &bytes.Buffer{}); !errors.Is(err, tt.want) {
 				t.Errorf("Compile = %+v, %v; want %v", got, err, tt.want)
 			}
 			if _, err := os.Stat(filepath.Join(dir, "started")); err == nil {

@@ -9,6 +9,7 @@ package wasmtime
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,7 +93,8 @@ func (c *Compiler) Runtime() string { return aot.Runtime }
 
 // Compile checks the module, compiles it within limits and writes the code to
 // out, which gets nothing unless all went well. A module that is too much for
-// the optimising tier is compiled by the fast one, which the Config says.
+// the optimising tier is compiled by the fast one, which the Config says, unless
+// the job is for one tier alone.
 //
 // Its errors are those of package aot, of the context and of out:
 // aot.ErrUnsupported for a target that this machine cannot compile for,
@@ -101,6 +103,9 @@ func (c *Compiler) Runtime() string { return aot.Runtime }
 // time or memory or makes too much code, aot.ErrCrashed if the compiler broke
 // down or made what it should not.
 func (c *Compiler) Compile(ctx context.Context, j aot.Job, out io.Writer) (*aot.Config, error) {
+	if err := j.CheckTier(); err != nil {
+		return nil, err
+	}
 	w, err := c.workFor(ctx, j.Target)
 	if err != nil {
 		return nil, err
@@ -120,9 +125,9 @@ func (c *Compiler) Compile(ctx context.Context, j aot.Job, out io.Writer) (*aot.
 		_ = os.Remove(spool.Name())
 	}()
 	w.spool = spool
-	tier := aot.Optimising
+	tier := cmp.Or(j.Tier, aot.Optimising)
 	made, err := w.compile(ctx, tier, c.limit(tier, w))
-	if errors.Is(err, sandbox.ErrTimeout) {
+	if j.Tier == "" && errors.Is(err, sandbox.ErrTimeout) {
 		tier = aot.Fast
 		made, err = w.compile(ctx, tier, c.limit(tier, w))
 	}

@@ -85,6 +85,34 @@ func TestCompilePassesOnTheCodeAndSaysWhatItIs(t *testing.T) {
 	}
 }
 
+func TestAJobForOneTierIsCompiledByNoOther(t *testing.T) {
+	for _, tt := range []struct {
+		name, fault string
+		tier        aot.Tier
+		err         error
+	}{
+		{name: "the fast one", fault: "no fault", tier: aot.Fast},
+		{name: "the fast one, where the other would take too long", fault: "hangs when optimising", tier: aot.Fast},
+		{name: "the optimising one", fault: "no fault", tier: aot.Optimising},
+		{name: "the optimising one, which takes too long", fault: "hangs when optimising", tier: aot.Optimising, err: aot.ErrLimit},
+		{name: "one that is none", fault: "no fault", tier: "best", err: aot.ErrUnsupported},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := faulty(t, tt.fault)
+			if tt.tier == aot.Fast {
+				c.fast = 20 * time.Second
+			}
+			j := job(t, empty, "linux/amd64/v2")
+			j.Tier = tt.tier
+			var out bytes.Buffer
+			got, err := c.Compile(t.Context(), j, &out)
+			if !errors.Is(err, tt.err) || err == nil && got.Compiler.Tier != tt.tier || err != nil && out.Len() > 0 {
+				t.Errorf("Compile() by the tier %q = %+v, %d bytes, %v; want that tier or %v", tt.tier, got, out.Len(), err, tt.err)
+			}
+		})
+	}
+}
+
 func TestWhatGoesWrongIsAnErrorOfTheJob(t *testing.T) {
 	tests := []struct {
 		fault string

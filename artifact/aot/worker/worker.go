@@ -49,6 +49,10 @@ type Options struct {
 	Compiler   aot.Compiler                             // whose configs name a builder
 	Sign       func(context.Context, signing.Statement) ([]byte, error)
 
+	// Ready is asked before each job whether Sign will be able to; an error ends the
+	// worker, before it takes a job that it could not finish. Nil is always.
+	Ready func(context.Context) error
+
 	// Offer is what the worker says of itself. How long to wait is set here.
 	Offer wire.AOTLeaseRequest
 
@@ -118,6 +122,9 @@ func New(o Options) *Worker {
 	if o.Drain == 0 {
 		o.Drain = DefaultDrain
 	}
+	if o.Ready == nil {
+		o.Ready = func(context.Context) error { return nil }
+	}
 	if o.Tell == nil {
 		o.Tell = func(Event) {}
 	}
@@ -133,8 +140,8 @@ func New(o Options) *Worker {
 
 // Run works until ctx ends, or with Options.Once until there is nothing to do, and
 // returns when it holds no job any more. The error is of a registry that refuses
-// the worker; with Once also of one that is away, or ErrFailed. The end of ctx is
-// none.
+// the worker, or of Ready; with Once also of one that is away, or ErrFailed. The end
+// of ctx is none.
 func (w *Worker) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -182,6 +189,12 @@ func (w *Worker) next(ctx context.Context) (*wire.AOTLease, error) {
 		return nil, nil
 	}
 	for pause := minPause; ctx.Err() == nil; {
+		if err := w.o.Ready(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil, nil
+			}
+			return nil, fmt.Errorf("sign: %w", err)
+		}
 		asked := time.Now()
 		lease, err := w.lease(ctx)
 		switch {

@@ -458,6 +458,24 @@ func TestAWorkerAsksForOneJobAtATime(t *testing.T) {
 	})
 }
 
+func TestAWorkerThatCannotSignTakesNoJob(t *testing.T) {
+	e := newEnv(t)
+	e.registry.queue = append(e.registry.queue, e.job)
+	e.options.Once, e.options.Concurrency = false, 2
+	expired := errors.New("the token expired")
+	asked := 0
+	e.options.Ready = func(context.Context) error {
+		if asked++; asked > 1 {
+			return expired
+		}
+		return nil
+	}
+	if err := worker.New(e.options).Run(t.Context()); !errors.Is(err, expired) {
+		t.Errorf("Run() = %v; want %v", err, expired)
+	}
+	e.want([]worker.Kind{worker.Leased, worker.Done}, "lease 1 is done")
+}
+
 func TestAWorkerThatIsRefusedEnds(t *testing.T) {
 	e := newEnv(t)
 	e.options.Once, e.options.Concurrency = false, 4

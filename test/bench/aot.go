@@ -136,8 +136,8 @@ func (b *aotBench) build(ctx context.Context) error {
 		{"LC_ALL=C", "gcc", "-O2", "-static", "-s", "-o", b.path("hello-c"), source("hello.c")},
 		{"LC_ALL=C", "gcc", "-O2", "-o", b.path("kernel"), source("kernel.c")},
 		{"LC_ALL=C", "clang", "--target=wasm32-wasi", "-O2", "-o", b.path("kernel.wasm"), source("kernel.c")},
-		{ // without -pie it would sort the tables of the unwinder at each start
-			"LC_ALL=C", "gcc", "-O2", "-static-pie", "-s", "-I", filepath.Join(wasmtime, "include"), "-o", b.path("bare"), source("bare.c"),
+		{
+			"LC_ALL=C", "gcc", "-O2", "-static", "-s", "-I", filepath.Join(wasmtime, "include"), "-o", b.path("bare"), source("bare.c"),
 			"-L" + filepath.Join(wasmtime, "linux-"+machine()), "-lwasmtime", "-lm", "-ldl", "-pthread",
 		},
 	} {

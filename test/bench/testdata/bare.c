@@ -91,6 +91,9 @@ int main(int argc, char **argv) {
     return 2;
   }
   bool jit = strcmp(argv[2], "jit") == 0;
+  // Rust would look through the stack for every error, and the exit of a guest is one.
+  unsetenv("RUST_BACKTRACE");
+  unsetenv("RUST_LIB_BACKTRACE");
   wasm_config_t *config = wasm_config_new();
   wasmtime_config_epoch_interruption_set(config, true); // as in aot.Profile: code is loaded with what it was compiled with
   wasm_engine_t *engine = wasm_engine_new_with_config(config);

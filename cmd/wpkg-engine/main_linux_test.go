@@ -1,0 +1,48 @@
+//go:build cgo
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestOneProcessor links the program as the Makefile does.
+func TestOneProcessor(t *testing.T) {
+	linked := filepath.Join(t.TempDir(), self)
+	build := exec.Command("go", "build", "-ldflags", `-linkmode external -extldflags "-static -no-pie -Wl,--wrap=main -Wl,--no-warnings"`, "-o", linked, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=1")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", build, err, out)
+	}
+	spec := of("c")
+	spec.InheritEnv = []string{"FIRST", "GOMAXPROCS", "LAST"}
+	file := write(t, spec, t.TempDir(), "spec")
+	for _, tt := range []struct {
+		name  string
+		env   []string
+		guest string // what of it the guest has
+		says  string // Go's runtime of itself
+	}{
+		{"no environment", nil, "", "gomaxprocs=1 "},
+		{"others", []string{"FIRST=1", "LAST=2"}, "FIRST=1\nLAST=2\n", "gomaxprocs=1 "},
+		{"one of a longer name", []string{"GOMAXPROCSES=3", "LAST=2"}, "LAST=2\n", "gomaxprocs=1 "},
+		{"what the user set", []string{"FIRST=1", "GOMAXPROCS=3", "LAST=2"}, "FIRST=1\nGOMAXPROCS=3\nLAST=2\n", "gomaxprocs=3 "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			run := exec.Command(linked, "run", "--spec", file, "--", "env")
+			run.Env = append([]string{}, tt.env...) // nil would be that of the test
+			if out, err := run.CombinedOutput(); err != nil || string(out) != tt.guest {
+				t.Errorf("%s: the guest has %q, %v; want %q", run, out, err, tt.guest)
+			}
+			ids := exec.Command(linked, "ids")
+			ids.Env = append([]string{"GODEBUG=schedtrace=1"}, tt.env...)
+			if out, err := ids.CombinedOutput(); err != nil || !strings.Contains(string(out), tt.says) {
+				t.Errorf("%s: Go's runtime says %.200q, %v; want %q", ids, out, err, tt.says)
+			}
+		})
+	}
+}

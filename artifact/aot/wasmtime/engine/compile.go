@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -26,9 +27,9 @@ const (
 	preambleComponent = "\x00asm\x0d\x00\x01\x00"
 )
 
-// KindOf tells by its first bytes whether a binary is a module or a component;
+// kindOf tells by its first bytes whether a binary is a module or a component;
 // "" is neither.
-func KindOf(wasm []byte) string {
+func kindOf(wasm []byte) string {
 	switch {
 	case bytes.HasPrefix(wasm, []byte(preambleModule)):
 		return wire.Module
@@ -45,7 +46,7 @@ func KindOf(wasm []byte) string {
 func (e *Engine) Compile(wasm []byte, out io.Writer) error {
 	var code C.wasm_byte_vec_t
 	var err error
-	switch KindOf(wasm) {
+	switch kindOf(wasm) {
 	case wire.Module:
 		err = e.module(wasm, &code)
 	case wire.Component:
@@ -93,22 +94,6 @@ func (e *Engine) refused(err error) error {
 	return fmt.Errorf("%w: %s", ErrInput, text)
 }
 
-// CompatID identifies the settings of code that this engine makes: the digest of
-// the section .wasmtime.engine, which wasmtime compares before it loads. It does
-// not depend on what was compiled.
-func (e *Engine) CompatID() (string, error) {
-	var code bytes.Buffer
-	if err := e.Compile([]byte(preambleModule), &code); err != nil {
-		return "", err
-	}
-	made, ok := precompiled.Read(bytes.NewReader(code.Bytes()), int64(code.Len()))
-	if !ok || len(made.Settings) == 0 {
-		return "", fmt.Errorf("code of the empty module has no section .wasmtime.engine")
-	}
-	sum := sha256.Sum256(made.Settings)
-	return "sha256:" + hex.EncodeToString(sum[:]), nil
-}
-
 // Targets are those that this machine compiles for and loads, the one it runs
 // best first, the portable one last. It tries each, which takes a few
 // milliseconds.
@@ -134,14 +119,25 @@ func Targets() ([]wire.Support, error) {
 	return all, nil
 }
 
-// compatID is that of an engine with these options.
+// compatID identifies the settings of code that an engine with these options
+// makes: the digest of the section .wasmtime.engine, which wasmtime compares before
+// it loads. It does not depend on what was compiled.
 func compatID(o Options) (string, error) {
 	e, err := New(o)
 	if err != nil {
 		return "", err
 	}
 	defer e.Close()
-	return e.CompatID()
+	var code bytes.Buffer
+	if err := e.Compile([]byte(preambleModule), &code); err != nil {
+		return "", err
+	}
+	made, ok := precompiled.Read(bytes.NewReader(code.Bytes()), int64(code.Len()))
+	if !ok || len(made.Settings) == 0 {
+		return "", errors.New("code of the empty module has no section .wasmtime.engine")
+	}
+	sum := sha256.Sum256(made.Settings)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
 // candidates are the targets of a machine like this one, best first.

@@ -120,7 +120,7 @@ func (c *Compiler) version(ctx context.Context) (string, error) {
 	cmd.Out, cmd.Limits.OutputBytes = &out, 4<<10
 	u, err := sandbox.Run(ctx, cmd)
 	if err != nil {
-		return "", c.failure("--version", u, err)
+		return "", c.failure("--version", u, err, aot.ErrUnsupported) // another program of that name
 	}
 	v := versionText().FindString(out.String())
 	if v == "" {
@@ -153,7 +153,7 @@ const (
 //
 // Its errors are those of package aot, of the context and of out: aot.ErrUnsupported
 // for a target that the tool is not known to have, a component if it takes none, or
-// the fast tier;
+// the fast tier, or a program that fails when it is asked for its version;
 // aot.ErrInput if our validator or the tool refuses the module; aot.ErrLimit if the
 // module is too large, or its compilation takes too much time or memory;
 // aot.ErrCrashed if the tool broke down or made what it should not.
@@ -233,13 +233,14 @@ func (c *Compiler) run(ctx context.Context, dir string, args []string) error {
 	}
 	u, err := sandbox.Run(ctx, c.command(dir, CompileTime, all...))
 	if err != nil {
-		return c.failure(strings.Join(all, " "), u, err)
+		return c.failure(strings.Join(all, " "), u, err, aot.ErrInput)
 	}
 	return nil
 }
 
-// failure words the error of a tool.
-func (c *Compiler) failure(doing string, u *sandbox.Usage, err error) error {
+// failure words the error of a tool. It is refused of one that ended with a status
+// of its own.
+func (c *Compiler) failure(doing string, u *sandbox.Usage, err, refused error) error {
 	_, crashed := errors.AsType[*sandbox.CrashError](err)
 	_, ended := errors.AsType[*sandbox.ExitError](err)
 	switch {
@@ -248,7 +249,7 @@ func (c *Compiler) failure(doing string, u *sandbox.Usage, err error) error {
 	case crashed:
 		return fmt.Errorf("%w: %s: %w", aot.ErrCrashed, doing, err)
 	case ended:
-		return fmt.Errorf("%w: %s: %w: %s", aot.ErrInput, doing, err, said(u.Stderr))
+		return fmt.Errorf("%w: %s: %w: %s", refused, doing, err, said(u.Stderr))
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -22,9 +22,9 @@ import (
 	"github.com/wreg-project/wreg/artifact/variant/host"
 )
 
-// The tools of the table are not to be had where these tests run. In their place
-// stand scripts that write down what they are told, and copy what they shall have
-// made. That the options are right is for the manuals of the tools to say.
+// In the place of the tools stand scripts that write down what they are told, copy
+// what they shall have made, and misbehave. Package test/aot has a real one, by
+// make compilers; docs/spec/aot.md says of the others where their options are from.
 
 const emptyModule = "\x00asm\x01\x00\x00\x00"
 
@@ -252,7 +252,7 @@ func TestFaultyTools(t *testing.T) {
 	}{
 		{name: "says no version", script: "echo help", want: aot.ErrCrashed, text: "no version in help"},
 		{name: "says a version without end", script: "while :; do echo 1.; done", want: aot.ErrLimit, text: "too much output"},
-		{name: "fails to say a version", script: "echo broken >&2; exit 3", want: aot.ErrInput, text: "broken"},
+		{name: "fails to say a version", script: "echo broken >&2; exit 3", want: aot.ErrUnsupported, text: "broken"},
 		{name: "hangs when it is asked", script: "sleep 1000", want: aot.ErrLimit, text: "out of time"},
 		{name: "refuses the module", script: version + "printf 'no \\033[2J module\\n' >&2; exit 1", want: aot.ErrInput, text: "no "},
 		{name: "hangs", script: version + "sleep 1000", want: aot.ErrLimit, text: "out of time"},

@@ -29,7 +29,8 @@ type target struct {
 	why    string   // it cannot; "" if it can
 }
 
-// tools is the table. The options are those of the tools' own manuals.
+// tools is the table. Those of wasmtime were tried, the options of the others are
+// those of their manuals: docs/spec/aot.md has what is known of which version.
 var tools = []tool{
 	{
 		runtime: precompiled.Wasmtime, program: "wasmtime", engine: "cranelift", profile: "wreg-v1", components: true,

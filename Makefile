@@ -110,6 +110,16 @@ aot: setup build engine-arm64 ## native code: burdened compilers, other CPUs by 
 	go test -count=1 -tags aot -timeout 10m -run Burdens ./artifact/aot/wasmtime
 	go test -count=1 -tags aot -timeout 15m ./test/aot
 
+COMPILERS := .cache/compilers
+WASMTIME_CLI := wasmtime-cli@39.0.1
+WASMTIME_HAS := run,compile,all-arch,winch,pulley,threads,gc,gc-drc,gc-null,stack-switching,component-model,component-model-async
+.PHONY: compilers
+compilers: setup build engine-arm64 ## native code by the real command line of wasmtime, which cargo builds first
+	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo install $(WASMTIME_CLI) --locked --quiet \
+		--root $(COMPILERS) --no-default-features --features $(WASMTIME_HAS)
+	go vet -tags aot,soak ./test/aot
+	go test -count=1 -tags aot,soak -timeout 10m -run RealWasmtime ./test/aot
+
 .PHONY: crash
 crash: build ## kill -9 under load, full disks and failing reads, with a checker (KILLS=100)
 	go test -count=1 -tags crash -timeout 30m ./test/crash -run 'TestKill|TestFault' -kills $(KILLS) $(CRASHFLAGS)
@@ -160,7 +170,8 @@ generate: golden ## regenerate and show what changed
 check: test lint race vuln fuzz api aot crash powerloss interop keys ## what CI runs
 
 .PHONY: soak
-soak: setup build ## the long runs: 1,000 kills, 10 minutes of fuzzing a target, 100,000 operations
+soak: setup build ## the long runs: 1,000 kills, 10 minutes of fuzzing a target, 100,000 operations, a real compiler
+	$(MAKE) compilers
 	$(MAKE) crash powerloss KILLS=1000 CRASHFLAGS=-all
 	$(MAKE) fuzz FUZZTIME=10m
 	go test -count=1 -tags soak -timeout 60m ./test/soak/...

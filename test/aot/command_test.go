@@ -173,7 +173,8 @@ func runsIn(t *testing.T, path string, g guest, target variant.Target, code []by
 		status = exited.ExitCode()
 	}
 	if out.String() != g.stdout || status != g.status {
-		t.Errorf("wasmtime run %s, made for %s: status %d, %q, %s; want %d, %q", g.name, target, status, out.String(), &errOut, g.status, g.stdout)
+		t.Errorf("wasmtime run %s, made for %s: status %d, %q, %s; want %d, %q",
+			g.name, target, status, out.String(), &errOut, g.status, g.stdout)
 	}
 }
 
@@ -191,6 +192,7 @@ func loads(t *testing.T, m machine, g guest, target variant.Target, code []byte,
 	const why = "the code is of another version of wasmtime"
 	out, stderr, status := m.run(t, g, code, target.String())
 	if status != wire.ExitFailed || out != "" || !strings.Contains(stderr, why) {
-		t.Errorf("run %s, made for %s, on %s: status %d, %q, %q; want %d and %q", g.name, target, m.name, status, out, stderr, wire.ExitFailed, why)
+		t.Errorf("run %s, made for %s, on %s: status %d, %q, %q; want %d and %q",
+			g.name, target, m.name, status, out, stderr, wire.ExitFailed, why)
 	}
 }

@@ -265,7 +265,10 @@ func TestFaultyTools(t *testing.T) {
 		{name: "gives the module back", code: []byte(emptyModule), want: aot.ErrCrashed, text: "no native code that is known"},
 		{name: "makes code of another runtime", code: wamr("x86_64"), want: aot.ErrCrashed, text: "another runtime than wasmtime"},
 		{name: "makes code of another version", code: cwasm(62, 1, "38", "x86_64-unknown-linux-gnu"), want: aot.ErrCrashed, text: "version 39.0.1"},
-		{name: "makes code of another patch", code: cwasm(62, 1, "39.0.2", "x86_64-unknown-linux-gnu"), want: aot.ErrCrashed, text: "version 39.0.1"},
+		{
+			name: "makes code of another patch", code: cwasm(62, 1, "39.0.2", "x86_64-unknown-linux-gnu"), want: aot.ErrCrashed,
+			text: "version 39.0.1",
+		},
 		{name: "makes code for another machine", code: cwasm(183, 1, "39", "aarch64-unknown-linux-gnu"), want: aot.ErrCrashed, text: "linux/amd64/v1"},
 		{name: "makes code for another system", code: cwasm(62, 1, "39", "x86_64-apple-darwin"), want: aot.ErrCrashed, text: "linux/amd64/v1"},
 		{name: "makes bytecode", code: cwasm(243, 1|8, "39", "pulley64-unknown-unknown-elf"), want: aot.ErrCrashed, text: "linux/amd64/v1"},

@@ -235,7 +235,8 @@ func (t *tool) aotVerifyCommand() *cli.Command {
 		ArgsUsage: "REF [--target TARGET]...",
 		Description: `The same compiler makes the same code of the same WebAssembly, by the tier that the
 code says it was made by. What this machine can compile is compared byte by byte, by
-digest; what it cannot is said, with the reason. The exit status is 3 if any code is different, and 1 if nothing was compared.`,
+digest; what it cannot is said, with the reason. The exit status is 3 if any code is
+different, and 1 if nothing was compared.`,
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "target", Aliases: []string{"t"}, Usage: "only code for `TARGET`; may be repeated", Destination: &targets},
 		}, f.flags()...),

@@ -107,6 +107,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("GOCACHE", strings.TrimSpace(string(goCache))) // a home of its own would compile Go's library in each script
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
 			e.Setenv("SOURCE_DATE_EPOCH", "")
+			e.Setenv("GORACE", os.Getenv("GORACE")) // how wpkg reports races, see make race
 			e.Setenv("WPKG_REGISTRY", reg)
 			return nil
 		},

@@ -9,12 +9,12 @@ ORDER BY m.digest LIMIT ?4;
 
 -- name: manifest_pins
 SELECT b.digest
-FROM repositories r JOIN manifests m ON m.repository = r.id JOIN manifest_blobs b ON b.manifest = m.id
+FROM repositories r JOIN manifests m ON m.repository = r.id JOIN manifest_blobs b ON b.repository = r.id AND b.manifest = m.id
 WHERE r.name = ?1 AND m.digest = ?2
 ORDER BY b.digest;
 
 -- name: manifest_names
 SELECT c.digest
-FROM repositories r JOIN manifests m ON m.repository = r.id JOIN manifest_children c ON c.manifest = m.id
+FROM repositories r JOIN manifests m ON m.repository = r.id JOIN manifest_children c ON c.repository = r.id AND c.manifest = m.id
 WHERE r.name = ?1 AND m.digest = ?2
 ORDER BY c.digest;

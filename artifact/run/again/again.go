@@ -162,8 +162,13 @@ func Start(argv []string) {
 		return
 	}
 	dir, err := folder.Default()
-	if err != nil || folder.Check(dir) != nil || folder.Check(path.Join(dir, folder.Packages)) != nil {
+	if err != nil {
 		return
+	}
+	for _, kind := range []string{"", folder.Packages, folder.Code} { // what is run comes from there
+		if folder.Check(path.Join(dir, kind)) != nil {
+			return
+		}
 	}
 	around := surroundings()
 	if around == "" {

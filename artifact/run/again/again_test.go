@@ -196,6 +196,11 @@ func TestANoteHoldsWhileNothingChanges(t *testing.T) {
 				h.Fatal(err)
 			}
 		}},
+		{"others can write to the code", func(h *home) {
+			if err := os.Chmod(filepath.Join(h.dir, folder.Code), 0o720); err != nil {
+				h.Fatal(err)
+			}
+		}},
 		{"the folder in which it runs", func(h *home) { h.Chdir("data") }},
 		{"a setting", func(h *home) { h.Setenv("WPKG_TRUST_POLICY", "other.yaml") }},
 		{"the folder for configuration", func(h *home) { h.Setenv("XDG_CONFIG_HOME", h.TempDir()) }},

@@ -14,8 +14,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -23,6 +21,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	_ "github.com/wreg-project/wreg/cmd/wpkg/internal/early"
+	_ "github.com/wreg-project/wreg/cmd/wpkg/internal/soon"
 	"github.com/wreg-project/wreg/internal/term"
 	"github.com/wreg-project/wreg/signing/trust"
 )
@@ -40,24 +39,10 @@ const (
 var errFinding = errors.New("there is a finding")
 
 func main() {
-	collectLate()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := execute(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
-}
-
-// collectLate lets the heap grow to 32 MB before the collector runs for the first
-// time; then all is as it was. The initialisers alone leave nearly the 4 MB at which
-// it would run, and most commands end before there is anything to collect.
-func collectLate() {
-	percent := debug.SetGCPercent(800)
-	if percent < 0 || percent > 800 { // as GOGC says
-		debug.SetGCPercent(percent)
-		return
-	}
-	// It has a pointer, so that it is not kept together with other small things.
-	runtime.AddCleanup(new(*int), func(percent int) { debug.SetGCPercent(percent) }, percent)
 }
 
 // execute runs a command line and returns the exit status.

@@ -32,7 +32,8 @@ type startRow struct {
 // emptyProgram is what every program in Go starts with.
 const emptyProgram = "package main\n\nfunc main() {}\n"
 
-// measureStartup runs wpkg version and a program that does nothing, in turns.
+// measureStartup runs a program that does nothing, wpkg version, and what every other
+// command of wpkg starts with, in turns.
 func measureStartup(ctx context.Context, o options, r *report) error {
 	work, err := os.MkdirTemp("", "wreg-bench")
 	if err != nil {
@@ -48,8 +49,9 @@ func measureStartup(ctx context.Context, o options, r *report) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", build, err, out)
 	}
-	rows := []startRow{{Program: "nothing"}, {Program: "wpkg version", Budget: startBudget}}
-	programs := [][]string{{empty}, {filepath.Join(o.bin, "wpkg"), "version"}}
+	wpkg := filepath.Join(o.bin, "wpkg")
+	rows := []startRow{{Program: "nothing"}, {Program: "wpkg version", Budget: startBudget}, {Program: "wpkg --version"}}
+	programs := [][]string{{empty}, {wpkg, "version"}, {wpkg, "--version"}}
 	took := make([][]time.Duration, len(rows))
 	for range startRuns {
 		for i, p := range programs {

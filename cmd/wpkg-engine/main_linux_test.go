@@ -19,7 +19,7 @@ func TestOneProcessor(t *testing.T) {
 		t.Fatalf("%s: %v\n%s", build, err, out)
 	}
 	spec := of("c")
-	spec.InheritEnv = []string{"FIRST", "GOMAXPROCS", "LAST"}
+	spec.InheritEnv = []string{"FIRST", "GOMAXPROCS", "LAST", "TOKIO_WORKER_THREADS"}
 	file := write(t, spec, t.TempDir(), "spec")
 	for _, tt := range []struct {
 		name  string
@@ -31,6 +31,7 @@ func TestOneProcessor(t *testing.T) {
 		{"others", []string{"FIRST=1", "LAST=2"}, "FIRST=1\nLAST=2\n", "gomaxprocs=1 "},
 		{"one of a longer name", []string{"GOMAXPROCSES=3", "LAST=2"}, "LAST=2\n", "gomaxprocs=1 "},
 		{"what the user set", []string{"FIRST=1", "GOMAXPROCS=3", "LAST=2"}, "FIRST=1\nGOMAXPROCS=3\nLAST=2\n", "gomaxprocs=3 "},
+		{"threads of the user", []string{"LAST=2", "TOKIO_WORKER_THREADS=2"}, "LAST=2\nTOKIO_WORKER_THREADS=2\n", "gomaxprocs=1 "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			run := exec.Command(linked, "run", "--spec", file, "--", "env")

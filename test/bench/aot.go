@@ -26,7 +26,8 @@ import (
 // longer than the least possible program on the same engine it may take.
 const (
 	aotSources = "test/bench/testdata"
-	aotRuns    = 30 // as far as -seconds allows; one there is always
+	aotRuns    = 30  // as far as -seconds allows; one there is always
+	startTurns = 100 // likewise, of what has a budget beside the bare program
 	coldRuns   = 3
 	bareRatio  = 1.5
 	runBudget  = 10.0
@@ -183,38 +184,62 @@ func (b *aotBench) output(ctx context.Context, args ...string) (string, error) {
 // runs times a program many times, each from before its process is there until it
 // is gone.
 func (b *aotBench) runs(ctx context.Context, n int, stdin string, env []string, args ...string) (nativeRow, error) {
-	limit := time.Duration(b.o.seconds * float64(time.Second)).String()
-	args = slices.Concat(b.prefix, []string{b.path("start"), "-runs", strconv.Itoa(n), "-for", limit, "-stdin", stdin, "--"}, args)
+	rows, err := b.turns(ctx, n, stdin, env, args)
+	if err != nil {
+		return nativeRow{}, err
+	}
+	return rows[0], nil
+}
+
+// turns is runs for several programs, one after the other, again and again.
+func (b *aotBench) turns(ctx context.Context, n int, stdin string, env []string, programs ...[]string) ([]nativeRow, error) {
+	limit := time.Duration(b.o.seconds * float64(time.Second) * float64(len(programs))).String()
+	args := slices.Concat(b.prefix, []string{b.path("start"), "-runs", strconv.Itoa(n), "-for", limit, "-stdin", stdin})
+	for _, p := range programs {
+		args = append(append(args, "--"), p...)
+	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(b.env[:len(b.env):len(b.env)], env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nativeRow{}, fmt.Errorf("%s: %w: %s", cmd, err, stderr.Bytes())
+		return nil, fmt.Errorf("%s: %w: %s", cmd, err, stderr.Bytes())
 	}
-	var wall, cpu []time.Duration
-	var row nativeRow
+	rows := make([]nativeRow, len(programs))
+	wall, cpu := make([][]time.Duration, len(rows)), make([][]time.Duration, len(rows))
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var one struct {
-			Wall   time.Duration `json:"wallNanoseconds"`
-			CPU    time.Duration `json:"cpuNanoseconds"`
-			Memory int64         `json:"residentBytes"`
+			Program int           `json:"program"`
+			Wall    time.Duration `json:"wallNanoseconds"`
+			CPU     time.Duration `json:"cpuNanoseconds"`
+			Memory  int64         `json:"residentBytes"`
 		}
 		if err := d.Decode(&one); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return nativeRow{}, err
+			return nil, err
 		}
-		wall, cpu, row.Memory = append(wall, one.Wall), append(cpu, one.CPU), max(row.Memory, one.Memory)
+		k := one.Program
+		wall[k], cpu[k], rows[k].Memory = append(wall[k], one.Wall), append(cpu[k], one.CPU), max(rows[k].Memory, one.Memory)
 	}
-	row.Runs, row.Wall, row.Median, row.CPU = len(wall), ms(slices.Min(wall)), median(wall), ms(slices.Min(cpu))
-	return row, nil
+	for k := range rows {
+		rows[k].Runs, rows[k].Wall, rows[k].Median, rows[k].CPU = len(wall[k]), ms(slices.Min(wall[k])), median(wall[k]), ms(slices.Min(cpu[k]))
+	}
+	return rows, nil
 }
 
 // add measures a program after a run that shows that it prints what it should, and
 // keeps the row.
 func (b *aotBench) add(ctx context.Context, g guest, by string, budget float64, args ...string) error {
+	if err := b.works(ctx, g, by, args...); err != nil {
+		return err
+	}
+	return b.time(ctx, g, by, budget, args...)
+}
+
+// works runs a program once, to see that it prints what it should.
+func (b *aotBench) works(ctx context.Context, g guest, by string, args ...string) error {
 	out, err := b.output(ctx, args...)
 	if err != nil {
 		return fmt.Errorf("%s by %s: %w", g.name, by, err)
@@ -222,7 +247,7 @@ func (b *aotBench) add(ctx context.Context, g guest, by string, budget float64, 
 	if out != g.want {
 		return fmt.Errorf("%s by %s prints %q, not %q", g.name, by, out, g.want)
 	}
-	return b.time(ctx, g, by, budget, args...)
+	return nil
 }
 
 // time is add without the run before, of a program that is known to work.
@@ -265,19 +290,21 @@ func (b *aotBench) starts(ctx context.Context) error {
 			return err
 		}
 		with := func(args ...string) []string { return append(args, g.args...) }
-		ways := []struct {
-			by     string
-			budget float64
-			args   []string
-		}{
-			{bare, 0, with(b.path("bare"), g.kind, "load", code)},
-			{installed, g.budget, with(b.path("bin", name))},
-		}
-		for _, w := range ways {
-			if err := b.add(ctx, g, w.by, w.budget, w.args...); err != nil {
+		// In turns, for what counts is how much more the command takes.
+		ways := [][]string{with(b.path("bare"), g.kind, "load", code), with(b.path("bin", name))}
+		for k, by := range []string{bare, installed} {
+			if err := b.works(ctx, g, by, ways[k]...); err != nil {
 				return err
 			}
 		}
+		rows, err := b.turns(ctx, startTurns, os.DevNull, nil, ways...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", g.name, err)
+		}
+		rows[0].Program, rows[0].By = g.name, bare
+		rows[1].Program, rows[1].By, rows[1].Budget = g.name, installed, g.budget
+		b.keep(rows[0])
+		b.keep(rows[1])
 		if err := b.time(ctx, g, "compiled at each start", 0, with(b.path("bare"), g.kind, "jit", g.wasm)...); err != nil {
 			return err
 		}

@@ -1,10 +1,12 @@
 //go:build linux && (amd64 || arm64)
 
-// Command start runs a program many times and prints what each run took, for the
-// benchmark. It is a command of its own because the kernel counts the memory of
-// whoever starts a program as the program's: this one has next to none.
+// Command start runs programs many times and prints what each run took, for the
+// benchmark. Several programs take turns, so that whatever else happens on the
+// machine happens to all of them. It is a command of its own because the kernel
+// counts the memory of whoever starts a program as the program's: this one has next
+// to none.
 //
-//	start -runs 30 -for 20s [-stdin FILE] PROGRAM [ARGUMENT...]
+//	start -runs 30 -for 20s [-stdin FILE] PROGRAM [ARGUMENT...] [-- PROGRAM [ARGUMENT...]]...
 package main
 
 import (
@@ -12,23 +14,26 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 )
 
 // A run is one line of the output.
 type run struct {
-	Wall   time.Duration `json:"wallNanoseconds"`
-	CPU    time.Duration `json:"cpuNanoseconds"` // user and system, of all threads
-	Memory int64         `json:"residentBytes"`  // at its peak
+	Program int           `json:"program"` // of the command line, from 0
+	Wall    time.Duration `json:"wallNanoseconds"`
+	CPU     time.Duration `json:"cpuNanoseconds"` // user and system, of all threads
+	Memory  int64         `json:"residentBytes"`  // at its peak
 }
 
 func main() {
-	runs := flag.Int("runs", 30, "how often to run it")
+	runs := flag.Int("runs", 30, "how often to run each")
 	limit := flag.Duration("for", 20*time.Second, "start no further run after this")
 	stdin := flag.String("stdin", os.DevNull, "a file for its standard input")
 	flag.Parse()
-	if flag.NArg() == 0 || *runs < 1 {
+	programs := split(flag.Args())
+	if programs == nil || *runs < 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -38,14 +43,36 @@ func main() {
 		if i > 0 && time.Since(begin) > *limit {
 			return
 		}
-		r, err := once(*stdin, flag.Args())
-		if err == nil {
-			err = out.Encode(r)
+		for k, args := range programs {
+			r, err := once(*stdin, args)
+			r.Program = k
+			if err == nil {
+				err = out.Encode(r)
+			}
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "start:", err)
+				os.Exit(1)
+			}
 		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "start:", err)
-			os.Exit(1)
+	}
+}
+
+// split returns the programs of a command line, or nil if one has no name.
+func split(args []string) [][]string {
+	var programs [][]string
+	for {
+		i := slices.Index(args, "--")
+		if i < 0 {
+			i = len(args)
 		}
+		if i == 0 {
+			return nil
+		}
+		programs = append(programs, args[:i])
+		if i == len(args) {
+			return programs
+		}
+		args = args[i+1:]
 	}
 }
 

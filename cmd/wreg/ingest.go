@@ -53,6 +53,7 @@ func (s *server) openIngest(ctx context.Context, db meta.DB) (*ingest.Service, e
 		},
 		Jobs: jobs.Options{
 			Workers: cfg.Ingest.Workers, Lease: cfg.Ingest.Lease, MaxAttempts: cfg.Ingest.MaxAttempts, Grace: closeGrace,
+			Alone: !cfg.Database.Postgres(), // which one process has for itself
 		},
 	})
 }

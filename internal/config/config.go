@@ -120,7 +120,9 @@ type Ingest struct {
 	// them.
 	Workers int `key:"workers" default:"2"`
 
-	// Time after which the job of a server that died is taken over by another one.
+	// Time after which the job of a server that died is taken over by another one. A
+	// server with SQLite, which is the only one, does so when it starts again, unless
+	// the job was begun more than once.
 	Lease time.Duration `key:"lease" default:"1m"`
 
 	// Attempts at a job after which it is a dead letter. It stays until somebody

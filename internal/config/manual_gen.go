@@ -20,7 +20,7 @@ var manual = map[string]string{
 	"registry.sparse":         "Accept indexes and manifests whose parts are not stored here. Otherwise a push that names absent blobs or manifests is refused.",
 	"registry.broken_wasm":    "What becomes of a package that says it is WebAssembly and is broken. refuse answers its push with the offset and the reason; store keeps it, and policies see what is wrong with it.",
 	"ingest.workers":          "Packages that are ingested at the same time. Judging a push does not wait for them.",
-	"ingest.lease":            "Time after which the job of a server that died is taken over by another one.",
+	"ingest.lease":            "Time after which the job of a server that died is taken over by another one. A server with SQLite, which is the only one, does so when it starts again, unless the job was begun more than once.",
 	"ingest.max_attempts":     "Attempts at a job after which it is a dead letter. It stays until somebody retries or drops it.",
 	"ingest.memory":           "Memory that all inspections may take at the same time. One takes about four times the size of its file; more than this has them wait for each other.",
 	"ingest.max_module":       "Largest WebAssembly file that is inspected. A larger one is stored, and passes no enforced policy that asks for its content.",

@@ -25,8 +25,9 @@ import (
 
 // A Handler does one job. An error has it tried again, see [Permanent]; a panic
 // counts as one. A handler that ended the job itself, in the transaction of its
-// work by FinishJob with the holder that j names, returns ErrFinished. ctx ends when the server has no more time or somebody else has
-// taken the job over: what the handler writes then should change nothing.
+// work by FinishJob with the holder that j names, returns ErrFinished. ctx ends
+// when the server has no more time or somebody else has taken the job over: what
+// the handler writes then should change nothing.
 type Handler func(ctx context.Context, j meta.Job) error
 
 // ErrFinished says that a handler ended its job itself.
@@ -52,6 +53,7 @@ type Options struct {
 	Workers     int           // jobs at a time
 	Lease       time.Duration // after which a job whose server died is taken over; prolonged at every third of it
 	Poll        time.Duration // between looks for jobs that other servers enqueued, or that have become due
+	Alone       bool          // no other server does these jobs: what is leased at the start was left behind, and is due
 	MaxAttempts int           // after which a job is a dead letter
 	Grace       time.Duration // what running jobs get to finish when the Runner is to end
 
@@ -178,6 +180,9 @@ func (r *Runner) count(kind string, add func(*Count)) {
 // finish for as long as Options.Grace says, gives back what is left, and returns
 // once nothing of it runs any more.
 func (r *Runner) Run(ctx context.Context) {
+	if r.opts.Alone {
+		r.inherit(ctx)
+	}
 	handlers, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	var workers, heartbeat sync.WaitGroup
@@ -193,6 +198,23 @@ func (r *Runner) Run(ctx context.Context) {
 	late.Stop()
 	end()
 	heartbeat.Wait()
+}
+
+// inherit makes due what a server before this one had begun, and did not come to
+// give back. A job that was begun more than once may be what ended it: that one's
+// lease runs out by itself, and the server has its time until then.
+func (r *Runner) inherit(ctx context.Context) {
+	var left int64
+	err := r.db.Update(ctx, func(ctx context.Context, tx meta.Tx) (err error) {
+		left, err = tx.EndLeases(ctx, 1)
+		return err
+	})
+	switch {
+	case err != nil:
+		r.log.LogAttrs(ctx, slog.LevelWarn, "jobs left by a server before wait for the end of their leases", slog.Any("err", err))
+	case left > 0:
+		r.log.LogAttrs(ctx, slog.LevelInfo, "jobs left by a server before are done anew", slog.Int64("jobs", left))
+	}
 }
 
 var errStopped = errors.New("the server stopped")

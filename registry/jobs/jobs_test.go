@@ -313,6 +313,36 @@ func TestALeaseOutlivesItsServerByItsTime(t *testing.T) {
 	})
 }
 
+func TestAServerAloneTakesOverAtOnceWhatWasBegunOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(t, openSQLite(t), jobs.Options{Lease: time.Minute, Alone: true})
+		defer q.close()
+		q.enqueue(q.db, "work", "twice", "once")
+		began := time.Now()
+		lease := func(n int, until time.Time) {
+			q.update(q.db, func(ctx context.Context, tx meta.Tx) error {
+				_, err := tx.Lease(ctx, []string{"work"}, n, "killed", time.Now(), until)
+				return err
+			})
+		}
+		lease(1, began.Add(-time.Second)) // has run out
+		lease(2, began.Add(time.Minute))
+		took := make(chan string, 2)
+		q.runner.Handle("work", func(_ context.Context, j meta.Job) error {
+			took <- fmt.Sprintf("%s after %s", j.Key, time.Since(began).Truncate(time.Minute))
+			return nil
+		})
+		q.start()
+		for _, want := range []string{"once after 0s", "twice after 1m0s"} {
+			if got := <-took; got != want {
+				t.Errorf("taken over: %s, want %s", got, want)
+			}
+		}
+		q.end()
+		q.none()
+	})
+}
+
 func TestALongJobKeepsItsLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, openSQLite(t), jobs.Options{Lease: 30 * time.Second})

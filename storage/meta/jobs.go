@@ -37,6 +37,10 @@ type JobWriter interface {
 	// and what it was enqueued for meanwhile is part of the new attempt. Each
 	// counts as an attempt.
 	Lease(ctx context.Context, kinds []string, n int, holder string, now, until time.Time) ([]Job, error)
+	// EndLeases ends all leases on jobs that were begun at most that often, and
+	// returns how many: their jobs are due. It is for a server that has the database
+	// for itself, before it leases any.
+	EndLeases(ctx context.Context, attempts int) (int64, error)
 	// ExtendLease prolongs a lease. Here and below, ErrConflict says that holder
 	// does not hold the job any more: somebody else may be at it.
 	ExtendLease(ctx context.Context, id int64, holder string, until time.Time) error

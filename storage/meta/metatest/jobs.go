@@ -125,6 +125,20 @@ var jobTests = []test{
 		counts, err := f.db.JobCounts(f.Context())
 		want(f, "JobCounts()", counts, err, map[string]meta.JobCount{"k": {Waiting: 2, Leased: 6, Oldest: at(9)}})
 	}},
+	{"ended leases are of jobs that are due, whoever held them", func(f *fixture) {
+		first := f.enqueue(job("a", 0), job("b", 1))
+		f.lease(2, "h", 3)
+		f.update(retry(first[1], "h", 4, "why"))
+		f.lease(1, "other", 5) // b, for the second time
+		f.enqueue(job("c", 6))
+		var ended int64
+		f.update(func(ctx context.Context, tx meta.Tx) (err error) { ended, err = tx.EndLeases(ctx, 1); return err })
+		want(f, "EndLeases(1)", ended, nil, 1)
+		f.update(extend(first[1], "other", 30)) // which was not ended
+		want(f, "keys of Lease(9) at 6 s", keys(f.lease(9, "next", 6)), nil, []string{"a", "c"})
+		f.wantJob(first[0], meta.Job{NewJob: job("a", 0), State: meta.JobLeased, Attempts: 2, Holder: "next", Until: at(16)})
+		f.failing("FinishJob() by who lost the lease", meta.ErrConflict, finish(first[0], "h", 7))
+	}},
 	{"a leased job is returned as it is stored", func(f *fixture) {
 		id := f.enqueue(job("a", 0))[0]
 		leased := f.lease(1, "h", 3)

@@ -152,6 +152,10 @@ func (t *tx) Lease(ctx context.Context, kinds []string, n int, holder string, no
 	})
 }
 
+func (t *tx) EndLeases(ctx context.Context, attempts int) (int64, error) {
+	return t.exec(ctx, "end_leases", int64(attempts), micros(time.Now()))
+}
+
 func (t *tx) ExtendLease(ctx context.Context, id int64, holder string, until time.Time) error {
 	return t.asHolder(ctx, "extend_lease", id, holder, micros(until), micros(time.Now()))
 }

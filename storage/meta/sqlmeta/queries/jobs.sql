@@ -46,6 +46,10 @@ ORDER BY due, id LIMIT CAST(?3 AS BIGINT);
 UPDATE jobs SET state = 1, attempts = attempts + 1, holder = ?1, until = ?2, again = NULL, updated = ?3
 WHERE id IN (?4, ?5, ?6, ?7);
 
+-- name: end_leases
+-- The index has what does not wait.
+UPDATE jobs SET until = 0, updated = ?2 WHERE state > 0 AND state = 1 AND until > 0 AND attempts <= ?1;
+
 -- name: extend_lease
 UPDATE jobs SET until = ?3, updated = ?4 WHERE id = ?1 AND state = 1 AND holder = ?2;
 

@@ -34,6 +34,7 @@ import (
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
 	"github.com/wreg-project/wreg/artifact/variant"
 	"github.com/wreg-project/wreg/internal/sandbox"
+	"github.com/wreg-project/wreg/internal/term"
 	"github.com/wreg-project/wreg/internal/version"
 )
 
@@ -314,10 +315,13 @@ func ended(name string, spec *wire.Spec, err error) int {
 	var trap *engine.Trap
 	switch {
 	case errors.Is(err, engine.ErrTimeout):
-		fmt.Fprintf(os.Stderr, "%s: stopped: the time limit of %s is over\n", name, time.Duration(spec.TimeoutMS)*time.Millisecond)
+		complain(name, fmt.Sprintf("stopped: the time limit of %s is over", time.Duration(spec.TimeoutMS)*time.Millisecond))
 		return wire.ExitTimeout
+	case errors.Is(err, engine.ErrStatus):
+		complain(name, fmt.Sprintf("%v; this is %d", err, wire.ExitOther))
+		return wire.ExitOther
 	case errors.As(err, &trap):
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, trap)
+		complain(name, trap.Text)
 		return wire.ExitTrap
 	}
 	if status, exited := engine.Exit(err); exited {
@@ -328,6 +332,12 @@ func ended(name string, spec *wire.Spec, err error) int {
 
 // failed is for a guest that was not started.
 func failed(name string, err error) int {
-	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+	complain(name, err.Error())
 	return wire.ExitFailed
+}
+
+// complain tells a person of the guest, in whose names a terminal may find something
+// to obey.
+func complain(name, text string) {
+	fmt.Fprintf(os.Stderr, "%s: %s\n", term.Clean(name), term.CleanLines(text))
 }

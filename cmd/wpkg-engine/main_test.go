@@ -158,6 +158,10 @@ func TestRun(t *testing.T) {
 		{name: "standard input", guest: "c", args: "echo", stdin: "one\ntwo\n", stdout: "one\ntwo\n"},
 		{name: "standard error", guest: "c", args: "complain", stderr: "complaint"},
 		{name: "the status of a module", guest: "c", args: "exit 42", status: 42},
+		{
+			name: "a status that wasmtime does not pass on", guest: "c", args: "exit 200", status: wire.ExitOther,
+			stderr: "c: it ended with a status above 125, which wasmtime does not pass on; this is 1\n",
+		},
 		{name: "no variable of the environment", guest: "c", args: "env"},
 		{
 			name: "given and inherited variables", guest: "c", args: "env", stdout: "A=b=c\nINHERITED=yes\n",
@@ -254,10 +258,34 @@ func TestRun(t *testing.T) {
 			if stdout != tt.stdout || status != tt.status || !strings.Contains(stderr, tt.stderr) || (tt.stderr == "" && stderr != "") {
 				t.Errorf("run %s %s: status %d, stdout %q, stderr %q; want %d, %q, %q", tt.guest, tt.args, status, stdout, stderr, tt.status, tt.stdout, tt.stderr)
 			}
+			if len(stderr) > 10_000 {
+				t.Errorf("run %s %s says %d bytes; want no more than a person would read", tt.guest, tt.args, len(stderr))
+			}
 			if strings.Contains(stderr, "Stack backtrace") {
 				t.Errorf("run %s %s shows the stack of the engine: %s", tt.guest, tt.args, stderr)
 			}
 		})
+	}
+}
+
+// named is a module whose _start traps, under a name for people that a terminal
+// would obey.
+const named = "\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x02\x01\x00" + "\x07\x0a\x01\x06_start\x00\x00" +
+	"\x0a\x05\x01\x03\x00\x00\x0b" + "\x00\x10\x04name\x01\x09\x01\x00\x06\x1b[31m\r"
+
+func TestNamesOfAGuestAreNoOrdersToATerminal(t *testing.T) {
+	cwasm, stderr, status := execute([]byte(named), nil, program, "compile", "--target", target)
+	if status != 0 {
+		t.Fatalf("compile: status %d, %s", status, stderr)
+	}
+	dir := t.TempDir()
+	spec := wire.Spec{Protocol: wire.Protocol, Code: filepath.Join(dir, "cwasm"), Kind: wire.Module, Target: target, Args: []string{"a\x1b[2Jb"}}
+	if err := os.WriteFile(spec.Code, []byte(cwasm), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, status = execute(nil, nil, program, "run", "--spec", write(t, spec, dir, "spec"))
+	if status != wire.ExitTrap || strings.ContainsAny(stderr, "\x1b\r") || !strings.Contains(stderr, "[31m") {
+		t.Errorf("run: status %d, stderr %q; want %d, and the names without control characters", status, stderr, wire.ExitTrap)
 	}
 }
 

@@ -19,6 +19,7 @@ package engine
 import "C"
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"runtime"
@@ -163,9 +164,30 @@ func failure(c *C.wasmtime_error_t) error {
 // message is an error with a text of wasmtime's, which it frees.
 func message(text *C.wasm_byte_vec_t) error {
 	defer C.wasm_byte_vec_delete(text)
-	s := C.GoStringN(text.data, C.int(text.size))
-	s, _, _ = strings.Cut(s, "\n\nStack backtrace:")
-	return errors.New(strings.TrimRight(s, "\x00\n"))
+	return errors.New(shorten(unsafe.Slice((*byte)(unsafe.Pointer(text.data)), int(text.size))))
+}
+
+// What is kept of an error of wasmtime's, in bytes from its beginning and its end. A
+// stack that overflowed has a line for each of 16,000 calls, with a name in it that
+// the guest chose and that has up to 100,000 bytes.
+const textHead, textTail = 6 << 10, 2 << 10
+
+// shorten gives the text of an error without the stack of the engine behind it, and
+// if that is long, without what is in the middle of it.
+func shorten(text []byte) string {
+	text, _, _ = bytes.Cut(text, []byte("\n\nStack backtrace:"))
+	text = bytes.TrimRight(text, "\x00\n")
+	if len(text) <= textHead+textTail {
+		return string(text)
+	}
+	head, tail := text[:textHead], text[len(text)-textTail:]
+	if i := bytes.LastIndexByte(head, '\n'); i >= 0 {
+		head = head[:i]
+	}
+	if i := bytes.IndexByte(tail, '\n'); i >= 0 {
+		tail = tail[i+1:]
+	}
+	return fmt.Sprintf("%s\n    … %d bytes …\n%s", head, len(text)-len(head)-len(tail), tail)
 }
 
 // causes writes an error of wasmtime's, which has a line for each cause, on one.

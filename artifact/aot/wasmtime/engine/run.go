@@ -32,6 +32,7 @@ var (
 	ErrGrant   = errors.New("cannot be granted")
 	ErrMemory  = errors.New("more memory than it may have")
 	ErrTimeout = errors.New("time limit reached")
+	ErrStatus  = errors.New("it ended with a status above 125, which wasmtime does not pass on")
 )
 
 // Trap is the end of a guest that did something impossible. Text has wasmtime's
@@ -61,8 +62,8 @@ func NativeSignals() {
 // Run runs a command: the _start of a module, the wasi:cli/run of a component,
 // of any version 0.2.x. It reads and writes standard input, output and error of
 // this process. It returns the exit status of the guest, of which a component has
-// only 0 and 1. Where there is none, the error is a *[Trap], ErrTimeout, or of a
-// guest that was never started: ErrEntry, ErrImport, ErrGrant, ErrMemory.
+// only 0 and 1. Where there is none, the error is a *[Trap], ErrTimeout, ErrStatus, or
+// of a guest that was never started: ErrEntry, ErrImport, ErrGrant, ErrMemory.
 //
 // The time limit stops a guest that computes. One that sleeps or waits for input
 // is beyond reach: after ErrTimeout's time, end the process.
@@ -298,6 +299,8 @@ func (st *store) trapped(err error) error {
 	switch {
 	case st.late.Load():
 		return ErrTimeout
+	case strings.HasSuffix(text, "exit with invalid exit status outside of [0..126)"):
+		return ErrStatus
 	case strings.HasPrefix(text, "error while executing at wasm backtrace:"), strings.Contains(text, "wasm trap: "):
 		return &Trap{Text: text}
 	case strings.Contains(text, "`wasi:http/"):

@@ -21,6 +21,7 @@ const Protocol = 1
 // Exit statuses of "wpkg-engine run" and of installed commands, where they are
 // not the guest's own.
 const (
+	ExitOther   = 1   // the guest ended with a status that wasmtime does not pass on
 	ExitTimeout = 124 // the time limit was reached; the status of timeout(1)
 	ExitFailed  = 125 // nothing was run: the code does not load, a grant is impossible, an import is missing
 	ExitTrap    = 134 // the guest trapped; the status of a native program that aborts

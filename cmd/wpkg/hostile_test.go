@@ -7,12 +7,16 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
 
+	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/sbom/vuln"
 )
 
@@ -134,4 +138,29 @@ func everyForm(t *testing.T, file string, db vuln.Source) map[string][]byte {
 	}
 	out["sbom table"] = b.Bytes()
 	return out
+}
+
+func TestWhatRegistriesSayOfAVersionIsBoundedAndClean(t *testing.T) {
+	for name, notice := range map[string]string{
+		"a state":           `{"state":"\u001b[31myanked"}`,
+		"a reason":          `{"state":"yanked","reason":"\u001b]0;title\u0007\r\nwpkg: done"}`,
+		"a reason of 1 MB":  `{"state":"yanked","reason":"` + strings.Repeat("x", 1<<20) + `"}`,
+		"a state of 100 KB": `{"state":"` + strings.Repeat("x", 100<<10) + `"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, `{"notice":`+notice+`}`)
+			}))
+			defer srv.Close()
+			var said bytes.Buffer
+			from := &selection{ref: ref.Reference{Host: strings.TrimPrefix(srv.URL, "http://"), Repository: "demo/app", Tag: "1.0.0"}, tag: "1.0.0"}
+			p := &program{name: "demo:app@1.0.0", tool: &tool{err: &said}, from: from}
+			p.warnNotice(t.Context())
+			got := strings.TrimSuffix(said.String(), "\n")
+			if !strings.HasPrefix(got, "warning: demo:app@1.0.0 is ") || strings.ContainsFunc(got, unicode.IsControl) || len(got) > 10<<10 {
+				t.Errorf("warnNotice of %.60s: %d bytes, %.200q; want a short warning without control characters", notice, len(got), got)
+			}
+		})
+	}
 }

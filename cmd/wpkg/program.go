@@ -360,9 +360,9 @@ func (p *program) warnNotice(ctx context.Context) {
 	}
 	text := fmt.Sprintf("%s is %s", p.name, v.Notice.State)
 	if v.Notice.Reason != "" {
-		text += ": " + term.Clean(v.Notice.Reason)
+		text += ": " + v.Notice.Reason
 	}
-	fmt.Fprintf(p.tool.err, "%s %s\n", term.Paint(term.Colour(p.tool.err), term.Yellow, "warning:"), text)
+	p.tool.warn("%s", text)
 }
 
 // openCache opens the cache of this user.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -39,7 +40,7 @@ const (
 // import of what is initialised late, as path/filepath is, makes early late.
 func TestOrderOfInitialisation(t *testing.T) {
 	load(t)
-	list := initialisers(t, "cmd/wpkg")
+	list := initialisers(t)
 	for _, want := range []struct {
 		path            string
 		bytes, packages int
@@ -67,7 +68,7 @@ func TestOrderOfInitialisation(t *testing.T) {
 func TestStartOfClient(t *testing.T) {
 	load(t)
 	var all, ours cost
-	list := initialisers(t, "cmd/wpkg")
+	list := initialisers(t)
 	for _, p := range list {
 		all.add(p.cost)
 		if p.path == "main" || strings.HasPrefix(p.path, module) {
@@ -94,23 +95,36 @@ type initialiser struct {
 	cost
 }
 
-// initialisers builds a program as the Makefile does, and asks for its help, which
-// takes all of them.
-func initialisers(t *testing.T, program string) []initialiser {
+// initialisers builds wpkg as the Makefile does, once for all tests, and asks for its
+// help, which takes all of them.
+func initialisers(t *testing.T) []initialiser {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "program")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-tags", "urfave_cli_no_docs", "-ldflags", "-s -w", "-o", binary, "./"+program)
-	build.Dir = filepath.FromSlash(root(t))
+	list, err := traced()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+var traced = sync.OnceValues(func() ([]initialiser, error) {
+	dir, err := os.MkdirTemp("", "wreg-arch")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "wpkg")
+	build := exec.Command("go", "build", "-trimpath", "-tags", "urfave_cli_no_docs", "-ldflags", "-s -w", "-o", binary, "./cmd/wpkg")
+	build.Dir = filepath.Join("..", "..")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", build, err, out)
+		return nil, fmt.Errorf("%s: %w\n%s", build, err, out)
 	}
-	cmd := exec.CommandContext(t.Context(), binary, "--help")
+	cmd := exec.Command(binary, "--help")
 	cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
 	var trace bytes.Buffer
 	cmd.Stderr = &trace
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s: %v\n%s", cmd, err, trace.String())
+		return nil, fmt.Errorf("%s: %w\n%s", cmd, err, trace.String())
 	}
 	var list []initialiser
 	for line := range strings.Lines(trace.String()) {
@@ -121,10 +135,10 @@ func initialisers(t *testing.T, program string) []initialiser {
 		}
 	}
 	if len(list) < 100 {
-		t.Fatalf("the runtime told of %d initialisers; want hundreds:\n%.2000s", len(list), trace.String())
+		return nil, fmt.Errorf("the runtime told of %d initialisers; want hundreds:\n%.2000s", len(list), trace.String())
 	}
-	return list
-}
+	return list, nil
+})
 
 // worst lists the packages below prefix that allocate most.
 func worst(list []initialiser, prefix string) string {

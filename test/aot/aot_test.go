@@ -36,6 +36,32 @@ var bin = func() string {
 	return dir
 }()
 
+// programs are what the tests run, and which target of the Makefile builds or installs
+// each.
+var programs = []struct{ path, target string }{
+	{filepath.Join(bin, "wreg"), "build"},
+	{filepath.Join(bin, "wpkg"), "build"},
+	{filepath.Join(bin, "wpkg-engine"), "build"},
+	{filepath.Join(bin, "wpkg-engine-arm64"), "engine-arm64"},
+	{"qemu-x86_64-static", "engine-arm64"},
+	{"qemu-aarch64-static", "engine-arm64"},
+}
+
+// TestMain says at once what is missing.
+func TestMain(m *testing.M) {
+	missing := false
+	for _, p := range programs {
+		if _, err := exec.LookPath(p.path); err != nil {
+			fmt.Fprintf(os.Stderr, "%v (make %s brings it)\n", err, p.target)
+			missing = true
+		}
+	}
+	if missing {
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
 // A machine runs wpkg-engine, in this computer or emulated.
 type machine struct {
 	name    string
@@ -79,7 +105,7 @@ func (m machine) ids(t *testing.T) *wire.IDs {
 	out, stderr, status := m.start(t.Context(), nil, "ids")
 	var ids wire.IDs
 	if err := json.Unmarshal(out, &ids); status != 0 || err != nil {
-		t.Fatalf("wpkg-engine ids on %s: status %d, %v: %s (make aot builds what is missing)", m.name, status, err, stderr)
+		t.Fatalf("wpkg-engine ids on %s: status %d, %v: %s", m.name, status, err, stderr)
 	}
 	return &ids
 }

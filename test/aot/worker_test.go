@@ -167,6 +167,18 @@ func (s *site) work(user string, args ...string) *process {
 	return p
 }
 
+// next waits for the next job that a worker takes, and returns its target.
+func (p *process) next(t *testing.T) string {
+	t.Helper()
+	select {
+	case target := <-p.leased:
+		return target
+	case err := <-p.ended:
+		t.Fatalf("worker: %v before it took a job\n%s", err, p.stderr.String())
+	}
+	return ""
+}
+
 func (p *process) count(event string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -237,7 +249,7 @@ func TestWorkersServeARegistry(t *testing.T) {
 
 	// A worker that is killed leaves its lease, and is not missed.
 	killed := s.work("wes", "--target", "linux/arm64")
-	if target := <-killed.leased; target != "linux/arm64" {
+	if target := killed.next(t); target != "linux/arm64" {
 		t.Errorf("the worker for linux/arm64 took a job for %s", target)
 	}
 	if err := killed.cmd.Process.Kill(); err != nil {
@@ -245,8 +257,8 @@ func TestWorkersServeARegistry(t *testing.T) {
 	}
 	<-killed.ended
 	workers := []*process{s.work("wes"), s.work("will")}
-	<-workers[0].leased
-	<-workers[1].leased
+	workers[0].next(t)
+	workers[1].next(t)
 
 	// They sit out that the registry is away.
 	s.server.Kill()

@@ -58,7 +58,8 @@ type AOTWriter interface {
 	// LeaseAOT hands out a due job, as an attempt at it: of those targets of q the
 	// oldest job of the namespace, which is the first part of a repository's name,
 	// whose turn it is. Namespaces take turns in the queue of a target, whatever the
-	// number of their jobs, and so do the targets of q. ErrNotFound if none is due.
+	// number of their jobs, and so do the targets of q: next is the one that was served
+	// longest ago, and one that comes is behind all others. ErrNotFound if none is due.
 	LeaseAOT(ctx context.Context, q AOTQuery, l AOTLease, now time.Time) (AOTJob, error)
 	// ExtendAOT prolongs a lease. Here and below, ErrConflict says that no job is
 	// leased by the token any more.
@@ -79,7 +80,7 @@ type AOTWriter interface {
 	// ErrConflict if there are MaxAOTWorkers others already.
 	PutAOTWorker(ctx context.Context, w AOTWorker) error
 	// ForgetAOT forgets the workers that were last seen before the given time, and
-	// whose turn it was in queues that are empty.
+	// when namespaces of which no job waits were served.
 	ForgetAOT(ctx context.Context, before time.Time) error
 }
 

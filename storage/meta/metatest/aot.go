@@ -192,13 +192,40 @@ var aotTests = []test{
 			got = append(got, fmt.Sprint(j.Repo, " ", j.Due.Sub(start).Seconds()))
 		}
 		want(f, "order of LeaseAOT()", got, nil, []string{
-			"calm/x -2", "noisy/b -90", "solo 0", "calm/x -1", "noisy/b -89", "noisy/b -88", "noisy/b -87", "noisy/b -86",
+			"noisy/b -90", "calm/x -2", "solo 0", "noisy/b -89", "calm/x -1", "noisy/b -88", "noisy/b -87", "noisy/b -86",
 		})
-		// Who comes late does not wait for what noisy has queued.
+		// Who comes late waits for one turn of noisy's, and not for what it has queued.
 		f.put(manifest("late", "1"))
 		f.ask(native("late", "1", "v3", 0))
-		j, _ := f.leaseAOT("late", 1, "v3")
-		want(f, "repository of LeaseAOT()", j.Repo, nil, "late")
+		got = nil
+		for i := range 2 {
+			j, _ := f.leaseAOT(fmt.Sprint("late", i), 1, "v3")
+			got = append(got, j.Repo)
+		}
+		want(f, "repositories of LeaseAOT()", got, nil, []string{"noisy/b", "late"})
+	}},
+	{"a namespace that was forgotten comes back behind those that wait", func(f *fixture) {
+		for _, repo := range []string{"sly", "a", "z"} {
+			for i := range 3 {
+				f.put(manifest(repo, fmt.Sprint(i)))
+			}
+		}
+		f.ask(native("sly", "0", "v3", 0))
+		for i := range 3 {
+			f.ask(native("a", fmt.Sprint(i), "v3", i-9), native("z", fmt.Sprint(i), "v3", i-9))
+		}
+		var got []string
+		for i := range 7 {
+			j, _ := f.leaseAOT(fmt.Sprint("t", i), 1, "v3")
+			got = append(got, j.Repo)
+			if j.Repo == "sly" && i < 6 {
+				// It has a job that is leased and none that waits, and asks for one once it
+				// is not known any more.
+				f.update(func(ctx context.Context, tx meta.Tx) error { return tx.ForgetAOT(ctx, at(0)) })
+				f.ask(native("sly", fmt.Sprint(1+i/3), "v3", -20))
+			}
+		}
+		want(f, "order of LeaseAOT()", got, nil, []string{"sly", "a", "z", "sly", "a", "z", "sly"})
 	}},
 	{"a namespace whose jobs wait for later is passed over until one is due", func(f *fixture) {
 		f.put(manifest("later/a", "1"), manifest("later/a", "2"), manifest("now/a", "1"), manifest("now/a", "2"))
@@ -239,7 +266,7 @@ var aotTests = []test{
 				got = append(got, j.Target)
 			}
 		}
-		want(f, "targets of LeaseAOT()", got, nil, []string{"v3", "v1", "v3", "v1", "v3", "v1"})
+		want(f, "targets of LeaseAOT()", got, nil, []string{"v1", "v3", "v1", "v3", "v1", "v3"})
 		q := canDo("arm")
 		q.Profile = "other"
 		due, err := f.db.AOTDue(f.Context(), q, at(1))

@@ -123,9 +123,11 @@ RETURNING id;
 UPDATE aot_jobs SET state = 0, lease = NULL, due = ?2, requester = ?3, attempts = 0, failure = '', created = ?4, updated = ?4 WHERE id = ?1;
 
 -- name: aot_queue
--- Has the namespace of a job take turns from the time on that it is due.
+-- Has the namespace of a job take turns from the time on that it is due. One that is
+-- not known, or not any more, stands behind all others, as if it had been served just
+-- now: to come back gains nothing.
 INSERT INTO aot_queues (runtime, target, profile, namespace, turn, due)
-SELECT runtime, target, profile, namespace, 0, CASE WHEN due > 0 THEN due ELSE 0 END FROM aot_jobs WHERE id = ?1
+SELECT runtime, target, profile, namespace, COALESCE((SELECT max(turn) + 1 FROM aot_queues), 0), CASE WHEN due > 0 THEN due ELSE 0 END FROM aot_jobs WHERE id = ?1
 ON CONFLICT (runtime, target, profile, namespace) DO UPDATE SET due = excluded.due WHERE aot_queues.due > excluded.due;
 
 -- name: extend_aot

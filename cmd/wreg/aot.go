@@ -26,7 +26,7 @@ func (s *server) aotMetrics(m *obs.Metrics) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 		defer cancel()
-		all, err := s.stores.meta.AOTCounts(ctx)
+		all, err := s.stores.meta.AOTCounts(ctx, 0)
 		if err != nil {
 			s.log.Warn("jobs of native code not counted", slog.Any("err", err))
 		}

@@ -20,8 +20,9 @@ import (
 
 // Bounds of what is asked for.
 const (
-	maxTargets  = 16  // of a request
-	maxVariants = 100 // that are read for one answer
+	maxTargets  = 16   // of a request
+	maxVariants = 100  // that are read for one answer
+	maxCounted  = 1000 // jobs of one target and state
 
 	maxLeasers     = 256 // requests for a job at the same time
 	maxLeasersEach = 64  // of them that wait, of one principal
@@ -283,7 +284,7 @@ func (a *API) listAOTJobs(ctx context.Context, q *request) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("jobs of native code: %w", err)
 	}
-	list := wire.AOTJobList{Counts: []wire.AOTCount{}}
+	var list wire.AOTJobList
 	if len(rows) > q.limit() {
 		rows = rows[:q.limit()]
 		if list.Next, err = q.next(rows[len(rows)-1].ID); err != nil {
@@ -291,18 +292,27 @@ func (a *API) listAOTJobs(ctx context.Context, q *request) (answer, error) {
 		}
 	}
 	list.Items = wireAOTJobs(rows)
-	counts, err := a.Meta.AOTCounts(ctx)
-	if err != nil {
-		return answer{}, fmt.Errorf("count jobs of native code: %w", err)
+	if list.Counts, err = a.aotCounts(ctx); err != nil {
+		return answer{}, err
 	}
-	for _, c := range counts {
-		w := wire.AOTCount{Runtime: c.Runtime, Target: c.Target, Queued: c.Queued, Leased: c.Leased, Failed: c.Failed}
+	return found(list)
+}
+
+func (a *API) aotCounts(ctx context.Context) ([]wire.AOTCount, error) {
+	counts, err := a.Meta.AOTCounts(ctx, maxCounted+1)
+	if err != nil {
+		return nil, fmt.Errorf("count jobs of native code: %w", err)
+	}
+	list := make([]wire.AOTCount, len(counts))
+	for i, c := range counts {
+		w := &list[i]
+		w.Runtime, w.Target, w.CountIsLeast = c.Runtime, c.Target, max(c.Queued, c.Leased, c.Failed) > maxCounted
+		w.Queued, w.Leased, w.Failed = min(c.Queued, maxCounted), min(c.Leased, maxCounted), min(c.Failed, maxCounted)
 		if !c.Oldest.IsZero() {
 			w.Oldest = c.Oldest.UTC()
 		}
-		list.Counts = append(list.Counts, w)
 	}
-	return found(list)
+	return list, nil
 }
 
 func (a *API) listAOTWorkers(ctx context.Context, q *request) (answer, error) {

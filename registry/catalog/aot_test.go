@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -21,6 +25,7 @@ import (
 	"github.com/wreg-project/wreg/registry/catalog/wire"
 	"github.com/wreg-project/wreg/registry/client"
 	"github.com/wreg-project/wreg/registry/policy"
+	"github.com/wreg-project/wreg/storage/meta"
 )
 
 func withWorker(o *Options) { o.Access.Workers = []string{"worker"} }
@@ -164,6 +169,41 @@ func TestWorkersMakeWhatIsAskedFor(t *testing.T) {
 	found := get[wire.SearchResult](e.as("alice"), "/search?q=aot:linux/amd64/v3")
 	if len(found.Items) != 1 {
 		t.Errorf("found by aot:linux/amd64/v3 = %+v, want one", found.Items)
+	}
+}
+
+// A page of jobs costs the same however many there are.
+func TestJobsOfNativeCodeAreCountedUpToABound(t *testing.T) {
+	e := start(t, withWorker)
+	d := e.pushPackage("team/app", "1.0.0", wasm(t, "inspect/testdata/app.component.wasm"))
+	e.settled()
+	ask := func(target string, n int) {
+		err := e.db.Update(t.Context(), func(ctx context.Context, tx meta.Tx) error {
+			for i := range n {
+				_, _, err := tx.EnqueueAOT(ctx, meta.NewAOTJob{
+					Repo: "team/app", Subject: d, Target: target, Runtime: "wasmtime", Profile: fmt.Sprint(i), Due: time.Now(),
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask("linux/amd64/v3", 1001)
+	ask("pulley64", 1000)
+	page, err := e.client("root").AOTJobs(t.Context(), wire.AOTFailed, "")
+	if err != nil || len(page.Items) != 0 {
+		t.Fatalf("AOTJobs(failed) = %+v, %v, want none", page, err)
+	}
+	want := []wire.AOTCount{
+		{Runtime: "wasmtime", Target: "linux/amd64/v3", Queued: 1000, CountIsLeast: true}, {Runtime: "wasmtime", Target: "pulley64", Queued: 1000},
+	}
+	if diff := cmp.Diff(want, page.Counts, cmpopts.IgnoreFields(wire.AOTCount{}, "Oldest")); diff != "" {
+		t.Errorf("counts: want -, got +\n%s", diff)
 	}
 }
 

@@ -31,8 +31,9 @@ type AOTJobs interface {
 	AOTLeasedTo(ctx context.Context, principal, repo string, now time.Time) (bool, error)
 	// AOTDue reports whether LeaseAOT would find a job.
 	AOTDue(ctx context.Context, q AOTQuery, now time.Time) (bool, error)
-	// AOTCounts counts the jobs that are not done, in order of runtime and target.
-	AOTCounts(ctx context.Context) ([]AOTCount, error)
+	// AOTCounts counts the jobs that are not done, in order of runtime and target: of
+	// each state at most most, which bounds what it costs. Below one is no bound.
+	AOTCounts(ctx context.Context, most int) ([]AOTCount, error)
 	// AOTRules is the text last given to SetAOTRules, "" before.
 	AOTRules(ctx context.Context) (string, error)
 	// AOTWorkers lists workers in order of principal and name, behind the given one.

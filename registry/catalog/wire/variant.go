@@ -136,9 +136,13 @@ type AOTJobList struct {
 type AOTCount struct {
 	Runtime string `json:"runtime"`
 	Target  string `json:"target"`
-	Queued  int    `json:"queued"`
-	Leased  int    `json:"leased"`
-	Failed  int    `json:"failed"`
+
+	// Queued, Leased and Failed are exact to 1,000. CountIsLeast says that there are
+	// more where it says 1,000.
+	Queued       int  `json:"queued"`
+	Leased       int  `json:"leased"`
+	Failed       int  `json:"failed"`
+	CountIsLeast bool `json:"countIsLeast,omitempty"`
 
 	// Oldest is when the one that waits longest was asked for.
 	Oldest time.Time `json:"oldest,omitzero"`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -442,11 +443,46 @@ var aotTests = []test{
 		if err != nil {
 			f.Fatal(err)
 		}
-		counts, err := f.db.AOTCounts(f.Context())
+		counts, err := f.db.AOTCounts(f.Context(), 0)
 		want(f, "AOTCounts()", counts, err, []meta.AOTCount{
 			{Runtime: "wasmtime", Target: "v1", Queued: 1, Oldest: queued.Created},
 			{Runtime: "wasmtime", Target: "v3", Leased: 1, Failed: 1},
 		})
+	}},
+	{"AOT jobs are counted in full, or up to a bound for each runtime, target and state", func(f *fixture) {
+		none, err := f.db.AOTCounts(f.Context(), 2)
+		want(f, "AOTCounts() of none", none, err, nil)
+		for i := range 4 {
+			name := fmt.Sprint(i)
+			f.put(manifest("r", name))
+			wamr := native("r", name, "v3", i)
+			wamr.Runtime = "wamr"
+			f.ask(native("r", name, "v3", i), native("r", name, "arm", i), wamr)
+		}
+		f.leaseAOT("a", 5, "v3")
+		f.leaseAOT("b", 5, "v3")
+		f.leaseAOT("c", 5, "v3")
+		f.update(failAOT("c", "why", 6))
+		for most, expect := range map[int][]meta.AOTCount{
+			0: {{Runtime: "wamr", Target: "v3", Queued: 4}, {Runtime: "wasmtime", Target: "arm", Queued: 4}, {
+				Runtime: "wasmtime", Target: "v3", Queued: 1, Leased: 2, Failed: 1,
+			}},
+			2: {{Runtime: "wamr", Target: "v3", Queued: 2}, {Runtime: "wasmtime", Target: "arm", Queued: 2}, {
+				Runtime: "wasmtime", Target: "v3", Queued: 1, Leased: 2, Failed: 1,
+			}},
+			1: {{Runtime: "wamr", Target: "v3", Queued: 1}, {Runtime: "wasmtime", Target: "arm", Queued: 1}, {
+				Runtime: "wasmtime", Target: "v3", Queued: 1, Leased: 1, Failed: 1,
+			}},
+		} {
+			got, err := f.db.AOTCounts(f.Context(), most)
+			for i, c := range got {
+				if c.Oldest.IsZero() {
+					f.Errorf("AOTCounts(%d) = %+v; want when the oldest was asked for", most, c)
+				}
+				got[i].Oldest = time.Time{}
+			}
+			want(f, fmt.Sprintf("AOTCounts(%d)", most), got, err, expect)
+		}
 	}},
 	{"a job that nobody began is dropped, and one that is leased or done is not", func(f *fixture) {
 		f.put(manifest("r", "m"), manifest("r", "code"))

@@ -122,9 +122,9 @@ func checkQuery(q meta.AOTQuery) error {
 }
 
 // AOTCounts implements meta.AOTJobs.
-func (r reader) AOTCounts(ctx context.Context) ([]meta.AOTCount, error) {
+func (r reader) AOTCounts(ctx context.Context, most int) ([]meta.AOTCount, error) {
 	var out []meta.AOTCount
-	err := each(ctx, r.q, "aot_counts", nil, func(rows *sql.Rows) error {
+	err := each(ctx, r.q, "aot_counts", args(rowLimit(most)), func(rows *sql.Rows) error {
 		var (
 			runtime, target string
 			state           meta.AOTState

@@ -33,6 +33,7 @@ var aotPlans = []struct{ statement, index string }{
 	{"aot_next", "aot_jobs_queued"},
 	{"aot_sleep", "aot_jobs_queued"},
 	{"aot_take_turn", "aot_queues_by_turn"},
+	{"aot_queue", "aot_queues_by_turn"},
 }
 
 var parameter = regexp.MustCompile(`\?\d+`)
@@ -59,6 +60,17 @@ func wantPlan(t *testing.T, statement, plan, index, whole, sorts, page string) {
 	}
 }
 
+// wantSteps fails unless the plan of aot_counts goes by an index from each kind of jobs
+// to the next, and to the jobs of a kind: otherwise it reads all of them.
+func wantSteps(t *testing.T, plan string, steps ...string) {
+	t.Helper()
+	for _, step := range steps {
+		if !strings.Contains(plan, step) {
+			t.Errorf("plan of aot_counts does not step by %q:\n%s", step, plan)
+		}
+	}
+}
+
 func TestNativeCodeIsFoundByIndexesInSQLite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "meta.db")
 	db, err := sqlite.Open(t.Context(), path, sqlite.Options{Migrate: true})
@@ -79,6 +91,8 @@ func TestNativeCodeIsFoundByIndexesInSQLite(t *testing.T) {
 			wantPlan(t, tt.statement, plan, tt.index, "SCAN ", "TEMP B-TREE", "state=? AND id>?)")
 		})
 	}
+	wantSteps(t, sqlitePlan(t, raw, sqlmeta.Statement("aot_counts")), "aot_jobs_open ((runtime,target,state,created)>(?,?,?,?))",
+		"aot_jobs_open (runtime=? AND target=? AND state=?)")
 }
 
 func sqlitePlan(t *testing.T, db *sql.DB, statement string) string {
@@ -142,6 +156,8 @@ func TestNativeCodeIsFoundByIndexesInPostgreSQL(t *testing.T) {
 			wantPlan(t, tt.statement, postgresPlan(t, conn, tt.statement), tt.index, "Seq Scan", "Sort", "ROW(state, id) > ROW(")
 		})
 	}
+	wantSteps(t, postgresPlan(t, conn, "aot_counts"), "ROW(runtime, target, state, created) > ROW(",
+		"(runtime = c.runtime) AND (target = c.target) AND (state = c.state)")
 }
 
 func postgresPlan(t *testing.T, conn *pgx.Conn, statement string) string {

@@ -107,8 +107,26 @@ UPDATE aot_jobs SET state = 1, attempts = attempts + 1, lease = ?2, principal = 
 WHERE id = ?1;
 
 -- name: aot_counts
-SELECT runtime, target, state, count(*), min(created) FROM aot_jobs WHERE state <> 2
-GROUP BY runtime, target, state ORDER BY runtime, target, state;
+-- Steps from each runtime, target and state to the next, of which there are few, and
+-- counts no more than ?1 jobs of each. SQLite goes to a place in the index by columns
+-- behind the first only if they are compared with what is no column, and on from there
+-- row by row: therefore the place behind the last of a kind.
+WITH RECURSIVE kinds (id) AS (
+    SELECT f.id FROM (SELECT id FROM aot_jobs WHERE state <> 2 ORDER BY runtime, target, state LIMIT 1) f
+    UNION ALL
+    SELECT (SELECT n.id FROM aot_jobs n
+            WHERE n.state <> 2
+              AND (n.runtime, n.target, n.state, n.created) > (c.runtime || '', c.target || '', c.state + 0, 9223372036854775807)
+            ORDER BY n.runtime, n.target, n.state, n.created LIMIT 1)
+    FROM kinds k JOIN aot_jobs c ON c.id = k.id)
+SELECT c.runtime, c.target, c.state,
+       (SELECT count(*) FROM (
+           SELECT 1 FROM aot_jobs j
+           WHERE j.state <> 2 AND j.runtime = c.runtime AND j.target = c.target AND j.state = c.state LIMIT ?1) few),
+       (SELECT j.created FROM aot_jobs j
+        WHERE j.state <> 2 AND j.runtime = c.runtime AND j.target = c.target AND j.state = c.state ORDER BY j.created LIMIT 1)
+FROM kinds k JOIN aot_jobs c ON c.id = k.id
+ORDER BY c.runtime, c.target, c.state;
 
 -- name: aot_id
 SELECT id, state FROM aot_jobs WHERE manifest = ?1 AND runtime = ?2 AND target = ?3 AND profile = ?4;

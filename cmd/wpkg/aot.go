@@ -15,6 +15,7 @@ import (
 
 	"github.com/wreg-project/wreg/artifact"
 	"github.com/wreg-project/wreg/artifact/aot"
+	"github.com/wreg-project/wreg/artifact/aot/command"
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime"
 	"github.com/wreg-project/wreg/artifact/variant"
 	"github.com/wreg-project/wreg/registry/client"
@@ -213,17 +214,17 @@ type reproduced struct {
 	Target   string        `json:"target"`
 	Runtime  string        `json:"runtime"`
 	Version  string        `json:"version"`
-	Result   string        `json:"result"` // equal, different or not compiled
+	Result   string        `json:"result"` // equal, different or not verified
 	Want     digest.Digest `json:"want,omitempty"`
 	Got      digest.Digest `json:"got,omitempty"`
-	Why      string        `json:"why,omitempty"` // it was not compiled
+	Why      string        `json:"why,omitempty"` // it is different, or was not verified
 }
 
 // Results of aot verify.
 const (
 	equal       = "equal"
 	different   = "different"
-	notCompiled = "not compiled"
+	notVerified = "not verified"
 )
 
 func (t *tool) aotVerifyCommand() *cli.Command {
@@ -235,8 +236,10 @@ func (t *tool) aotVerifyCommand() *cli.Command {
 		ArgsUsage: "REF [--target TARGET]...",
 		Description: `The same compiler makes the same code of the same WebAssembly, by the tier that the
 code says it was made by. What this machine can compile is compared byte by byte, by
-digest; what it cannot is said, with the reason. The exit status is 3 if any code is
-different, and 1 if nothing was compared.`,
+digest. For wasmtime that is the version of wpkg-engine, and any that is on the PATH
+as wasmtime; for others the one that is there. What it cannot is said to be not
+verified, with the version to install. The exit status is 3 if any code is different,
+and 1 if nothing was compared.`,
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "target", Aliases: []string{"t"}, Usage: "only code for `TARGET`; may be repeated", Destination: &targets},
 		}, f.flags()...),
@@ -292,7 +295,7 @@ func (t *tool) reproduce(ctx context.Context, arg string, targets []variant.Targ
 	case count[different] > 0:
 		return errFinding
 	case count[equal] == 0:
-		return fmt.Errorf("%s: nothing could be compared", o.named())
+		return fmt.Errorf("%s: nothing could be compared, and nothing is verified", o.named())
 	}
 	return nil
 }
@@ -314,7 +317,7 @@ func forTargets(list []aot.Listed, targets []variant.Target) []aot.Listed {
 
 // again compiles what a variant was made of and compares the code.
 func (t *tool) again(ctx context.Context, o *opened, l aot.Listed, j aot.Job, dir string) (reproduced, error) {
-	r := reproduced{Manifest: l.Descriptor.Digest, Target: l.Target.String(), Runtime: l.Runtime, Version: l.Version, Result: notCompiled}
+	r := reproduced{Manifest: l.Descriptor.Digest, Target: l.Target.String(), Runtime: l.Runtime, Version: l.Version, Result: notVerified}
 	v, err := aot.Read(ctx, o.Target, l.Descriptor, aot.Expected{Subject: o.desc.Digest, Source: j.Digest})
 	if ctx.Err() != nil {
 		return r, ctx.Err()
@@ -348,9 +351,33 @@ func (t *tool) again(ctx context.Context, o *opened, l aot.Listed, j aot.Job, di
 	return r, nil
 }
 
-// compilerOf is the compiler here that made a variant, or why there is none.
+// compilerOf is the compiler here that made a variant, or why there is none and what
+// to install. Of wasmtime that is wpkg-engine or the command on the PATH, whichever has
+// the version.
 func compilerOf(ctx context.Context, v *aot.Variant) (aot.Compiler, string) {
-	c, err := compilerFor(v.Runtime, "")
+	program := command.Program(v.Runtime)
+	if program == "" {
+		return nil, "wpkg knows no compiler for " + v.Runtime
+	}
+	names := []string{v.Runtime}
+	if v.Runtime == aot.Runtime {
+		names = append(names, wasmtimeCLI)
+	}
+	var whys []string
+	for _, name := range names {
+		c, why := compilerNamed(ctx, name, v)
+		if why == "" {
+			return c, ""
+		}
+		whys = append(whys, why)
+	}
+	return nil, fmt.Sprintf("%s; to verify it, put %s %s on the PATH", strings.Join(whys, "; "), program, v.Version)
+}
+
+// compilerNamed is the compiler for a value of --runtime, or why that did not make a
+// variant or cannot here.
+func compilerNamed(ctx context.Context, name string, v *aot.Variant) (aot.Compiler, string) {
+	c, err := compilerFor(name, "")
 	if err != nil {
 		return nil, err.Error()
 	}
@@ -359,14 +386,14 @@ func compilerOf(ctx context.Context, v *aot.Variant) (aot.Compiler, string) {
 	case err != nil:
 		return nil, err.Error()
 	case s.Version != v.Version:
-		return nil, fmt.Sprintf("%s %s made it, and %s is here", v.Runtime, v.Version, s.Version)
+		return nil, fmt.Sprintf("%s %s made it, and %s is %s", v.Runtime, v.Version, s.Path, s.Version)
 	}
 	for _, target := range s.Targets {
 		if target.Target == v.Target {
 			return c, target.Why
 		}
 	}
-	return nil, fmt.Sprintf("%s compiles for no %s here", v.Runtime, v.Target)
+	return nil, fmt.Sprintf("%s compiles for no %s here", s.Path, v.Target)
 }
 
 // pulledCode is native code that pull --variant wrote.

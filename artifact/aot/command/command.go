@@ -72,6 +72,16 @@ func Runtimes() []string {
 	return list
 }
 
+// Program is the name of the tool that compiles for a runtime, "" if there is none.
+func Program(runtime string) string {
+	for _, t := range tools {
+		if t.runtime == runtime {
+			return t.program
+		}
+	}
+	return ""
+}
+
 // Find finds the compiler for a runtime on the PATH. Its error is ErrNotInstalled
 // if there is none, and aot.ErrUnsupported of a runtime that nobody here knows.
 func Find(runtime string) (*Compiler, error) {

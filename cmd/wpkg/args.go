@@ -30,8 +30,8 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 		case command == nil && (arg == "--version" || arg == "-v"):
 			args[0] = "version"
 		case command == nil && (arg == "--help" || arg == "-h" || arg == "help" || arg == "h"):
-			if len(args) > 1 && !isFlag(args[1]) && find(app.Commands, args[1]) == nil {
-				return nil, unknownCommand(app.Commands, args[1])
+			if len(args) > 1 && !isFlag(args[1]) {
+				return helpOn(app, program, args[1:])
 			}
 			return append([]string{program}, args...), nil
 		case isFlag(arg):
@@ -73,6 +73,23 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 		return slices.Concat(names, flags), nil
 	}
 	return slices.Concat(names, flags, []string{"--"}, rest), nil
+}
+
+// helpOn is the command line that prints the help of a command: the one that a
+// flag asks for, since the command help knows nothing of commands below others.
+func helpOn(app *cli.App, program string, path []string) ([]string, error) {
+	names, commands := []string{program}, app.Commands
+	for _, name := range path {
+		if isFlag(name) || len(names) > 1 && len(commands) == 0 {
+			break // a flag, or an argument of the command
+		}
+		found := find(commands, name)
+		if found == nil {
+			return nil, unknownCommand(commands, name, names[1:]...)
+		}
+		names, commands = append(names, found.Name), found.Subcommands
+	}
+	return append(names, "--help"), nil
 }
 
 // narrow leaves app only the command that arranged args name: the flag parser

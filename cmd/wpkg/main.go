@@ -5,7 +5,8 @@
 // standard output carries results and nothing else, as a table or, with
 // --output json, as one JSON object a line, or as YAML; everything else goes to standard
 // error; and the exit status is 0 for done, 1 for failed, 2 for a wrong command
-// line and 3 for a finding or what a registry's policy refuses.
+// line and 3 for a finding or what a registry's policy refuses. That of run is the
+// program's, or package wire's.
 package main
 
 import (
@@ -20,6 +21,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
 	_ "github.com/wreg-project/wreg/cmd/wpkg/internal/early"
 	_ "github.com/wreg-project/wreg/cmd/wpkg/internal/soon"
 	"github.com/wreg-project/wreg/internal/term"
@@ -58,6 +60,10 @@ func execute(ctx context.Context, args []string, in io.Reader, out, errOut io.Wr
 		return exitOK
 	}
 	var usage *usageError
+	failure := exitFailure
+	if _, ok := errors.AsType[*unstarted](err); ok {
+		failure = wire.ExitFailed
+	}
 	switch {
 	case errors.As(err, &usage):
 		t.complain(err)
@@ -72,7 +78,7 @@ func execute(ctx context.Context, args []string, in io.Reader, out, errOut io.Wr
 	default:
 		t.complain(err)
 	}
-	return exitFailure
+	return failure
 }
 
 // app is the command line, without what it does: every Action is a method of

@@ -117,8 +117,8 @@ func (t *tool) runCommand() *cli.Command {
 What stands behind FILE or REF are the program's own arguments, so that flags of
 run come before it. Without grants the program has its arguments, the standard
 streams, clocks and random numbers: no files, no network, no variables. The
-status is the program's; 124 is a timeout, 125 a program that was not started,
-134 one that trapped.
+status is the program's; 124 is a timeout, 125 a program that was not started (2 and
+3 if it is for the command line or a policy), 134 one that trapped.
 
 The first run of a package verifies it as the trust policy asks, compiles it for
 this machine and keeps the result; later runs start from there without a
@@ -137,10 +137,19 @@ network, until the trust policy changes. wpkg cache shows and prunes what is kep
 			if err := arguments(c, 1, -1); err != nil {
 				return err
 			}
-			return t.run(c.Context, c.Args().First(), c.Args().Tail(), &f)
+			if err := t.run(c.Context, c.Args().First(), c.Args().Tail(), &f); err != nil {
+				return &unstarted{err}
+			}
+			return nil
 		},
 	}
 }
+
+// unstarted is why a program was not started, so that the status, 1 of which could be
+// the program's, tells that too.
+type unstarted struct{ error }
+
+func (e *unstarted) Unwrap() error { return e.error }
 
 // run prepares the program and becomes it.
 func (t *tool) run(ctx context.Context, arg string, args []string, f *runFlags) error {

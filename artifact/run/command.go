@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/wreg-project/wreg/artifact/aot"
+	"github.com/wreg-project/wreg/artifact/aot/cache/folder"
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
 	"github.com/wreg-project/wreg/internal/durable"
 	"github.com/wreg-project/wreg/internal/strictjson"
@@ -45,6 +46,9 @@ var ErrNoCommand = errors.New("no package is installed under this name")
 // Commands is the folder of the records of installed commands.
 type Commands struct{ dir string }
 
+// codeSuffix is how the names of code end; before it is whole, something follows.
+const codeSuffix = ".cwasm"
+
 // maxCommand bounds a record in bytes, as the engine does.
 const maxCommand = wire.MaxSpec
 
@@ -65,12 +69,8 @@ func OpenCommands() (*Commands, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(dir)
-	if err != nil {
+	if err := folder.Check(dir); err != nil {
 		return nil, err
-	}
-	if info.Mode().Perm()&0o022 != 0 {
-		return nil, fmt.Errorf("%s: others can write to it: chmod 700 it if you trust what is in it, else remove it", dir)
 	}
 	return &Commands{dir}, nil
 }
@@ -132,7 +132,7 @@ func (c *Commands) Put(cmd *Command, code io.Reader) error {
 	cmd.Run = cmd.Grants.Spec()
 	cmd.Run.Kind, cmd.Run.Target = kind, target
 	cmd.Run.Args = []string{cmd.Name}
-	cmd.Run.Code = filepath.Join(c.dir, fmt.Sprintf("%s-%d.cwasm", cmd.Name, cmd.Installed.UnixNano()))
+	cmd.Run.Code = filepath.Join(c.dir, fmt.Sprintf("%s-%d%s", cmd.Name, cmd.Installed.UnixNano(), codeSuffix))
 	f, err := durable.Create(cmd.Run.Code, 0o400)
 	if err != nil {
 		return err
@@ -151,9 +151,11 @@ func (c *Commands) Put(cmd *Command, code io.Reader) error {
 		return err
 	}
 	if before != nil && before.Run.Code != cmd.Run.Code {
-		return c.removeCode(before)
+		if err := c.removeCode(before); err != nil {
+			return err
+		}
 	}
-	return nil
+	return c.sweep()
 }
 
 // Remove uninstalls a command: the record first, so that a crash leaves nothing
@@ -162,7 +164,41 @@ func (c *Commands) Remove(cmd *Command) error {
 	if err := durable.Remove(c.record(cmd.Name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return c.removeCode(cmd)
+	if err := c.removeCode(cmd); err != nil {
+		return err
+	}
+	return c.sweep()
+}
+
+// unnamed is for how long code may wait for the record that names it.
+const unnamed = time.Hour
+
+// sweep removes code that no record names any more: of an installation that a
+// crash ended, or that another one of the same name overtook. While a record is
+// damaged, what it names cannot be told, and all stays.
+func (c *Commands) sweep() error {
+	list, err := c.List()
+	if err != nil {
+		return nil // which List tells whoever asks for it
+	}
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := filepath.Join(c.dir, e.Name())
+		named := slices.ContainsFunc(list, func(cmd *Command) bool { return cmd.Run.Code == name })
+		if named || !strings.Contains(e.Name(), codeSuffix) {
+			continue
+		}
+		if info, err := e.Info(); err != nil || time.Since(info.ModTime()) < unnamed {
+			continue // gone by now, or not yet named
+		}
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // removeCode removes code that lies in the folder, and nothing elsewhere, whatever

@@ -117,6 +117,43 @@ func TestRemoveTakesNothingOutsideOfTheFolder(t *testing.T) {
 	}
 }
 
+func TestCodeThatNoRecordNamesGoes(t *testing.T) {
+	c := commands(t)
+	install(t, c, "hello", "code", time.Now())
+	old := time.Now().Add(-2 * time.Hour)
+	for name, at := range map[string]time.Time{
+		"hello-1.cwasm": old, ".other-2.cwasm.x.tmp": old, "other-3.cwasm": time.Now(), "notes": old,
+	} {
+		file := filepath.Join(c.dir, name)
+		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chtimes(file, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	named := install(t, c, "grep", "code", old)
+	if err := os.Chtimes(named.Run.Code, old, old); err != nil {
+		t.Fatal(err)
+	}
+	hello, err := c.Get("hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Remove(hello); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	want := []string{filepath.Base(named.Run.Code), "grep.json", "notes", "other-3.cwasm"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what is left (-want +got):\n%s", diff)
+	}
+}
+
 func TestDamagedRecordsAreToldAndReplaced(t *testing.T) {
 	c := commands(t)
 	install(t, c, "hello", "code", time.Now())

@@ -30,6 +30,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wreg-project/wreg/artifact/aot/cache/folder"
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime/engine"
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
 	"github.com/wreg-project/wreg/artifact/variant"
@@ -229,7 +230,14 @@ func installed(name string, args []string) int {
 	if err != nil {
 		return failed(name, err)
 	}
-	spec, err := readSpec(file, wire.ReadCommand)
+	var spec *wire.Spec
+	// Who can write to the folder decides what is run.
+	if err = folder.Check(filepath.Dir(file)); err == nil {
+		spec, err = readSpec(file, wire.ReadCommand)
+	}
+	if errors.Is(err, folder.ErrOpen) {
+		return failed(name, err)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return failed(name, fmt.Errorf("not an installed package, there is no %s; `wpkg install` makes commands", file))
 	}

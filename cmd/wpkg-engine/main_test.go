@@ -311,7 +311,8 @@ func TestInstalledCommand(t *testing.T) {
 	write(t, wire.Command{Run: spec}, home, "data", "wpkg", "commands", "tool.json")
 	write(t, wire.Command{Run: spec}, home, ".local", "share", "wpkg", "commands", "home.json")
 	write(t, map[string]any{"run": map[string]any{"protocol": 99, "code": "x"}}, home, "data", "wpkg", "commands", "older.json")
-	if err := os.MkdirAll(bin, 0o700); err != nil {
+	open := filepath.Dir(write(t, wire.Command{Run: spec}, home, "open", "wpkg", "commands", "tool.json"))
+	if err := errors.Join(os.Chmod(open, 0o777), os.MkdirAll(bin, 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct {
@@ -323,6 +324,7 @@ func TestInstalledCommand(t *testing.T) {
 		{"in the home folder", "home", "", "[tool][args][more]", "", 0},
 		{"a relative folder is ignored", "home", "data", "[tool][args][more]", "", 0},
 		{"of another release", "older", filepath.Join(home, "data"), "", "older: ", wire.ExitFailed},
+		{"in a folder of others", "tool", filepath.Join(home, "open"), "", "tool: " + open + ": others can write to it", wire.ExitFailed},
 		{"not installed", "absent", filepath.Join(home, "data"), "", "absent: not an installed package, there is no", wire.ExitFailed},
 	}
 	for _, tt := range tests {

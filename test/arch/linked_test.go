@@ -39,7 +39,7 @@ var links = []struct {
 		why:      "an installed package starts by starting this program, and compiles what nobody has looked at",
 		program:  "cmd/wpkg-engine",
 		deny:     []string{"artifact/...", "registry/...", "signing/...", "storage/...", "inspect/...", "sbom/...", "net/http", "regexp", "debug/...", "compress/...", "golang.org/x/sys/cpu", "oras.land/...", "cel.dev/...", "github.com/..."},
-		allowing: []string{"artifact/aot/wasmtime/engine", "artifact/aot/wasmtime/wire", "artifact/variant", "inspect/precompiled", "github.com/bytecodealliance/wasmtime-go/..."},
+		allowing: []string{"artifact/aot/cache/folder", "artifact/aot/wasmtime/engine", "artifact/aot/wasmtime/wire", "artifact/variant", "inspect/precompiled", "github.com/bytecodealliance/wasmtime-go/..."},
 	},
 	{
 		why:      "the server verifies with sigstore-go alone and is given the bytes of its key",

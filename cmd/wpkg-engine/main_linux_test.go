@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
 )
 
 // TestOneProcessor links the program as the Makefile does.
@@ -21,6 +23,8 @@ func TestOneProcessor(t *testing.T) {
 	spec := of("c")
 	spec.InheritEnv = []string{"FIRST", "GOMAXPROCS", "LAST", "TOKIO_WORKER_THREADS"}
 	file := write(t, spec, t.TempDir(), "spec")
+	spec.TimeoutMS = 50 // long enough for Go's runtime to speak of itself
+	loop := write(t, spec, t.TempDir(), "spec")
 	for _, tt := range []struct {
 		name  string
 		env   []string
@@ -39,10 +43,10 @@ func TestOneProcessor(t *testing.T) {
 			if out, err := run.CombinedOutput(); err != nil || string(out) != tt.guest {
 				t.Errorf("%s: the guest has %q, %v; want %q", run, out, err, tt.guest)
 			}
-			ids := exec.Command(linked, "ids")
-			ids.Env = append([]string{"GODEBUG=schedtrace=1"}, tt.env...)
-			if out, err := ids.CombinedOutput(); err != nil || !strings.Contains(string(out), tt.says) {
-				t.Errorf("%s: Go's runtime says %.200q, %v; want %q", ids, out, err, tt.says)
+			run = exec.Command(linked, "run", "--spec", loop, "--", "loop")
+			run.Env = append([]string{"GODEBUG=schedtrace=1"}, tt.env...)
+			if out, _ := run.CombinedOutput(); run.ProcessState.ExitCode() != wire.ExitTimeout || !strings.Contains(string(out), tt.says) {
+				t.Errorf("%s: status %d, Go's runtime says %.200q; want %d and %q", run, run.ProcessState.ExitCode(), out, wire.ExitTimeout, tt.says)
 			}
 		})
 	}

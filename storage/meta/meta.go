@@ -154,8 +154,9 @@ type Manifests interface {
 	// Page.After a digest. An empty artifactType means any. A repository that
 	// is absent has none.
 	Referrers(ctx context.Context, repo string, d digest.Digest, artifactType string, p Page) ([]Referrer, error)
-	// ManifestReferences returns the blobs that a manifest pins and the manifests
-	// it names as children, in byte order; none if there is no such manifest.
+	// ManifestReferences returns which of the blobs that were stored with a manifest it
+	// pins, and which of the manifests it names as children, in byte order; none if
+	// there is no such manifest.
 	ManifestReferences(ctx context.Context, repo string, d digest.Digest) (blobs, manifests []digest.Digest, err error)
 	// UntaggedManifests lists, in order of (repo, digest), manifests written
 	// before the given time that have no tag, no subject, and no index of their

@@ -71,7 +71,9 @@ func wantSteps(t *testing.T, plan string, steps ...string) {
 	}
 }
 
-func TestNativeCodeIsFoundByIndexesInSQLite(t *testing.T) {
+// emptySQLite is a database with our tables and no rows.
+func emptySQLite(t *testing.T) *sql.DB {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "meta.db")
 	db, err := sqlite.Open(t.Context(), path, sqlite.Options{Migrate: true})
 	if err != nil {
@@ -84,7 +86,12 @@ func TestNativeCodeIsFoundByIndexesInSQLite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer raw.Close()
+	t.Cleanup(func() { _ = raw.Close() })
+	return raw
+}
+
+func TestNativeCodeIsFoundByIndexesInSQLite(t *testing.T) {
+	raw := emptySQLite(t)
 	for _, tt := range aotPlans {
 		t.Run(tt.statement, func(t *testing.T) {
 			plan := sqlitePlan(t, raw, sqlmeta.Statement(tt.statement))
@@ -132,7 +139,9 @@ INSERT INTO aot_queues (runtime, target, profile, namespace, turn, due)
 SELECT 'wasmtime', 't' || i, 'p', 'n' || r.id, r.id, CASE WHEN r.id % 2 = 0 THEN 0 ELSE r.id END FROM repositories r, generate_series(1, 5) i;
 ANALYZE repositories; ANALYZE manifests; ANALYZE aot_jobs; ANALYZE aot_queues`
 
-func TestNativeCodeIsFoundByIndexesInPostgreSQL(t *testing.T) {
+// filledPostgres is a database with our tables and the rows that a text inserts.
+func filledPostgres(t *testing.T, fill string) *pgx.Conn {
+	t.Helper()
 	dsn := testenv.Postgres(t)
 	db, err := postgres.Open(t.Context(), dsn, postgres.Options{Migrate: true})
 	if err != nil {
@@ -145,12 +154,17 @@ func TestNativeCodeIsFoundByIndexesInPostgreSQL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(t.Context()))
-	for _, text := range []string{fillJobs, "SET plan_cache_mode = force_generic_plan"} { // as the driver has it
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	for _, text := range []string{fill, "SET plan_cache_mode = force_generic_plan"} { // as the driver has it
 		if _, err := conn.Exec(t.Context(), text); err != nil {
 			t.Fatalf("%.60s: %v", text, err)
 		}
 	}
+	return conn
+}
+
+func TestNativeCodeIsFoundByIndexesInPostgreSQL(t *testing.T) {
+	conn := filledPostgres(t, fillJobs)
 	for _, tt := range aotPlans {
 		t.Run(tt.statement, func(t *testing.T) {
 			wantPlan(t, tt.statement, postgresPlan(t, conn, tt.statement), tt.index, "Seq Scan", "Sort", "ROW(state, id) > ROW(")
@@ -179,4 +193,39 @@ func postgresPlan(t *testing.T, conn *pgx.Conn, statement string) string {
 		t.Fatalf("%s: %v", call, err)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// fillManifests makes 50,000 manifests in one repository, with three blobs each, and a
+// fifth of them named by an index.
+const fillManifests = `
+INSERT INTO repositories (name, created, updated) VALUES ('r', 0, 0);
+INSERT INTO manifests (repository, digest, media_type, artifact_type, annotations, size, blobs, children, created, content)
+SELECT r.id, 'sha256:' || i, '', '', '', 0, '', '', 0, '' FROM repositories r, generate_series(1, 50000) i;
+INSERT INTO manifest_blobs (repository, digest, manifest)
+SELECT m.repository, b || CASE WHEN b = 'shared' THEN '' ELSE m.digest END, m.id FROM manifests m, unnest(ARRAY['config', 'layer', 'shared']) b;
+INSERT INTO manifest_children (repository, digest, manifest) SELECT m.repository, m.digest, m.id - 1 FROM manifests m WHERE m.id % 5 = 0;
+ANALYZE repositories; ANALYZE manifests; ANALYZE manifest_blobs; ANALYZE manifest_children`
+
+// gcPlans are the statements about what manifests need that gc and fsck run for each
+// manifest or page of them, with how each finds it in SQLite and in PostgreSQL.
+var gcPlans = []struct{ statement, sqlite, postgres string }{
+	{"manifest_pins", "manifest_blobs USING PRIMARY KEY (repository=? AND digest=? AND manifest=?)", "manifest_blobs_pkey"},
+	{"manifest_names", "manifest_children USING PRIMARY KEY (repository=? AND digest=? AND manifest=?)", "manifest_children_pkey"},
+	{"untagged_manifests", "c USING PRIMARY KEY (repository=? AND digest=?)", "manifest_children_pkey"},
+}
+
+// What one manifest needs is found without looking through its repository, and what none
+// needs without doing so for each.
+func TestWhatManifestsNeedIsFoundByIndexes(t *testing.T) {
+	raw, conn := emptySQLite(t), filledPostgres(t, fillManifests)
+	for _, tt := range gcPlans {
+		t.Run(tt.statement, func(t *testing.T) {
+			if plan := sqlitePlan(t, raw, sqlmeta.Statement(tt.statement)); !strings.Contains(plan, tt.sqlite) || strings.Contains(plan, "SCAN ") {
+				t.Errorf("plan of %s in SQLite has no %s, or scans:\n%s", tt.statement, tt.sqlite, plan)
+			}
+			if plan := postgresPlan(t, conn, tt.statement); !strings.Contains(plan, tt.postgres) || strings.Contains(plan, "Seq Scan on manifest") {
+				t.Errorf("plan of %s in PostgreSQL has no %s, or scans:\n%s", tt.statement, tt.postgres, plan)
+			}
+		})
+	}
 }

@@ -3,18 +3,18 @@ SELECT m.digest FROM manifests m
 WHERE m.repository = (SELECT id FROM repositories WHERE name = ?1)
   AND m.subject IS NULL AND m.digest > ?2 AND m.created < ?3
   AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest = m.id)
-  AND m.digest NOT IN (
-    SELECT c.digest FROM manifests p JOIN manifest_children c ON c.manifest = p.id WHERE p.repository = m.repository)
+  AND NOT EXISTS (SELECT 1 FROM manifest_children c WHERE c.repository = m.repository AND c.digest = m.digest)
 ORDER BY m.digest LIMIT ?4;
 
+-- name: manifest_references
+SELECT r.id, m.id, m.blobs, m.children
+FROM repositories r JOIN manifests m ON m.repository = r.id
+WHERE r.name = ?1 AND m.digest = ?2;
+
 -- name: manifest_pins
-SELECT b.digest
-FROM repositories r JOIN manifests m ON m.repository = r.id JOIN manifest_blobs b ON b.repository = r.id AND b.manifest = m.id
-WHERE r.name = ?1 AND m.digest = ?2
-ORDER BY b.digest;
+-- Here and below, by what the manifest lists: an index by manifest would cost each
+-- push, and be used by fsck alone.
+SELECT digest FROM manifest_blobs WHERE repository = ?1 AND manifest = ?2 AND digest IN (?3, ?4, ?5, ?6);
 
 -- name: manifest_names
-SELECT c.digest
-FROM repositories r JOIN manifests m ON m.repository = r.id JOIN manifest_children c ON c.repository = r.id AND c.manifest = m.id
-WHERE r.name = ?1 AND m.digest = ?2
-ORDER BY c.digest;
+SELECT digest FROM manifest_children WHERE repository = ?1 AND manifest = ?2 AND digest IN (?3, ?4, ?5, ?6);

@@ -22,7 +22,7 @@ const MaxReference = 4096
 type Reference struct {
 	Layout string // folder of an image layout; Host and Repository are then empty
 
-	Host       string // "registry.example.com:5000", "" only if there was no default
+	Host       string // "registry.example.com:5000" in lower case, "" only if there was no default
 	Repository string
 
 	Tag    string
@@ -94,6 +94,7 @@ func parse(s string, d Defaults) (Reference, error) {
 			return r, fmt.Errorf("%w: it is empty", ErrTag)
 		}
 	}
+	r.Host = strings.ToLower(r.Host) // one registry has one name, whoever remembers something of it
 	if err := CheckName(r.Repository); err != nil {
 		return r, err
 	}
@@ -132,7 +133,7 @@ func (r *Reference) complete(at string, hasAt bool) error {
 // splitName splits [host/]path[:tag].
 func splitName(s string) (host, path, tag string) {
 	path = s
-	if first, rest, ok := strings.Cut(s, "/"); ok && isHost(first) {
+	if first, rest, ok := strings.Cut(s, "/"); ok && IsHost(first) {
 		host, path = first, rest
 	}
 	if i := strings.LastIndexByte(path, ':'); i > strings.LastIndexByte(path, '/') {
@@ -141,8 +142,9 @@ func splitName(s string) (host, path, tag string) {
 	return host, path, tag
 }
 
-// isHost tells a host from the first component of a repository.
-func isHost(s string) bool { return s == "localhost" || strings.ContainsAny(s, ".:[") }
+// IsHost tells a host from the first component of a repository: it is localhost, or
+// has a dot or a colon. What it says yes to may still be no host: see CheckHost.
+func IsHost(s string) bool { return strings.EqualFold(s, "localhost") || strings.ContainsAny(s, ".:[") }
 
 // parseLayout splits folder[:tag|@digest|@range]. The folder may contain colons
 // and signs itself; only what reads as a tag, digest or version is cut off.
@@ -244,7 +246,7 @@ func CheckHost(host string) error {
 		return fail(err.Error())
 	}
 	if port != "" {
-		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || port[0] == '+' {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || port[0] == '+' || port[0] == '0' {
 			return fail("the port is no number from 1 to 65535")
 		}
 	}

@@ -42,7 +42,7 @@ func (q *Question) name() string {
 	if q.Host == "" {
 		return q.Repository
 	}
-	return q.Host + "/" + q.Repository
+	return hostName(q.Host) + "/" + q.Repository
 }
 
 // A Refusal is a signature that proves nothing.

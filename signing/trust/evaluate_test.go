@@ -486,3 +486,49 @@ func TestCheck(t *testing.T) {
 		}
 	})
 }
+
+// A name that is written in another way is the same name: of what has to be signed,
+// nobody gets an unsigned one by that.
+func TestEntryOfANameWrittenInAnotherWay(t *testing.T) {
+	p, err := trust.Parse([]byte(signers+`packages:
+- {match: registry.example.com/prod/**, rules: [{name: signed, by: [ci]}]}
+- {match: [localhost/prod/**, "localhost:5080/prod/**"], rules: [{name: signed, by: [ci]}]}
+- {match: [mirror.example.com/**, oci-layout/**], accept: unsigned}
+- {match: "**", accept: nothing}
+`), trust.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, host, repository string
+		allowed                bool
+		reason                 string
+	}{
+		{"as it is", "registry.example.com", "prod/app", false, "signed: it has to be signed by ci"},
+		{"in capitals", "Registry.EXAMPLE.com", "prod/app", false, "signed: it has to be signed by ci"},
+		{"with the port of HTTPS", "registry.example.com:443", "prod/app", false, "signed: it has to be signed by ci"},
+		{"with the port of HTTP, of this machine", "LOCALHOST:80", "prod/app", false, "signed: it has to be signed by ci"},
+		{"with a port of its own", "localhost:5080", "prod/app", false, "signed: it has to be signed by ci"},
+		{"of another port", "registry.example.com:5000", "prod/app", false, "the entry accepts nothing"},
+		{"what is accepted", "mirror.example.com", "app", true, "accepts what is unsigned"},
+		{"a layout", trust.LayoutHost, "app", true, "accepts what is unsigned"},
+		{
+			"a repository that is called like a registry", "evil.example.net", "mirror.example.com/app", false,
+			`pattern "mirror.example.com/**" is of the registry mirror.example.com, and mirror.example.com/app is a repository of that name`,
+		},
+		{"a repository that is called like layouts", "evil.example.net", "oci-layout/app", false, `pattern "oci-layout/**" is of the registry oci-layout`},
+		{"a repository of a server that does not know its name", "", "mirror.example.com/app", false, "is a repository of that name"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := p.Evaluate(t.Context(), trust.Question{Host: tt.host, Repository: tt.repository, Subject: app})
+			if err != nil || r.Allowed != tt.allowed || !strings.Contains(r.Reason, tt.reason) {
+				t.Errorf("Evaluate(%s/%s) = %v, %q, %v; want %v, %q", tt.host, tt.repository, r.Allowed, r.Reason, err, tt.allowed, tt.reason)
+			}
+			applies, err := p.Applies(tt.host, tt.repository)
+			if !tt.allowed && !applies && err == nil {
+				t.Errorf("Applies(%s/%s) = %v, %v; want yes, or that it cannot be told", tt.host, tt.repository, applies, err)
+			}
+		})
+	}
+}

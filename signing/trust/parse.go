@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/internal/near"
 	"github.com/wreg-project/wreg/internal/yamldoc"
 	"github.com/wreg-project/wreg/signing/attest"
@@ -434,19 +436,57 @@ func (r *reader) patterns(n *yaml.Node) []string {
 	return list
 }
 
-// checkPattern refuses what matches no reference.
+// checkPattern refuses what matches no reference: what somebody wanted signed would be
+// taken unsigned.
 func checkPattern(p string) error {
+	registry, named := registryOf(p)
+	path := p
+	if named {
+		path = p[len(registry)+1:]
+	}
 	switch {
 	case p == "":
 		return errors.New("empty")
 	case len(p) > maxPattern:
 		return fmt.Errorf("longer than %d bytes", maxPattern)
-	case strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/"):
-		return errors.New("begins or ends with a slash")
-	case strings.ContainsAny(p, "@ \t\r\n"):
+	case strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || strings.Contains(p, "//"):
+		return errors.New("begins or ends with a slash, or has two together")
+	case registry == LayoutHost && named: // folders have any names
+		return nil
+	case strings.ContainsAny(path, "@: \t\r\n"):
 		return errors.New("a pattern is of names, without tag, digest and spaces")
 	}
+	if named {
+		if err := checkRegistry(registry); err != nil {
+			return err
+		}
+	}
+	return only(path, "._-/*")
+}
+
+// checkRegistry refuses what matches no registry.
+func checkRegistry(p string) error {
+	switch {
+	case strings.ToLower(p) != p:
+		return errors.New("registries are compared in lower case")
+	case ref.CheckHost(strings.ReplaceAll(p, "*", "1")) != nil:
+		return fmt.Errorf("%s is no registry", p)
+	case hostName(p) != p:
+		return fmt.Errorf("the port goes without saying: %s", hostName(p))
+	}
 	return nil
+}
+
+// only refuses what has other characters than lower-case letters, digits and others.
+func only(text, others string) error {
+	i := strings.IndexFunc(text, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune(others, c)
+	})
+	if i < 0 {
+		return nil
+	}
+	c, _ := utf8.DecodeRuneInString(text[i:])
+	return fmt.Errorf("no name has %q in it, so that it would match nothing: only * and ** stand for other characters", c)
 }
 
 func (r *reader) rule(n *yaml.Node, e *Package) {

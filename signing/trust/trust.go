@@ -13,6 +13,7 @@ package trust
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/sigstore/sigstore-go/pkg/root"
 
+	"github.com/wreg-project/wreg/artifact/ref"
 	"github.com/wreg-project/wreg/internal/glob"
 	"github.com/wreg-project/wreg/signing/key"
 	"github.com/wreg-project/wreg/signing/notation"
@@ -148,24 +150,51 @@ func (p *Policy) Applies(host, repository string) (bool, error) {
 func (p *Policy) entry(host, repository string) (*Package, string, error) {
 	m := glob.New()
 	for i := range p.Packages {
-		if pattern, ok := matching(m, p.Packages[i].Match, host, repository); ok {
-			return &p.Packages[i], pattern, m.Err()
+		pattern, ok, err := matching(m, p.Packages[i].Match, hostName(host), repository)
+		if ok || err != nil {
+			return &p.Packages[i], pattern, errors.Join(err, m.Err())
 		}
 	}
 	return nil, "", m.Err()
 }
 
+// hostName is a host as patterns name it: in lower case, and without the port that it
+// has anyway, so that nobody comes around an entry by writing it.
+func hostName(host string) string {
+	port := ":443"
+	if ref.IsLoopback(host) { // which is spoken to without TLS
+		port = ":80"
+	}
+	return strings.TrimSuffix(strings.ToLower(host), port)
+}
+
 // matching gives the pattern that takes a package in. The last one that matches
-// decides; one that begins with "!" takes out.
-func matching(m *glob.Matcher, patterns []string, host, repository string) (string, bool) {
-	in, by := false, ""
+// decides; one that begins with "!" takes out. One that begins with a registry is
+// of that registry's packages. Who wrote it may have meant repositories of that
+// name in any registry, or did not think of somebody who would make one: so it is
+// an error if only these match.
+func matching(m *glob.Matcher, patterns []string, host, repository string) (by string, in bool, err error) {
 	for _, pattern := range patterns {
 		text, not := strings.CutPrefix(pattern, "!")
-		if m.Name(repository, text) || host != "" && m.Name(host+"/"+repository, text) {
+		whole, path := host != "" && m.Name(host+"/"+repository, text), m.Name(repository, text)
+		switch registry, ok := registryOf(text); {
+		case ok && path && !whole:
+			return pattern, false, fmt.Errorf("pattern %q is of the registry %s, and %s is a repository of that name: */%s would be of both", pattern, registry, repository, text)
+		case whole || path:
 			in, by = !not, pattern
 		}
 	}
-	return by, in
+	return by, in, nil
+}
+
+// LayoutHost is the host of questions about OCI layouts in folders.
+const LayoutHost = "oci-layout"
+
+// registryOf is the registry, or what stands for layouts, that a pattern begins with,
+// by the grammar of references.
+func registryOf(pattern string) (string, bool) {
+	first, _, ok := strings.Cut(pattern, "/")
+	return first, ok && (ref.IsHost(first) || first == LayoutHost)
 }
 
 // signer is the signer with a name, nil if there is none.

@@ -58,7 +58,10 @@ func (f *trustFlags) path() (path string, named bool, err error) {
 // load reads the policy. Without one it is nil: then nothing has to be signed.
 func (f *trustFlags) load() (*trust.Policy, error) {
 	path, named, err := f.path()
-	if err != nil && !named {
+	if err != nil {
+		if _, set := os.LookupEnv("XDG_CONFIG_HOME"); set { // to what is no folder, so that a policy may well be somewhere
+			return nil, err
+		}
 		return nil, nil // no home, no policy
 	}
 	p, err := trust.Load(path)
@@ -106,7 +109,7 @@ func (s selection) question(r ref.Reference) (trust.Question, error) {
 		if err != nil {
 			return q, err
 		}
-		q.Host, q.Repository = "oci-layout", filepath.Base(dir)
+		q.Host, q.Repository = trust.LayoutHost, filepath.Base(dir)
 	}
 	pins, err := pinFolder()
 	q.Pins = pins

@@ -49,6 +49,10 @@ func (p *program) open(ctx context.Context) (*os.File, error) {
 			return f, nil
 		}
 	}
+	judges, err := judges(p.flags) // before what they decide, as in ask
+	if err != nil {
+		return nil, err
+	}
 	e, err := p.find(ctx)
 	if errors.Is(err, cache.ErrNotFound) {
 		e, err = p.vouched(ctx)
@@ -65,10 +69,7 @@ func (p *program) open(ctx context.Context) (*os.File, error) {
 	}
 	c = chosen{Engine: *p.engine, Entry: *e}
 	if e.Vouched != nil {
-		c.For = p.judgedFor()
-		if c.Judged, err = judges(p.flags); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
+		c.For, c.Judged = p.judgedFor(), judges
 	}
 	if err := p.store.SetPackage(p.codeWords(), c); err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/urfave/cli/v2"
@@ -83,6 +84,7 @@ type known struct {
 	Wasm      aot.Source    `json:"wasm"`
 	Program   run.Program   `json:"program"`
 	Judged    []again.File  `json:"judged,omitempty"` // what decided that it may run
+	Until     time.Time     `json:"until,omitzero"`   // when that has to be decided again; zero is never
 }
 
 // program finds what an argument names and makes sure that it may run. A package
@@ -141,7 +143,7 @@ func (p *program) remember(words string) bool {
 	if p.store.Package(words, &k) != nil || k.Program.Kind == "" {
 		return false // unknown, or damaged: it is asked for again
 	}
-	if !again.Unchanged(k.Judged) {
+	if !again.Unchanged(k.Judged) || !k.Until.IsZero() && !time.Now().Before(k.Until) {
 		return false
 	}
 	p.known = k
@@ -162,7 +164,14 @@ func (p *program) ask(ctx context.Context, arg, words string, remembered bool, f
 		p.warnNotice(ctx)
 		return nil
 	}
-	if err := t.trusted(ctx, s, s.ref, f.trust); err != nil {
+	// Before the verdict: if a policy changes while it is asked or the package is
+	// fetched, the verdict is of another one than this, and does not hold.
+	judges, err := judges(f)
+	if err != nil {
+		return err
+	}
+	verdict, err := t.judged(ctx, s, s.ref, f.trust)
+	if err != nil {
 		return err
 	}
 	if err := p.fetch(ctx); err != nil {
@@ -171,9 +180,9 @@ func (p *program) ask(ctx context.Context, arg, words string, remembered bool, f
 	if err := p.look(ctx, f); err != nil {
 		return err
 	}
-	p.Reference, p.Manifest = p.name, s.desc.Digest
-	if p.Judged, err = judges(f); err != nil {
-		return err
+	p.Reference, p.Manifest, p.Judged, p.Until = p.name, s.desc.Digest, judges, time.Time{}
+	if verdict != nil {
+		p.Until = verdict.Until
 	}
 	p.warnNotice(ctx)
 	return p.store.SetPackage(words, &p.known)

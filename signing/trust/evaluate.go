@@ -82,6 +82,10 @@ type Result struct {
 	Pattern string `json:"pattern,omitempty"`
 	Policy  string `json:"policy"` // version
 
+	// Until is when one of the proofs ends, so that who remembers the answer asks
+	// again; zero is never. Only signatures of Notation end.
+	Until time.Time `json:"until,omitzero"`
+
 	Rules   []RuleResult `json:"rules"`
 	Pinned  []Principal  `json:"pinned,omitempty"` // who has to sign, as an entry pins
 	Refused []Refusal    `json:"refused"`
@@ -158,7 +162,7 @@ func (r Result) PublisherName() string {
 // of the pins; with one, nothing is allowed.
 func (p *Policy) Evaluate(ctx context.Context, q Question) (Result, error) {
 	q.lapse()
-	r := Result{Policy: p.version, Rules: []RuleResult{}, Refused: slices.Concat([]Refusal{}, q.Refused)}
+	r := Result{Policy: p.version, Until: q.until(), Rules: []RuleResult{}, Refused: slices.Concat([]Refusal{}, q.Refused)}
 	if err := ctx.Err(); err != nil {
 		r.Reason = err.Error()
 		return r, err
@@ -215,6 +219,16 @@ func (q *Question) lapse() {
 		good = append(good, proof)
 	}
 	q.Proofs = good
+}
+
+// until is when the first of the proofs ends, zero if none does.
+func (q *Question) until() (first time.Time) {
+	for _, proof := range q.Proofs {
+		if v := proof.Valid; v != nil && !v.Until.IsZero() && (first.IsZero() || v.Until.Before(first)) {
+			first = v.Until
+		}
+	}
+	return first
 }
 
 // rule holds the proofs against one rule.

@@ -125,8 +125,8 @@ func TestNotationLapses(t *testing.T) {
 	if all, err := pins.All(); err != nil || len(all) != 0 {
 		t.Errorf("pins of what had lapsed = %v, %v; want none", all, err)
 	}
-	if r := ask(signingtest.Now); !r.Allowed {
-		t.Errorf("Evaluate in time = %+v, want it allowed", r)
+	if r, end := ask(signingtest.Now), proof.Valid.Until; !r.Allowed || end.IsZero() || !r.Until.Equal(end) {
+		t.Errorf("Evaluate in time = %+v, want it allowed until %s", r, end)
 	}
 	want := "CN=release,O=Acme,ST=WA,C=US (x509:CN=Acme Root,O=Acme)"
 	if all, err := pins.All(); err != nil || len(all) != 1 || all[0].Signers[0].String() != want {

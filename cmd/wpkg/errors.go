@@ -42,12 +42,17 @@ func usagef(format string, args ...any) *usageError {
 	return &usageError{text: fmt.Sprintf(format, args...)}
 }
 
+// commandName is how a command is called behind wpkg: "push", "trust add".
+func commandName(c *cli.Context) string {
+	if c.Command == nil {
+		return ""
+	}
+	return strings.TrimSpace(strings.TrimPrefix(c.Command.HelpName, "wpkg"))
+}
+
 // badUsage is what the flag parser's complaints become.
 func badUsage(c *cli.Context, err error, _ bool) error {
-	name := "wpkg"
-	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "wpkg" {
-		name += " " + c.Command.Name
-	}
+	name := strings.TrimSpace("wpkg " + commandName(c))
 	text := err.Error()
 	if flag, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
 		text = "unknown flag -" + flag
@@ -68,7 +73,7 @@ func arguments(c *cli.Context, least, most int) error {
 	if n < least {
 		what = "not enough arguments"
 	}
-	return &usageError{text: c.Command.Name + ": " + what, hint: "wpkg " + c.Command.Name + " " + c.Command.ArgsUsage}
+	return &usageError{text: commandName(c) + ": " + what, hint: "wpkg " + commandName(c) + " " + c.Command.ArgsUsage}
 }
 
 // A hinted error knows what to do about it.

@@ -180,7 +180,7 @@ func (e *evaluation) ask(r *rule) *Violation {
 func (r *rule) violation(f *Facts) Violation {
 	v := Violation{Policy: r.policy, Rule: r.name, Mode: r.mode, Severity: r.severity, File: clean(f.File.Path)}
 	if r.needs.Signatures && (f.Action == Push || f.Action == Tag) {
-		v.Hint = hintSign
+		v.Hint = hintSigned(f)
 	}
 	return v
 }

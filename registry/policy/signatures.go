@@ -37,6 +37,26 @@ const predicateFact = "attestations.predicate"
 const hintSign = "Push with wpkg push --sign, which pushes signatures first; or push to a staging repository, sign there, " +
 	"and use wpkg copy --promote"
 
+// hintStranger is for who has signed, and is not known.
+const hintStranger = "It is signed, and by nobody whom this registry trusts: an administrator adds the key or root, " +
+	"in trust.keys or trust.roots or by PUT /api/v1/trust/NAME"
+
+// hintReferrer is for who wrote a rule that no signature can satisfy, since each is a
+// manifest too, which is pushed first.
+const hintReferrer = "What refers to a package, as its signature does, has no tag and no signature, and comes first: a rule about tags " +
+	"begins with pkg.tags.size() == 0 ||, as in wpkg policy ready only-signed-tags"
+
+// hintSigned says what to do about a manifest that a rule about signatures refused.
+func hintSigned(f *Facts) string {
+	switch {
+	case f.Package.Referrer && len(f.Package.Tags) == 0:
+		return hintReferrer
+	case len(f.Signatures) == 0 && len(f.RefusedSignatures) > 0:
+		return hintStranger
+	}
+	return hintSign
+}
+
 // Signed is what was found out about the signatures of one manifest.
 type Signed struct {
 	// Proofs are those of signatures and attestations that were verified. One of an

@@ -224,3 +224,33 @@ func TestUnknownSignatures(t *testing.T) {
 		}
 	}
 }
+
+// What to do about a refusal depends on what is missing.
+func TestHintsAboutSignatures(t *testing.T) {
+	facts := func(change func(f *Facts)) *Facts {
+		f := &Facts{Action: Push, Signatures: []Signature{}, RefusedSignatures: []RefusedSignature{}}
+		f.Package.Tags = []string{"1.0.0"}
+		change(f)
+		return f
+	}
+	for _, tt := range []struct {
+		name, want string
+		facts      *Facts
+	}{
+		{"nothing is signed", "Push with wpkg push --sign", facts(func(*Facts) {})},
+		{"somebody signed whom nobody knows", "by nobody whom this registry trusts", facts(func(f *Facts) { f.RefusedSignatures = []RefusedSignature{{Form: "bundle"}} })},
+		{"somebody signed who is known", "Push with wpkg push --sign", facts(func(f *Facts) { f.Signatures = []Signature{{Key: "other"}} })},
+		{"a signature", "begins with pkg.tags.size() == 0 ||", facts(func(f *Facts) { f.Package.Tags, f.Package.Referrer = nil, true })},
+		{"a pull", "", facts(func(f *Facts) { f.Action = Pull })},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := set1(t, `signatures.by("release").size() > 0`).Eval(t.Context(), tt.facts)
+			if len(r.Violations) != 1 {
+				t.Fatalf("Eval = %+v, want one violation", r.Violations)
+			}
+			if got := r.Violations[0].Hint; !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
+				t.Errorf("Eval gives the hint %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -159,7 +159,7 @@ func (c *checker) text(quoted []byte) error {
 		}
 	}
 	if h := maphash.Bytes(c.seed, bytes.ToLower(key)); !at.add(h) {
-		return fmt.Errorf("%w: the key %.40q is there twice", ErrFormat, key)
+		return fmt.Errorf("%w: the key %.40q is there twice", ErrFormat, bytes.Trim(key, `"`))
 	}
 	if len(at.keys)+len(at.many) > maxKeys {
 		return fmt.Errorf("%w: more than %d keys in an object", ErrLimit, maxKeys)

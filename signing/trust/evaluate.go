@@ -197,7 +197,7 @@ func (p *Policy) Evaluate(ctx context.Context, q Question) (Result, error) {
 	}
 	r.Reason = strings.Join(wrong, "; ")
 	if r.Allowed {
-		r.Reason = fmt.Sprintf("every rule is satisfied (%d)", len(e.Rules))
+		r.Reason = map[bool]string{true: "the entry has no rules", false: fmt.Sprintf("every rule is satisfied (%d)", len(e.Rules))}[len(e.Rules) == 0]
 	}
 	if r.Allowed && e.Pin {
 		return p.pinned(ctx, &q, r)
@@ -235,20 +235,35 @@ func (q *Question) until() (first time.Time) {
 func (p *Policy) rule(ctx context.Context, q *Question, rule *Rule) (RuleResult, error) {
 	r := RuleResult{Name: rule.Name, Want: rule.Count, Wants: rule.Wants(), By: []Counted{}, Missed: []Missed{}}
 	var edges []Counted
+	var others []Missed // of other types, which say the least of why the rule is not satisfied
 	for _, proof := range q.Proofs {
 		found, reason := p.counts(ctx, q, rule, proof)
 		if ctx.Err() != nil {
 			return r, ctx.Err()
 		}
-		if len(found) == 0 {
-			r.Missed = append(r.Missed, Missed{Principal: PrincipalOf(proof), Manifest: proof.Manifest, Reason: reason})
+		missed := Missed{Principal: PrincipalOf(proof), Manifest: proof.Manifest, Reason: reason}
+		switch {
+		case len(found) > 0:
+			edges = append(edges, found...)
+		case sameType(proof.PredicateType, rule.predicateType()):
+			r.Missed = append(r.Missed, missed)
+		default:
+			others = append(others, missed)
 		}
-		edges = append(edges, found...)
 	}
+	r.Missed = append(r.Missed, others...)
 	r.By = different(edges)
 	r.Got = len(r.By)
 	r.Satisfied = r.Got >= r.Want
 	return r, nil
+}
+
+// predicateType is what signatures have to be of to count for the rule.
+func (rule Rule) predicateType() string {
+	if rule.Attestation == "" {
+		return signing.PredicateSignature
+	}
+	return rule.Attestation
 }
 
 // Wants says what a rule wants, for people: "signed by release".
@@ -280,10 +295,7 @@ func (r *RuleResult) problem(proofs, refused int) string {
 // counts gives the signers of the rule that a proof can count for, or why there are
 // none.
 func (p *Policy) counts(ctx context.Context, q *Question, rule *Rule, proof *verify.Proof) ([]Counted, string) {
-	want := rule.Attestation
-	if want == "" {
-		want = signing.PredicateSignature
-	}
+	want := rule.predicateType()
 	if !sameType(proof.PredicateType, want) {
 		return nil, fmt.Sprintf("it is of type %s, and %s is wanted", attest.Name(proof.PredicateType), attest.Name(want))
 	}

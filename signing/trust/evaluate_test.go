@@ -259,6 +259,12 @@ func TestEvaluate(t *testing.T) {
 			found:  []signing.Found{sign(signingtest.Signing{Identity: workflow, Extensions: acme})},
 		},
 		{
+			name:   "the reason is that of the signature, and not of attestations before it",
+			policy: one(`by: [anna]`),
+			found:  []signing.Found{attested(by("anna"), "https://slsa.dev/provenance/v1", map[string]any{}), sign(by("bert"))},
+			reason: "none of 2 verified signatures counts: key " + w.keys["bert"].ID()[:16] + "…: it is by nobody that the rule names",
+		},
+		{
 			name:   "all rules have to be satisfied",
 			policy: `packages: [{match: prod/**, rules: [{by: [anna]}, {name: second, by: [bert]}]}]`,
 			found:  []signing.Found{sign(by("anna"))},

@@ -3,6 +3,9 @@ package verify
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -39,7 +42,7 @@ func (v *Verifier) signer(message, sig []byte, hint string) (Key, error) {
 	}
 	switch {
 	case len(keys) == 0:
-		return Key{}, fmt.Errorf("it is signed with a key (hint %.80q), and no key is trusted", hint)
+		return Key{}, fmt.Errorf("it is signed with a key, and no key is trusted%s", saysBy(hint))
 	case len(sig) == 0:
 		return Key{}, errNoSignature
 	}
@@ -66,9 +69,21 @@ func (v *Verifier) signer(message, sig []byte, hint string) (Key, error) {
 		}
 	}
 	if len(keys) > 1 {
-		return Key{}, fmt.Errorf("none of %d trusted keys signed this (hint %.80q)", len(keys), hint)
+		return Key{}, fmt.Errorf("none of %d trusted keys signed this%s", len(keys), saysBy(hint))
 	}
-	return Key{}, fmt.Errorf("key %s (%.16s…) did not sign this (hint %.80q)", keys[0].Name, keys[0].ID(), hint)
+	return Key{}, fmt.Errorf("key %s (%.16s…) did not sign this%s", keys[0].Name, keys[0].ID(), saysBy(hint))
+}
+
+// saysBy says whose a signature claims to be, for people: ": it says that it is by
+// key 3f2a…" of a hint that is the ID of a key, as that of cosign is.
+func saysBy(hint string) string {
+	if hint == "" {
+		return ""
+	}
+	if id, err := base64.StdEncoding.DecodeString(hint); err == nil && len(id) == sha256.Size {
+		return fmt.Sprintf(": it says that it is by key %.16s…", hex.EncodeToString(id))
+	}
+	return fmt.Sprintf(": it says that it is by %.80q", hint)
 }
 
 // hash is what a key's signatures hash with, or 0 of Ed25519, which signs the

@@ -88,6 +88,9 @@ func (t *tool) attest(ctx context.Context, arg string, f *attestFlags) error {
 	if err != nil {
 		return usagef("--type: %v", err)
 	}
+	if predicateType == signing.PredicateSignature { // which rules take for more than what is said of a package
+		return &usageError{text: "attest: " + predicateType + " is the type of signatures", hint: "wpkg sign makes one"}
+	}
 	if f.signer.legacy {
 		return usagef("attest: --legacy-sig is for signatures; attestations are bundles")
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -202,6 +203,19 @@ func (s *trustSigner) value(ctx context.Context) (map[string]string, error) {
 	return nil, usagef("trust: say whom by --key FILE, or by --identity NAME and --issuer URL")
 }
 
+// fits is nil if the signer is new to a policy, or only named and there.
+func (s *trustSigner) fits(p *trust.Policy) error {
+	fresh := s.key != "" || s.identity != "" || s.issuer != ""
+	known := slices.ContainsFunc(p.Signers, func(one trust.Signer) bool { return one.Name == s.name })
+	switch {
+	case fresh && known:
+		return &usageError{text: fmt.Sprintf("trust add: there is a signer %s already", s.name), hint: "--name NAME calls this one otherwise"}
+	case !fresh && !known:
+		return &usageError{text: fmt.Sprintf("trust add: there is no signer %s", s.name), hint: "--key FILE says who that is; wpkg trust show lists the others"}
+	}
+	return nil
+}
+
 const trustHead = `# Whose packages wpkg trusts: pull, copy and verify obey this file. The manual is
 # docs/spec/trust.md of wreg.
 #
@@ -355,7 +369,11 @@ Without --key and --identity, --name is a signer that the policy has.
 			if err := arguments(c, 1, -1); err != nil {
 				return err
 			}
-			if _, err := f.need(); err != nil {
+			p, err := f.need()
+			if err != nil {
+				return err
+			}
+			if err := who.fits(p); err != nil {
 				return err
 			}
 			path, _, err := f.path()
@@ -521,7 +539,11 @@ func (t *tool) trustForgetCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return pins.Forget(c.Args().First())
+			err = pins.Forget(c.Args().First())
+			if errors.Is(err, trust.ErrNotPinned) {
+				err = &hinted{err, "a package is named with its registry here: HOST/PATH"}
+			}
+			return err
 		},
 	}
 }

@@ -71,6 +71,11 @@ func (f *verifyFlags) choose(ctx context.Context) (*trust.Policy, error) {
 	case byName && f.root == "":
 		return nil, usagef("verify: --certificate-identity needs --trusted-root FILE")
 	}
+	if f.predicate != "" {
+		if _, err := attest.Type(f.predicate); err != nil {
+			return nil, usagef("--type: %v", err)
+		}
+	}
 	type rule struct {
 		Name        string   `yaml:"name"`
 		By          []string `yaml:"by"`
@@ -206,6 +211,9 @@ func verifiedRows(r trust.Result) [][]string {
 		if len(rule.By)+len(rule.Missed) == 0 {
 			rows = append(rows, []string{rule.Name, "", "", "", "", "", "nothing that can be verified is signed"})
 		}
+	}
+	for _, one := range r.Pinned {
+		rows = append(rows, []string{"first use", "", one.String(), "", "", "", ""})
 	}
 	for _, one := range r.Refused {
 		rows = append(rows, []string{"", "", term.Clean(string(one.Form)) + " " + one.Manifest.String(), "", "", "", one.Reason})

@@ -49,9 +49,12 @@ func (p *program) open(ctx context.Context) (*os.File, error) {
 			return f, nil
 		}
 	}
-	judges, err := judges(p.flags) // before what they decide, as in ask
-	if err != nil {
-		return nil, err
+	var decided []again.File // read before they decide, as in ask; nobody decides about a file
+	if p.Manifest != "" {
+		var err error
+		if decided, err = judges(p.flags); err != nil {
+			return nil, err
+		}
 	}
 	e, err := p.find(ctx)
 	if errors.Is(err, cache.ErrNotFound) {
@@ -69,7 +72,7 @@ func (p *program) open(ctx context.Context) (*os.File, error) {
 	}
 	c = chosen{Engine: *p.engine, Entry: *e}
 	if e.Vouched != nil {
-		c.For, c.Judged = p.judgedFor(), judges
+		c.For, c.Judged = p.judgedFor(), decided
 	}
 	if err := p.store.SetPackage(p.codeWords(), c); err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -166,7 +166,7 @@ func (p *program) ask(ctx context.Context, arg, words string, remembered bool, f
 	}
 	// Before the verdict: if a policy changes while it is asked or the package is
 	// fetched, the verdict is of another one than this, and does not hold.
-	judges, err := judges(f)
+	decided, err := judges(f)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (p *program) ask(ctx context.Context, arg, words string, remembered bool, f
 	if err := p.look(ctx, f); err != nil {
 		return err
 	}
-	p.Reference, p.Manifest, p.Judged, p.Until = p.name, s.desc.Digest, judges, time.Time{}
+	p.Reference, p.Manifest, p.Judged, p.Until = p.name, s.desc.Digest, decided, time.Time{}
 	if verdict != nil {
 		p.Until = verdict.Until
 	}

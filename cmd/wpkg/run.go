@@ -181,9 +181,9 @@ func (t *tool) run(ctx context.Context, arg string, args []string, f *runFlags) 
 }
 
 // note writes down how the program is started, for package early. There is nothing
-// to note of a file, or of a package that is asked for each time or that may run only
-// until a time. A cache that
-// cannot be written to still serves: the next start then takes as long.
+// to note of a file, or of a package that is asked for each time or may run only until
+// a time. A cache that cannot be written to still serves: the next start then takes as
+// long.
 func (p *program) note(arg string, args []string, spec wire.Spec) {
 	said := p.tool.args[:max(len(p.tool.args)-len(args), 0)]
 	words := again.Words(said)

@@ -211,7 +211,7 @@ func (s *trustSigner) fits(p *trust.Policy) error {
 	case fresh && known:
 		return &usageError{text: fmt.Sprintf("trust add: there is a signer %s already", s.name), hint: "--name NAME calls this one otherwise"}
 	case !fresh && !known:
-		return &usageError{text: fmt.Sprintf("trust add: there is no signer %s", s.name), hint: "--key FILE says who that is; wpkg trust show lists the others"}
+		return &usageError{text: fmt.Sprintf("trust add: there is no signer %s", s.name), hint: "--key FILE says who that is"}
 	}
 	return nil
 }
@@ -539,7 +539,8 @@ func (t *tool) trustForgetCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			err = pins.Forget(c.Args().First())
+			host, path, _ := strings.Cut(c.Args().First(), "/")
+			err = pins.Forget(trust.Name(host, path))
 			if errors.Is(err, trust.ErrNotPinned) {
 				err = &hinted{err, "a package is named with its registry here: HOST/PATH"}
 			}

@@ -38,11 +38,15 @@ type Question struct {
 	Pins Pins
 }
 
-func (q *Question) name() string {
-	if q.Host == "" {
-		return q.Repository
+func (q *Question) name() string { return Name(q.Host, q.Repository) }
+
+// Name is what pins call a package: one registry has one name, however it is written.
+// Without a host it is the repository.
+func Name(host, repository string) string {
+	if host == "" {
+		return repository
 	}
-	return hostName(q.Host) + "/" + q.Repository
+	return hostName(host) + "/" + repository
 }
 
 // A Refusal is a signature that proves nothing.
@@ -196,8 +200,11 @@ func (p *Policy) Evaluate(ctx context.Context, q Question) (Result, error) {
 		r.Rules = append(r.Rules, one)
 	}
 	r.Reason = strings.Join(wrong, "; ")
-	if r.Allowed {
-		r.Reason = map[bool]string{true: "the entry has no rules", false: fmt.Sprintf("every rule is satisfied (%d)", len(e.Rules))}[len(e.Rules) == 0]
+	switch {
+	case len(e.Rules) == 0:
+		r.Reason = "the entry has no rules"
+	case r.Allowed:
+		r.Reason = fmt.Sprintf("every rule is satisfied (%d)", len(e.Rules))
 	}
 	if r.Allowed && e.Pin {
 		return p.pinned(ctx, &q, r)

@@ -531,6 +531,9 @@ func TestEntryOfANameWrittenInAnotherWay(t *testing.T) {
 			if err != nil || r.Allowed != tt.allowed || !strings.Contains(r.Reason, tt.reason) {
 				t.Errorf("Evaluate(%s/%s) = %v, %q, %v; want %v, %q", tt.host, tt.repository, r.Allowed, r.Reason, err, tt.allowed, tt.reason)
 			}
+			if got := trust.Name(tt.host, "a"); got != strings.ToLower(got) || strings.Contains(got, ":443/") || strings.Contains(got, ":80/") {
+				t.Errorf("Name(%s, a) = %s, want it as patterns have it", tt.host, got)
+			}
 			applies, err := p.Applies(tt.host, tt.repository)
 			if !tt.allowed && !applies && err == nil {
 				t.Errorf("Applies(%s/%s) = %v, %v; want yes, or that it cannot be told", tt.host, tt.repository, applies, err)

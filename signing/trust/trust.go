@@ -179,7 +179,8 @@ func matching(m *glob.Matcher, patterns []string, host, repository string) (by s
 		whole, path := host != "" && m.Name(host+"/"+repository, text), m.Name(repository, text)
 		switch registry, ok := registryOf(text); {
 		case ok && path && !whole:
-			return pattern, false, fmt.Errorf("pattern %q is of the registry %s, and %s is a repository of that name: */%s would be of both", pattern, registry, repository, text)
+			const format = "pattern %q is of the registry %s, and %s is a repository of that name: */%s would be of both"
+			return pattern, false, fmt.Errorf(format, pattern, registry, repository, text)
 		case whole || path:
 			in, by = !not, pattern
 		}

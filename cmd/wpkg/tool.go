@@ -156,6 +156,11 @@ func (t *tool) reference(ctx context.Context, arg string) (ref.Reference, error)
 	// A prefix that nobody writes tells identifiers from paths.
 	const probe = "wpkg-identifier/"
 	r, err := ref.Parse(arg, ref.Defaults{Registry: t.defaultRegistry(cfg), Prefix: probe})
+	if err != nil && (strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, "./") || strings.HasPrefix(arg, "../")) {
+		if _, missing := os.Stat(arg); missing != nil {
+			return r, missing // it was meant to be a file
+		}
+	}
 	if err != nil {
 		return r, badReference(err)
 	}

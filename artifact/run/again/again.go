@@ -50,23 +50,33 @@ type Note struct {
 // A File is a small file at an absolute path.
 type File struct {
 	Path string `json:"path"`
-	Sum  string `json:"sum"` // SHA-256 in hexadecimal; "" is a file that cannot be read, or is not there
+	Sum  string `json:"sum"` // as of SumOf
 }
 
 // FileOf is the file of a name now.
 func FileOf(name string) File { return File{name, SumOf(name)} }
 
-// Unchanged reports whether files are as they were.
+// Unchanged reports whether files are as they were. What cannot be read may have
+// changed.
 func Unchanged(list []File) bool {
-	return !slices.ContainsFunc(list, func(f File) bool { return SumOf(f.Path) != f.Sum })
+	return !slices.ContainsFunc(list, func(f File) bool {
+		sum := SumOf(f.Path)
+		return sum != f.Sum || sum == Unreadable
+	})
 }
 
-// SumOf is the SHA-256 of a file of up to MaxFile bytes in hexadecimal, "" if it
-// cannot be read.
+// Unreadable is the sum of a file that is there and cannot be read, or is too large.
+const Unreadable = "?"
+
+// SumOf is the SHA-256 of a file of up to MaxFile bytes in hexadecimal, "" if there
+// is none, or Unreadable.
 func SumOf(name string) string {
 	text, err := read(name, MaxFile)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return ""
+	}
+	if err != nil {
+		return Unreadable
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])

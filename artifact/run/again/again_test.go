@@ -162,6 +162,12 @@ func TestANoteHoldsWhileNothingChanges(t *testing.T) {
 		{"the trust policy", func(h *home) { h.write("trust.yaml", "distrust", 0o600) }},
 		{"the trust policy goes", func(h *home) { h.remove("trust.yaml") }},
 		{"a file that was not there", func(h *home) { h.write("absent.yaml", "x", 0o600) }},
+		{"a file that was not there and cannot be read", func(h *home) {
+			if err := os.Mkdir("absent.yaml", 0o700); err != nil {
+				h.Fatal(err)
+			}
+		}},
+		{"a file that was not there and is too large", func(h *home) { h.write("absent.yaml", string(make([]byte, MaxFile+1)), 0o600) }},
 		{"a file has the name of the package", func(h *home) { h.write(reference, "\x00asm", 0o600) }},
 		{"the engine", func(h *home) { h.write("engine", engine+"#\n", 0o700) }},
 		{"the engine goes", func(h *home) { h.remove("engine") }},
@@ -233,7 +239,13 @@ func TestSumOf(t *testing.T) {
 	if got := SumOf(name); got != "" {
 		t.Errorf("SumOf of no file = %q, want nothing", got)
 	}
-	for size, want := range map[int64]int{0: 64, MaxFile: 64, MaxFile + 1: 0} {
+	if got := SumOf(filepath.Dir(name)); got != Unreadable {
+		t.Errorf("SumOf of a folder = %q, want %q", got, Unreadable)
+	}
+	if Unchanged([]File{FileOf(filepath.Dir(name))}) {
+		t.Error("what cannot be read is unchanged")
+	}
+	for size, want := range map[int64]int{0: 64, MaxFile: 64, MaxFile + 1: len(Unreadable)} {
 		if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/wreg-project/wreg/artifact/aot/wasmtime/wire"
+	"github.com/wreg-project/wreg/internal/term"
 )
 
 // Grants are what a user gives to a program. The zero value gives nothing.
@@ -97,8 +98,8 @@ func (g *Grants) Check() error {
 	return nil
 }
 
-// Lines describe the grants for people, one line each, most dangerous first.
-// Without any they say so.
+// Lines describe the grants for people, one line each, most dangerous first, and
+// the limits. Without any grant they say so.
 func (g *Grants) Lines() []string {
 	var lines []string
 	if g.Net {
@@ -119,6 +120,12 @@ func (g *Grants) Lines() []string {
 	}
 	if len(lines) == 0 {
 		lines = append(lines, "nothing: no files, no network, no environment")
+	}
+	if g.Timeout > 0 {
+		lines = append(lines, fmt.Sprintf("at most %s of time", g.Timeout))
+	}
+	if g.MaxMemory > 0 {
+		lines = append(lines, fmt.Sprintf("at most %s of memory", term.Bytes(g.MaxMemory)))
 	}
 	return lines
 }

@@ -180,6 +180,9 @@ func (p *Program) Lacking(g *Grants) []Lack {
 	return lacks
 }
 
+// rootFlag is what stands behind a folder in --dir, by whether it is read alone.
+var rootFlag = map[bool]string{false: ":/", true: ":/:ro"}
+
 // Hint is what to tell a person whose program failed, "" if nothing that it was
 // not granted explains it. Programs look at their environment without a need, so
 // that only files count.
@@ -187,6 +190,14 @@ func (p *Program) Hint(g *Grants) string {
 	for _, l := range p.Lacking(g) {
 		if slices.ContainsFunc(l.Needs, func(id capability.ID) bool { return id != capability.Environment }) {
 			return fmt.Sprintf("it may want to %s and was given no folder: %s grants the current one", l.What, l.Flag)
+		}
+	}
+	if !slices.Contains(p.Needs, capability.FilesRead) && !slices.Contains(p.Needs, capability.FilesWrite) {
+		return ""
+	}
+	for _, d := range g.Dirs {
+		if d.Guest == "." {
+			return fmt.Sprintf("programs in Go find no file in a folder that is . for them: --dir %s%s makes it the root", d.Host, rootFlag[d.ReadOnly])
 		}
 	}
 	return ""

@@ -86,10 +86,11 @@ func TestGrantsThatContradictEachOtherAreRefused(t *testing.T) {
 func TestGrantsAreShown(t *testing.T) {
 	g := Grants{
 		Net: true, Dirs: []wire.Dir{{Host: "/a", Guest: "/", ReadOnly: true}, {Host: "/b", Guest: "/b"}},
-		Env: [][2]string{{"TOKEN", "secret"}}, InheritEnv: []string{"HOME"},
+		Env: [][2]string{{"TOKEN", "secret"}}, InheritEnv: []string{"HOME"}, Timeout: 90 * time.Second, MaxMemory: 64 << 20,
 	}
 	want := []string{
 		"network: whatever this machine reaches", "read /a, as /", "read and write /b, as /b", "variable TOKEN", "variable HOME, of your environment",
+		"at most 1m30s of time", "at most 64.0 MiB of memory",
 	}
 	if diff := cmp.Diff(want, g.Lines()); diff != "" {
 		t.Errorf("Lines (-want +got):\n%s", diff)
@@ -170,6 +171,10 @@ func TestWhatIsNotGrantedIsNamedWithItsFlag(t *testing.T) {
 		{"a reader without a folder", []capability.Capability{reads}, Grants{}, "--dir .:/:ro"},
 		{"a writer without a folder", []capability.Capability{reads, writes}, Grants{}, "--dir .:/ "},
 		{"a reader with a folder", []capability.Capability{reads}, Grants{Dirs: []wire.Dir{{Host: "/a", Guest: "/"}}}, ""},
+		{"a folder that is not the root", []capability.Capability{reads}, Grants{Dirs: []wire.Dir{{Host: "/a", Guest: "data"}}}, ""},
+		{"a folder with the name .", []capability.Capability{writes}, Grants{Dirs: []wire.Dir{{Host: "/a", Guest: "."}}}, "--dir /a:/ "},
+		{"one to read from", []capability.Capability{reads}, Grants{Dirs: []wire.Dir{{Host: "/a", Guest: ".", ReadOnly: true}}}, "--dir /a:/:ro "},
+		{"a program that opens nothing", nil, Grants{Dirs: []wire.Dir{{Host: "/a", Guest: "."}}}, ""},
 		{"what the runtime alone does", []capability.Capability{can(capability.FilesRead, capability.Reachable, capability.Runtime)}, Grants{}, ""},
 		{"what no call leads to", []capability.Capability{can(capability.FilesRead, capability.Declared, capability.Program)}, Grants{}, ""},
 		{"the environment", []capability.Capability{can(capability.Environment, capability.Reachable, capability.Program)}, Grants{}, ""},

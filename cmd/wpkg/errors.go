@@ -311,6 +311,10 @@ func hint(err error) string {
 		return refusedHint(sent)
 	case errors.Is(err, artifact.ErrName):
 		return "-o FILE names the file"
+	case errors.Is(err, syscall.ENOSPC):
+		return "the disk is full; wpkg cache info says what compiled programs take, and wpkg cache prune removes those that were not used of late"
+	case errors.Is(err, syscall.EROFS):
+		return "nothing can be written there; XDG_CACHE_HOME names another folder for the cache"
 	case errors.Is(err, client.ErrStalled):
 		return "the connection stands still; try again"
 	}

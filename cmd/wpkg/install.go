@@ -113,9 +113,6 @@ func (t *tool) install(ctx context.Context, arg string, f *installFlags) error {
 	if err := p.install(ctx, commands, cmd); err != nil {
 		return err
 	}
-	if err := placeLink(p.engine.Path, link); err != nil {
-		return errors.Join(err, commands.Remove(cmd))
-	}
 	if !onPath(filepath.Dir(link)) {
 		fmt.Fprintf(t.err, "hint: %s is not on the PATH: export PATH=%s:$PATH\n", filepath.Dir(link), filepath.Dir(link))
 	}
@@ -123,7 +120,8 @@ func (t *tool) install(ctx context.Context, arg string, f *installFlags) error {
 	return t.emit(v, v.rows())
 }
 
-// install compiles a program and records the command.
+// install compiles a program, places the command's link and records the command,
+// last, so that a link that cannot be placed leaves the command as it was.
 func (p *program) install(ctx context.Context, commands *run.Commands, cmd *run.Command) error {
 	if err := p.check(&cmd.Grants, ""); err != nil {
 		return err
@@ -136,7 +134,19 @@ func (p *program) install(ctx context.Context, commands *run.Commands, cmd *run.
 	cmd.Reference, cmd.Manifest, cmd.Wasm, cmd.Program = p.name, p.Manifest, p.Wasm, p.Program
 	cmd.Installed = time.Now().UTC()
 	cmd.Run.Kind, cmd.Run.Target = p.Program.Kind, p.chosen.Entry.Key.Target.String()
-	return commands.Put(cmd, code)
+	if err := ownLink(cmd.Link); err != nil {
+		return err
+	}
+	if err := placeLink(p.engine.Path, cmd.Link); err != nil {
+		return err
+	}
+	if err := commands.Put(cmd, code); err != nil {
+		if _, none := commands.Get(cmd.Name); errors.Is(none, run.ErrNoCommand) {
+			return errors.Join(err, os.Remove(cmd.Link))
+		}
+		return err
+	}
+	return nil
 }
 
 // agree shows what a command will be able to do and asks for consent.
@@ -327,12 +337,6 @@ func (t *tool) upgrade(ctx context.Context, commands *run.Commands, list []*run.
 		}
 		if err := p.install(ctx, commands, cmd); err != nil {
 			return fmt.Errorf("upgrade %s: %w", cmd.Name, err)
-		}
-		if err := ownLink(cmd.Link); err != nil {
-			return err
-		}
-		if err := placeLink(p.engine.Path, cmd.Link); err != nil {
-			return err
 		}
 		v := installedOf(cmd)
 		views, rows = append(views, v), append(rows, v.rows()[1])

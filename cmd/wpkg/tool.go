@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.yaml.in/yaml/v3"
@@ -108,10 +109,14 @@ func (t *tool) emitJSON(v any) error {
 func (t *tool) client() *client.Client {
 	if t.c == nil {
 		store := sync.OnceValues(client.OpenCredentials)
+		warn := t.warner()
 		t.c = client.New(client.Options{
 			UserAgent: "wpkg/" + version.Get().Version,
 			Insecure:  t.insecure,
-			Warn:      t.warner(),
+			Warn:      warn,
+			Slow: func(host string, silence time.Duration) {
+				warn(host, fmt.Sprintf("it was asked and has not answered yet, for which it has %s", silence))
+			},
 			Credential: func(ctx context.Context, host string) (auth.Credential, error) {
 				s, err := store()
 				if err != nil {

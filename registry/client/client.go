@@ -45,6 +45,7 @@ const (
 	DefaultChunk       = 16 << 20
 	defaultRetryWait   = 250 * time.Millisecond
 	defaultStall       = time.Minute
+	defaultSilence     = 2 * time.Minute // a server may hash a large blob before it answers
 	maxRetries         = 4
 )
 
@@ -72,6 +73,12 @@ type Options struct {
 	// Stall ends a connection that has moved no byte for this long; the transfer
 	// then goes on over another. 0 is a minute.
 	Stall time.Duration
+	// Silence is how long a server may take to begin its answer; 0 is two minutes.
+	Silence time.Duration
+	// Slow is told of a host that was asked and has not begun to answer after a
+	// twelfth of Silence, and what that is; nil is nobody. It is called from many
+	// goroutines.
+	Slow func(host string, silence time.Duration)
 }
 
 // Client speaks to registries. It is safe for concurrent use, and remembers
@@ -100,10 +107,13 @@ func New(o Options) *Client {
 	if o.Stall <= 0 {
 		o.Stall = defaultStall
 	}
+	if o.Silence <= 0 {
+		o.Silence = defaultSilence
+	}
 	if o.Transport == nil {
 		o.Transport = newTransport()
 	}
-	o.Transport = &stallTransport{base: &localTLS{base: o.Transport}, after: o.Stall}
+	o.Transport = &stallTransport{base: &localTLS{base: o.Transport}, after: o.Stall, silence: o.Silence, slow: o.Slow}
 	c := &Client{opts: o, wellKnown: map[string]mapping{}}
 	cache := auth.NewCache()
 	header := http.Header{}
@@ -123,20 +133,18 @@ func New(o Options) *Client {
 	return c
 }
 
-// newTransport is the default transport with bounds on how long a server may
-// keep us waiting for the beginning of an answer.
+// newTransport is the default transport with bounds on connecting and on headers.
 func newTransport() http.RoundTripper {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DialContext = (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext
-	t.ResponseHeaderTimeout = 2 * time.Minute // a server may hash a large blob before it answers
 	t.MaxResponseHeaderBytes = 64 << 10
 	t.MaxIdleConnsPerHost = 2 * DefaultConcurrency
 	return t
 }
 
 // retryPolicy repeats a request that can be repeated after a failure that may
-// pass: a lost connection, 408, 429 and 5xx other than 501. A refused
-// connection is final at once.
+// pass: a lost connection, 408, 429 and 5xx other than 501. A refused connection is
+// final at once, and so is silence, which was waited for long enough.
 func (c *Client) retryPolicy() retry.Policy {
 	return &retry.GenericPolicy{
 		Retryable: func(resp *http.Response, err error) (bool, error) {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -95,6 +96,37 @@ func TestFetchEndsAStall(t *testing.T) {
 	got, err := io.ReadAll(rc)
 	if err != nil || !bytes.Equal(got, b) {
 		t.Fatalf("read %d bytes: %v", len(got), err)
+	}
+}
+
+func TestAServerThatDoesNotAnswerIsAskedOnceAndToldOf(t *testing.T) {
+	b := randomBytes(100)
+	d := describe("application/wasm", b)
+	for name, ask := range map[string]func(context.Context, *Repository) error{
+		"Resolve": func(ctx context.Context, r *Repository) error { _, err := r.Resolve(ctx, "1.0.0"); return err },
+		"Fetch":   func(ctx context.Context, r *Repository) error { _, err := r.Fetch(ctx, d); return err },
+		"Push":    func(ctx context.Context, r *Repository) error { return r.Push(ctx, d, bytes.NewReader(b)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked atomic.Int64
+			host := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				<-r.Context().Done()
+			}))
+			told := make(chan string, 100)
+			c := newClient(Options{Silence: 120 * time.Millisecond, Slow: func(host string, silence time.Duration) {
+				told <- fmt.Sprint(host, " ", silence)
+			}})
+			if err := ask(t.Context(), repository(t, c, host, "a")); !errors.Is(err, ErrSilent) || !strings.Contains(err.Error(), host) {
+				t.Errorf("%s of a server that is silent = %v, want %v of %s", name, err, ErrSilent, host)
+			}
+			if asked.Load() != 1 {
+				t.Errorf("it was asked %d times, want once", asked.Load())
+			}
+			if got, want := <-told, host+" 120ms"; got != want {
+				t.Errorf("told of %s, want %s", got, want)
+			}
+		})
 	}
 }
 

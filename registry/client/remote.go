@@ -300,7 +300,7 @@ var errBroken = errors.New("connection lost")
 func passing(err error) bool {
 	for _, final := range []error{
 		ErrAnswer, ErrDigest, ErrNotFound, ErrTooLarge, errSource, context.Canceled, context.DeadlineExceeded,
-		http.ErrSchemeMismatch,
+		http.ErrSchemeMismatch, ErrSilent,
 	} {
 		if errors.Is(err, final) {
 			return false

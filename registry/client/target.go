@@ -23,6 +23,9 @@ var (
 	ErrAnswer = errors.New("invalid answer")
 	// ErrStalled says that a connection moved no byte for Options.Stall.
 	ErrStalled = errors.New("no progress")
+	// ErrSilent says that a server took a request and did not begin to answer it
+	// for Options.Silence. It is not asked again.
+	ErrSilent = errors.New("no answer")
 )
 
 // Target is one repository: of a registry or in an OCI layout. All methods are

@@ -180,9 +180,6 @@ func (p *Program) Lacking(g *Grants) []Lack {
 	return lacks
 }
 
-// rootFlag is what stands behind a folder in --dir, by whether it is read alone.
-var rootFlag = map[bool]string{false: ":/", true: ":/:ro"}
-
 // Hint is what to tell a person whose program failed, "" if nothing that it was
 // not granted explains it. Programs look at their environment without a need, so
 // that only files count.
@@ -197,7 +194,11 @@ func (p *Program) Hint(g *Grants) string {
 	}
 	for _, d := range g.Dirs {
 		if d.Guest == "." {
-			return fmt.Sprintf("programs in Go find no file in a folder that is . for them: --dir %s%s makes it the root", d.Host, rootFlag[d.ReadOnly])
+			flag := d.Host + ":/"
+			if d.ReadOnly {
+				flag += ":ro"
+			}
+			return fmt.Sprintf("programs in Go find no file in a folder that is . for them: --dir %s makes it the root", flag)
 		}
 	}
 	return ""

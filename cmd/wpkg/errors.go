@@ -73,7 +73,11 @@ func arguments(c *cli.Context, least, most int) error {
 	if n < least {
 		what = "not enough arguments"
 	}
-	return &usageError{text: commandName(c) + ": " + what, hint: "wpkg " + commandName(c) + " " + c.Command.ArgsUsage}
+	hint := "wpkg " + commandName(c) + " " + c.Command.ArgsUsage
+	if c.Command.ArgsUsage == "" {
+		hint += "--help lists what it takes, all of it by flags"
+	}
+	return &usageError{text: commandName(c) + ": " + what, hint: hint}
 }
 
 // A hinted error knows what to do about it.
